@@ -4,7 +4,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod alloc;
 mod error;
+pub mod meta;
+pub mod recover;
 mod units;
 
 pub use error::{EngineError, Result};

@@ -1,0 +1,3 @@
+//! Looking at a volume's image without trusting it.
+//!
+//! Not here: reading superblocks and nodes (meta).
