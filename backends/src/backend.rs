@@ -7,7 +7,10 @@
 //! Contract, the same for all and held by one conformance suite:
 //!   * `submit` takes the buffer and calls `done` exactly once, on any thread, with the buffer
 //!     inside. It may block while the queue is full, never for the device's answer. `done` must
-//!     be short and must not call `submit`: it hands over to a pool.
+//!     be short and must not call back into a backend (`submit`, `execute`, `close`): it hands
+//!     over to a pool. A panic in `done` ends the process.
+//!   * `execute` is `submit` for a caller who has nothing else to do; it may run the request on
+//!     the caller's own thread and is not counted against the queue depth.
 //!   * A completion without an error moved every byte asked for: short transfers are continued
 //!     below this line.
 //!   * Requests in flight together are unordered, overlapping ones included. Who needs an order
@@ -137,6 +140,20 @@ pub trait Backend: Send + Sync + fmt::Debug {
         for (request, done) in batch {
             self.submit(request, done);
         }
+    }
+
+    /// Carries out one request and waits for its answer. A backend that can do so without another
+    /// thread does: a single blocking request costs what the system call costs.
+    fn execute(&self, request: Request) -> Completion {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        self.submit(
+            request,
+            Box::new(move |completion| {
+                // The receiver below waits for exactly this message.
+                sender.send(completion).expect("the caller waits");
+            }),
+        );
+        receiver.recv().expect("done is called exactly once")
     }
 
     /// Waits for everything in flight and refuses what comes later.

@@ -11,11 +11,25 @@
 //! no extents, no compression: see `delalloc-engine`.
 
 mod backend;
+mod bounds;
 mod buf;
 mod clock;
+mod device;
 mod error;
+mod ext;
+mod file;
+mod mem;
+mod mover;
+mod psync;
+mod sys;
+mod target;
 
 pub use backend::{Backend, Completion, Done, Durability, Geometry, Request, RequestKind};
 pub use buf::{AlignedBuf, BUFFER_ALIGN_BYTES, BufPool};
 pub use clock::{Clock, Instant, OsClock};
+pub use device::Device;
 pub use error::BackendError;
+pub use ext::BackendExt;
+pub use file::{FileCaching, FileDiscard, FileOpening, FileOptions, Preallocation};
+pub use mem::MemBackend;
+pub use mover::{MoverKind, MoverOptions};

@@ -1,0 +1,119 @@
+//! A target and a mover, joined under the trait: what opening a file or block device gives.
+//!
+//! ```text
+//!   submit  -> check -> mover -> done          asynchronous, bounded by the queue depth
+//!   execute -> check -> system call -> return  on the caller's own thread
+//!   close   -> waits for both, stops the mover, closes the descriptor (and with it the lock)
+//! ```
+//!
+//! A single blocking request gains nothing from a queue and loses two thread switches, so
+//! `execute` makes the system call itself, whichever mover is there.
+//!
+//! Locks: `parts` is held shared for the length of a submit or an execute, and exclusively by
+//! `close`, which therefore starts when no call is inside. A completion callback must not come
+//! back in here.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::mover::{self, Job, Mover, MoverOptions};
+use crate::target::Target;
+use crate::{Backend, BackendError, Completion, Done, Geometry, Request};
+
+#[derive(Debug)]
+struct Parts {
+    target: Arc<Target>,
+    mover: Box<dyn Mover>,
+}
+
+/// An open file or block device. Dropping it closes it.
+#[derive(Debug)]
+pub struct Device {
+    geometry: Geometry,
+    description: String,
+    parts: RwLock<Option<Parts>>,
+}
+
+impl Device {
+    /// Starts a mover on an open target. `kind` is the target's word in `describe`.
+    pub(crate) fn start(
+        target: Target,
+        options: &MoverOptions,
+        kind: &str,
+    ) -> Result<Self, BackendError> {
+        let target = Arc::new(target);
+        let mover = mover::start(options, &target)?;
+        Ok(Self {
+            geometry: target.geometry(),
+            description: format!("{kind} by {}: {}", mover.name(), target.path()),
+            parts: RwLock::new(Some(Parts { target, mover })),
+        })
+    }
+}
+
+impl Backend for Device {
+    fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    fn submit(&self, request: Request, done: Done) {
+        let job = Job::new(request, done);
+        if let Err(error) = self.geometry.check(&job.request) {
+            return job.finish(Err(error));
+        }
+        match &*self.parts.read() {
+            Some(parts) => parts.mover.submit(job),
+            None => job.finish(Err(BackendError::Closed)),
+        }
+    }
+
+    fn submit_batch(&self, batch: Vec<(Request, Done)>) {
+        let parts = self.parts.read();
+        let mut jobs = Vec::with_capacity(batch.len());
+        for (request, done) in batch {
+            let job = Job::new(request, done);
+            match (self.geometry.check(&job.request), &*parts) {
+                (Err(error), _) => job.finish(Err(error)),
+                (Ok(()), None) => job.finish(Err(BackendError::Closed)),
+                (Ok(()), Some(_)) => jobs.push(job),
+            }
+        }
+        if let Some(parts) = &*parts {
+            parts.mover.submit_batch(jobs);
+        }
+    }
+
+    fn execute(&self, mut request: Request) -> Completion {
+        let result = self
+            .geometry
+            .check(&request)
+            .and_then(|()| match &*self.parts.read() {
+                Some(parts) => parts.target.run(&mut request),
+                None => Err(BackendError::Closed),
+            });
+        Completion {
+            result,
+            buf: request.into_buf(),
+        }
+    }
+
+    fn close(&self) -> Result<(), BackendError> {
+        if let Some(parts) = self.parts.write().take() {
+            parts.mover.stop();
+        }
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        self.description.clone()
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        if let Some(parts) = self.parts.get_mut().take() {
+            parts.mover.stop();
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! Target: a file, opened with `O_DIRECT`, preallocated and locked.
+//!
+//! Direct, so that the page cache of the host is neither in the way of a measurement nor a second
+//! copy of the engine's. Preallocated, and its size made durable, so that a later `fdatasync` need
+//! not commit the size of the host's file. Locked, so that two processes cannot open one image.
+//!
+//! The alignment is the kernel's own answer; an older kernel is probed by reading. Where direct I/O
+//! is refused the open fails and says so: falling back in silence would measure something else.
+//!
+//! Not here: requests (target), queues (movers).
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{FallocateFlags, fallocate};
+
+use crate::mover::MoverOptions;
+use crate::sys::{self, DirectAlignment};
+use crate::target::{DiscardBy, REQUEST_BYTES_MAX, Target};
+use crate::{AlignedBuf, BUFFER_ALIGN_BYTES, BackendError, Device, Geometry};
+
+/// Whether the file is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileOpening {
+    /// It exists; its size, rounded down to a block, is the capacity.
+    Existing,
+    /// It must not exist, and is made with this many bytes.
+    CreateNew {
+        /// The capacity.
+        bytes: u64,
+    },
+    /// It is made with this many bytes if it is missing; one of exactly this size is used as it
+    /// is, one of another size is refused rather than cut.
+    CreateOrReuse {
+        /// The capacity.
+        bytes: u64,
+    },
+}
+
+/// What a new file is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Preallocation {
+    /// A size and no blocks: quick to make, and the host may run out of space later.
+    Sparse,
+    /// Blocks reserved but unwritten. The first write to each range makes the host journal it.
+    #[default]
+    Reserved,
+    /// Blocks reserved and written with zeroes: slow to make, and the closest to a raw device,
+    /// since no later write or `fdatasync` changes anything of the host's.
+    Written,
+}
+
+/// Whether the host's page cache stands between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FileCaching {
+    /// `O_DIRECT`.
+    #[default]
+    Direct,
+    /// Through the page cache of the host.
+    Buffered,
+}
+
+/// What a discard does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FileDiscard {
+    /// Nothing: the preallocation stays whole.
+    #[default]
+    Ignored,
+    /// A hole, which gives the space back to the host.
+    PunchHole,
+}
+
+/// How to open a file.
+#[derive(Debug, Clone)]
+pub struct FileOptions {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it exists.
+    pub opening: FileOpening,
+    /// What a new one is made of.
+    pub preallocation: Preallocation,
+    /// Direct or through the page cache.
+    pub caching: FileCaching,
+    /// What a discard does.
+    pub discard: FileDiscard,
+    /// How requests are carried.
+    pub mover: MoverOptions,
+}
+
+impl FileOptions {
+    /// An existing file, direct, with the default mover.
+    pub fn existing(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            opening: FileOpening::Existing,
+            preallocation: Preallocation::default(),
+            caching: FileCaching::default(),
+            discard: FileDiscard::default(),
+            mover: MoverOptions::default(),
+        }
+    }
+
+    /// A new file of `bytes`, reserved, direct, with the default mover.
+    pub fn create_new(path: impl Into<PathBuf>, bytes: u64) -> Self {
+        Self {
+            opening: FileOpening::CreateNew { bytes },
+            ..Self::existing(path)
+        }
+    }
+
+    /// A file of `bytes`, made if missing, direct, with the default mover.
+    pub fn create_or_reuse(path: impl Into<PathBuf>, bytes: u64) -> Self {
+        Self {
+            opening: FileOpening::CreateOrReuse { bytes },
+            ..Self::existing(path)
+        }
+    }
+
+    /// Opens the file, locks it, makes it if asked to, and starts the mover.
+    pub fn open(&self) -> Result<Device, BackendError> {
+        self.mover.validate(&self.path_text())?;
+        let (file, newborn) = self.open_or_create()?;
+        self.lock(&file)?;
+        if let Some((_, bytes)) = &newborn {
+            self.fill(&file, *bytes)?;
+        }
+        let alignment = self.alignment(&file)?;
+        let target = self.target(file, alignment)?;
+        let device = Device::start(target, &self.mover, self.kind())?;
+        if let Some((newborn, _)) = newborn {
+            newborn.keep();
+        }
+        Ok(device)
+    }
+
+    /// Opens what is there, or makes an empty file that is removed again unless it is kept.
+    fn open_or_create(&self) -> Result<(File, Option<(Newborn, u64)>), BackendError> {
+        let (bytes, reuse) = match self.opening {
+            FileOpening::Existing => return Ok((self.open_existing()?, None)),
+            FileOpening::CreateNew { bytes } => (bytes, false),
+            FileOpening::CreateOrReuse { bytes } => (bytes, true),
+        };
+        match self.base_options().create_new(true).open(&self.path) {
+            Ok(file) => Ok((file, Some((Newborn::at(&self.path), bytes)))),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && reuse => {
+                let file = self.open_existing()?;
+                let found_bytes = self.length_bytes(&file)?;
+                if found_bytes != bytes {
+                    return Err(self.refuse(
+                        format!("it exists with {found_bytes} bytes, not {bytes}"),
+                        "remove it, or give its size",
+                    ));
+                }
+                Ok((file, None))
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(self.refuse("it exists already", "remove it, or reuse it"))
+            }
+            Err(error) => Err(self.open_error(&error)),
+        }
+    }
+
+    fn open_existing(&self) -> Result<File, BackendError> {
+        let kind = fs::metadata(&self.path).map_err(|error| self.open_error(&error))?;
+        if !kind.is_file() {
+            return Err(self.refuse(
+                "it is not a regular file",
+                "name a file, or open a block device as one",
+            ));
+        }
+        self.base_options()
+            .open(&self.path)
+            .map_err(|error| self.open_error(&error))
+    }
+
+    fn base_options(&self) -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        if self.caching == FileCaching::Direct {
+            options.custom_flags(libc::O_DIRECT);
+        }
+        options
+    }
+
+    fn open_error(&self, error: &io::Error) -> BackendError {
+        if error.raw_os_error() == Some(libc::EINVAL) && self.caching == FileCaching::Direct {
+            return self.direct_refused();
+        }
+        self.refuse(
+            error.to_string(),
+            match error.kind() {
+                io::ErrorKind::NotFound => "check the path, or create the file",
+                io::ErrorKind::PermissionDenied => "ask for the right to read and write it",
+                _ => "check the path and the filesystem it is on",
+            },
+        )
+    }
+
+    fn direct_refused(&self) -> BackendError {
+        self.refuse(
+            "its filesystem refuses O_DIRECT",
+            "choose a path on another filesystem, or ask for buffered I/O, \
+             which measures the host's page cache too",
+        )
+    }
+
+    fn lock(&self, file: &File) -> Result<(), BackendError> {
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => self.refuse(
+                "another process or device has it open and locked",
+                "close the other one first",
+            ),
+            TryLockError::Error(error) => self.refuse(
+                format!("it cannot be locked: {error}"),
+                "choose a filesystem that supports flock",
+            ),
+        })
+    }
+
+    /// Gives a new file its size and blocks, durably.
+    fn fill(&self, file: &File, bytes: u64) -> Result<(), BackendError> {
+        if bytes == 0 || !bytes.is_multiple_of(BUFFER_ALIGN_BYTES as u64) {
+            return Err(self.refuse(
+                format!("{bytes} bytes is not a size for it"),
+                "choose a multiple of 4096",
+            ));
+        }
+        let outcome = match self.preallocation {
+            Preallocation::Sparse => file.set_len(bytes),
+            Preallocation::Reserved => reserve(file, bytes),
+            Preallocation::Written => reserve(file, bytes).and_then(|()| write_zeroes(file, bytes)),
+        };
+        outcome
+            .and_then(|()| file.sync_all())
+            .and_then(|()| sync_folder_of(&self.path))
+            .map_err(|error| {
+                let remedy = match error.raw_os_error() {
+                    Some(libc::ENOSPC) => "free space there, or choose a smaller size",
+                    Some(libc::EOPNOTSUPP) => "ask for a sparse file: no fallocate there",
+                    _ => "check the filesystem it is on",
+                };
+                self.refuse(
+                    format!("{bytes} bytes cannot be allocated: {error}"),
+                    remedy,
+                )
+            })
+    }
+
+    fn alignment(&self, file: &File) -> Result<DirectAlignment, BackendError> {
+        if self.caching == FileCaching::Buffered {
+            return Ok(DirectAlignment {
+                memory_bytes: 1,
+                offset_bytes: 512,
+            });
+        }
+        let asked = sys::direct_alignment(file).map_err(|error| self.open_error(&error))?;
+        let alignment = asked.map_or_else(|| probe_alignment(file), Some);
+        match alignment {
+            Some(found)
+                if found.offset_bytes > 0
+                    && found.offset_bytes <= 4096
+                    && found.memory_bytes as usize <= BUFFER_ALIGN_BYTES =>
+            {
+                Ok(found)
+            }
+            Some(found) if found.offset_bytes > 0 => Err(self.refuse(
+                format!(
+                    "O_DIRECT wants an alignment of {} bytes there",
+                    found.offset_bytes.max(found.memory_bytes)
+                ),
+                "choose a filesystem with blocks of at most 4096 bytes",
+            )),
+            _ => Err(self.direct_refused()),
+        }
+    }
+
+    fn target(&self, file: File, alignment: DirectAlignment) -> Result<Target, BackendError> {
+        let block_bytes = alignment.offset_bytes.max(512);
+        let length_bytes = self.length_bytes(&file)?;
+        let capacity_bytes = length_bytes - length_bytes % u64::from(block_bytes);
+        if capacity_bytes == 0 {
+            return Err(self.refuse(
+                format!("it is empty ({length_bytes} bytes)"),
+                "remove it and create it with a size",
+            ));
+        }
+        let discard_by = match self.discard {
+            FileDiscard::Ignored => DiscardBy::Nothing,
+            FileDiscard::PunchHole => DiscardBy::Hole,
+        };
+        let geometry = Geometry {
+            capacity_bytes,
+            block_bytes,
+            memory_align_bytes: alignment.memory_bytes.max(1).next_power_of_two(),
+            request_bytes_max: REQUEST_BYTES_MAX,
+            flushes: true,
+            discards: discard_by != DiscardBy::Nothing,
+        };
+        Ok(Target::new(file, geometry, discard_by, self.path_text()))
+    }
+
+    fn length_bytes(&self, file: &File) -> Result<u64, BackendError> {
+        let metadata = file.metadata().map_err(|error| self.open_error(&error))?;
+        Ok(metadata.len())
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.caching {
+            FileCaching::Direct => "file (O_DIRECT)",
+            FileCaching::Buffered => "file (buffered)",
+        }
+    }
+
+    fn path_text(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn refuse(&self, reason: impl Into<String>, remedy: &str) -> BackendError {
+        BackendError::Open {
+            path: self.path_text(),
+            reason: reason.into(),
+            remedy: remedy.to_owned(),
+        }
+    }
+}
+
+/// A file that was just made. Dropped before it is whole, it removes the file again.
+struct Newborn {
+    path: Option<PathBuf>,
+}
+
+impl Newborn {
+    fn at(path: &Path) -> Self {
+        Self {
+            path: Some(path.to_owned()),
+        }
+    }
+
+    fn keep(mut self) {
+        self.path = None;
+    }
+}
+
+impl Drop for Newborn {
+    fn drop(&mut self) {
+        if let Some(path) = self.path.take() {
+            // The error that brought us here is the one to tell; a leftover is found by its name.
+            let _left_over = fs::remove_file(path);
+        }
+    }
+}
+
+fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    let bytes = i64::try_from(bytes).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+    fallocate(file, FallocateFlags::empty(), 0, bytes)?;
+    Ok(())
+}
+
+fn write_zeroes(file: &File, bytes: u64) -> io::Result<()> {
+    const STEP_BYTES: usize = 1 << 20;
+    let zeroes = AlignedBuf::zeroed(STEP_BYTES);
+    for offset in (0..bytes).step_by(STEP_BYTES) {
+        let left_bytes = usize::try_from(bytes - offset).unwrap_or(STEP_BYTES);
+        file.write_all_at(&zeroes[..left_bytes.min(STEP_BYTES)], offset)?;
+    }
+    Ok(())
+}
+
+/// The name of a new file is durable only when its folder is.
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    File::open(folder)?.sync_all()
+}
+
+/// Finds the smallest block that a direct read accepts, on a kernel that does not tell.
+fn probe_alignment(file: &File) -> Option<DirectAlignment> {
+    let mut page = AlignedBuf::zeroed(BUFFER_ALIGN_BYTES);
+    [512_u32, 1024, 2048, 4096].into_iter().find_map(|bytes| {
+        let read = file.read_at(&mut page[..bytes as usize], u64::from(bytes));
+        read.ok().map(|_| DirectAlignment {
+            memory_bytes: 4096,
+            offset_bytes: bytes,
+        })
+    })
+}
