@@ -1,0 +1,74 @@
+//! From a file, a name or a text to a plan.
+
+use std::path::{Path, PathBuf};
+
+use crate::fault::Faults;
+use crate::knob::Checks;
+use crate::library;
+use crate::plan::WorkloadPlan;
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("{path}: {source}", path = path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+    /// Neither a file nor a workload of the library.
+    #[error("no file and no workload of the library is called `{name}`{}", guess.as_ref().map(|g| format!("; did you mean `{g}`?")).unwrap_or_default())]
+    UnknownName {
+        /// What was asked for.
+        name: String,
+        /// The closest name there is.
+        guess: Option<String>,
+    },
+    /// It was read and is wrong; the faults say where.
+    #[error("{0}")]
+    Faults(Box<Faults>),
+}
+
+/// Loads a file or, where there is none of this name, a workload of the library.
+///
+/// `sets` are `name=value` as given to `--set`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn load(
+    file_or_name: &str,
+    sets: &[String],
+    checks: Checks<'_>,
+) -> Result<WorkloadPlan, LoadError> {
+    let path = Path::new(file_or_name);
+    if path.exists() {
+        let text = std::fs::read_to_string(path).map_err(|source| LoadError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        return load_str(&text, file_or_name, sets, checks);
+    }
+    let Some(text) = library::find(file_or_name) else {
+        return Err(LoadError::UnknownName {
+            name: file_or_name.to_owned(),
+            guess: None,
+        });
+    };
+    load_str(text, file_or_name, sets, checks)
+}
+
+/// Loads a text; `origin` is what messages call it.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn load_str(
+    text: &str,
+    origin: &str,
+    sets: &[String],
+    checks: Checks<'_>,
+) -> Result<WorkloadPlan, LoadError> {
+    crate::plan::resolve(text, origin, sets, checks)
+        .map_err(|faults| LoadError::Faults(Box::new(faults)))
+}

@@ -1,0 +1,565 @@
+//! The plan: a workload with every default filled in, every size a number and every sweep point spelt out.
+//!
+//! The file as written is `WorkloadSpec`; it knows what the user said and where. The plan knows what will
+//! happen. They are two types so that nothing downstream ever asks "was this given?".
+//!
+//! ```text
+//! WorkloadPlan -- targets, rounds, assertions
+//!   points[]   -- one per sweep point: settings of the axes, knobs, and which load
+//!   loads[]    -- files, content, phases; points that differ in knobs alone share one
+//!     phases[] -> jobs[] -> clients  =>  one OpStream each
+//! ```
+//!
+//! Everything here serialises: the record of a run holds the plan it ran.
+
+mod dry_run;
+mod resolve;
+mod streams;
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+pub use dry_run::dry_run_text;
+pub(crate) use resolve::resolve;
+
+use crate::knob::Knobs;
+use crate::op::FileSlot;
+
+/// A workload, resolved.
+#[derive(Debug, Clone, Serialize)]
+pub struct WorkloadPlan {
+    /// `name:`, or the file's name without its ending.
+    pub name: String,
+    /// `about:`, one line; may be empty.
+    pub about: String,
+    /// Everything random comes from here.
+    pub seed: u64,
+    /// How often each point is run on each target.
+    pub rounds: u32,
+    /// Is what is read compared with what was written?
+    pub verify: bool,
+    /// Replayed side by side.
+    pub targets: Vec<TargetPlan>,
+    /// The swept names and their values, in the order written.
+    pub axes: Vec<AxisPlan>,
+    /// The product of the axes; one point without settings where nothing is swept.
+    pub points: Vec<PointPlan>,
+    /// What the points replay; one, unless the workload itself is swept and not only knobs.
+    pub loads: Vec<Arc<LoadPlan>>,
+    /// Conditions on the results.
+    pub asserts: Vec<String>,
+    /// `--set` that went in, as given.
+    pub overrides: Vec<String>,
+    /// The file it came from.
+    pub source: PlanSource,
+}
+
+/// Where a plan came from.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanSource {
+    /// Path or library name.
+    pub origin: String,
+    /// xxh3 of the text, in hexadecimal: equal texts, equal workloads.
+    pub text_xxh3: String,
+    /// The text itself.
+    pub text: String,
+}
+
+/// One thing to replay on.
+#[derive(Debug, Clone, Serialize)]
+pub struct TargetPlan {
+    /// Its name in the file.
+    pub name: String,
+    /// What it is.
+    pub kind: TargetKind,
+    /// Knobs of this target alone; they win over the file's `engine:` and lose to the sweep.
+    pub knobs: Knobs,
+}
+
+/// What a target is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetKind {
+    /// delalloc's engine on a backend.
+    Engine(EngineTarget),
+    /// Plain files in a directory of a mounted filesystem.
+    Directory {
+        /// The directory; it exists.
+        path: PathBuf,
+    },
+    /// Takes everything and does nothing: the cost of the harness itself.
+    Null,
+}
+
+/// An engine and what it stands on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EngineTarget {
+    /// Where the bytes go.
+    pub backend: BackendPlan,
+    /// Slowed down to this, where given.
+    pub throttle: Option<ThrottlePlan>,
+}
+
+/// Where an engine's bytes go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackendPlan {
+    /// A preallocated file.
+    File {
+        /// The file; made where it is missing.
+        path: PathBuf,
+        /// Its size.
+        size_bytes: u64,
+        /// How requests reach the kernel.
+        mover: Mover,
+        /// Through the page cache, for filesystems that refuse direct I/O.
+        buffered: bool,
+    },
+    /// A raw block device.
+    Block {
+        /// The device.
+        path: PathBuf,
+        /// The device named a second time, as consent to lose what is on it.
+        i_know_this_destroys: Option<PathBuf>,
+        /// How requests reach the kernel.
+        mover: Mover,
+    },
+    /// Memory.
+    Mem {
+        /// Its size.
+        size_bytes: u64,
+    },
+    /// A modelled device in memory.
+    Sim {
+        /// Its size.
+        size_bytes: u64,
+        /// Which device is modelled.
+        device: SimDevice,
+    },
+}
+
+/// How requests reach the kernel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mover {
+    /// io_uring where the kernel has it, threads otherwise.
+    #[default]
+    Auto,
+    /// io_uring or nothing.
+    Uring,
+    /// Positioned reads and writes on threads.
+    Threads,
+}
+
+/// The devices that can be modelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SimDevice {
+    /// A rotating disk.
+    Hdd,
+    /// A flash disk behind SATA.
+    SataSsd,
+    /// A flash disk behind PCIe.
+    Nvme,
+}
+
+/// What a backend is slowed down to. A missing value is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct ThrottlePlan {
+    /// Bytes read in a second.
+    pub read_bytes_per_s: Option<u64>,
+    /// Bytes written in a second.
+    pub write_bytes_per_s: Option<u64>,
+    /// Added to each request.
+    pub latency_ns: Option<u64>,
+}
+
+/// A swept name and its values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AxisPlan {
+    /// A knob, or a path into the workload.
+    pub name: String,
+    /// As written.
+    pub values: Vec<String>,
+}
+
+/// One value of one axis.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// The axis.
+    pub name: String,
+    /// As written.
+    pub value: String,
+}
+
+/// One point of the sweep.
+#[derive(Debug, Clone, Serialize)]
+pub struct PointPlan {
+    /// From 0, the last axis turning fastest.
+    pub index: usize,
+    /// One value per axis, in the order of the axes.
+    pub settings: Vec<Setting>,
+    /// Knobs of `engine:`, of every engine target.
+    pub base_knobs: Knobs,
+    /// Knobs that this point sets; they win over everything.
+    pub swept_knobs: Knobs,
+    /// What is replayed: an index into the plan's `loads` ([`WorkloadPlan::load`]).
+    pub load: usize,
+}
+
+impl WorkloadPlan {
+    /// What is replayed at `point`.
+    pub fn load(&self, point: &PointPlan) -> &Arc<LoadPlan> {
+        &self.loads[point.load]
+    }
+}
+
+impl PointPlan {
+    /// The knobs of `target` at this point: the sweep wins over the target, the target over the file.
+    pub fn knobs_for(&self, target: &TargetPlan) -> Knobs {
+        self.base_knobs
+            .overlaid(&target.knobs)
+            .overlaid(&self.swept_knobs)
+    }
+
+    /// `name=value` of each axis; empty where nothing is swept.
+    pub fn label(&self) -> String {
+        let settings: Vec<String> = self
+            .settings
+            .iter()
+            .map(|s| format!("{}={}", s.name, s.value))
+            .collect();
+        settings.join(" ")
+    }
+}
+
+/// What is replayed at a point.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LoadPlan {
+    /// Everything random comes from here.
+    pub seed: u64,
+    /// Content of files that say nothing themselves, and of files that a trace brings.
+    pub content: ContentPlan,
+    /// The files, by slot.
+    pub files: Vec<FilePlan>,
+    /// One after the other.
+    pub phases: Vec<PhasePlan>,
+}
+
+/// One file.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FilePlan {
+    /// Its name; instance `k` of `count: N` is `name.k`.
+    pub name: String,
+    /// Offsets of jobs without a region of their own end here; none for a file that only grows.
+    pub size_bytes: Option<u64>,
+    /// Its content, where it has its own.
+    pub content: Option<ContentPlan>,
+}
+
+/// What bytes are made of.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContentPlan {
+    /// Nothing but zeros.
+    Zeros,
+    /// Incompressible.
+    Random,
+    /// Compressible by this factor, under zstd 1 in pieces of 128 KiB.
+    Ratio(f64),
+    /// The bytes of real files.
+    Corpus(PathBuf),
+    /// Of several, by weight, in pieces of 128 KiB.
+    Mix(Vec<MixPart>),
+}
+
+/// One part of a mix.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MixPart {
+    /// Its share is its weight over the sum of the weights.
+    pub weight: f64,
+    /// What it is.
+    pub content: ContentPlan,
+}
+
+/// Does a phase count?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PhaseRole {
+    /// Fills files that say `filled: true`; made by the plan, not by the user.
+    Prepare,
+    /// Run like any other and left out of the results.
+    WarmUp,
+    /// It counts.
+    Measured,
+}
+
+/// What happens when the jobs of a phase are through. It is part of the phase's time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PhaseEnd {
+    /// Nothing: what is dirty stays dirty.
+    None,
+    /// Every file of the phase is synced.
+    Sync,
+    /// The whole target is.
+    Commit,
+}
+
+/// A phase: jobs side by side.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PhasePlan {
+    /// Unique in the plan.
+    pub name: String,
+    /// Does it count?
+    pub role: PhaseRole,
+    /// Ends then even if jobs have more to do; jobs without a bound of their own start over until then.
+    pub duration_ns: Option<u64>,
+    /// Drop the target's and the kernel's caches before it starts.
+    pub drop_caches: bool,
+    /// What happens when the jobs are through.
+    pub end: PhaseEnd,
+    /// Side by side.
+    pub jobs: Vec<JobPlan>,
+}
+
+/// A job: one kind of work by one or several clients.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct JobPlan {
+    /// Unique in the phase: `name:`, or the verb and the file.
+    pub name: String,
+    /// How many do it side by side, each on a stream of its own.
+    pub clients: u32,
+    /// What they do.
+    pub work: Work,
+    /// When.
+    pub pace: Pace,
+    /// Bounds over all clients together.
+    pub bound: Bound,
+}
+
+/// What a job does.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// Reads and writes in a region of one or several files.
+    Access(AccessPlan),
+    /// Writes at the end.
+    Append {
+        /// One or the instances of one.
+        files: FileSpan,
+        /// Sizes.
+        block: BlockPlan,
+        /// A sync after so many writes of a client; 0 for never.
+        fsync_every: u64,
+    },
+    /// Make each file a given size.
+    Truncate {
+        /// One or the instances of one.
+        files: FileSpan,
+        /// The size.
+        to_bytes: u64,
+    },
+    /// Make each file afresh.
+    Create {
+        /// One or the instances of one.
+        files: FileSpan,
+    },
+    /// Remove each file.
+    Remove {
+        /// One or the instances of one.
+        files: FileSpan,
+    },
+    /// Sync each file.
+    Sync {
+        /// One or the instances of one.
+        files: FileSpan,
+    },
+    /// What a recording says.
+    Trace(TracePlan),
+}
+
+/// Reads and writes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AccessPlan {
+    /// One or the instances of one.
+    pub files: FileSpan,
+    /// What is done there.
+    pub verb: Verb,
+    /// Where the next operation goes.
+    pub pattern: PatternPlan,
+    /// Sizes.
+    pub block: BlockPlan,
+    /// First byte of the region.
+    pub region_start: u64,
+    /// Bytes of the region.
+    pub region_bytes: u64,
+    /// A sync after so many writes of a client; 0 for never.
+    pub fsync_every: u64,
+}
+
+/// What is done at an offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// Read.
+    Read,
+    /// Write.
+    Write,
+    /// Punch a hole.
+    Trim,
+    /// Read or write.
+    Mix {
+        /// Out of `read_weight + write_weight`.
+        read_weight: u32,
+        /// Out of `read_weight + write_weight`.
+        write_weight: u32,
+    },
+}
+
+/// Consecutive slots: one file, or the instances of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct FileSpan {
+    /// The first.
+    pub first: FileSlot,
+    /// How many, at least one.
+    pub count: u32,
+}
+
+/// Where the next operation goes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PatternPlan {
+    /// One after the other; clients take turns.
+    Sequential,
+    /// One after the other, this far apart; the next lap fills the gaps.
+    Stride {
+        /// From start to start.
+        stride_bytes: u64,
+    },
+    /// Each place alike, with repetition.
+    Random,
+    /// Each place once, in random order.
+    Shuffle,
+    /// The k-th most wanted place is wanted in proportion to 1 / k^theta.
+    Zipf {
+        /// 0 is uniform.
+        theta: f64,
+        /// Are the wanted places spread over the region (or all at its start)?
+        scatter: bool,
+    },
+}
+
+/// Sizes of operations.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BlockPlan {
+    /// Sizes and their weights; one or more.
+    pub sizes: Vec<BlockSize>,
+    /// Offsets are multiples of this, from the start of the region.
+    pub align_bytes: u64,
+}
+
+/// One size of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct BlockSize {
+    /// How large.
+    pub bytes: u64,
+    /// Its share is its weight over the sum of the weights.
+    pub weight: f64,
+}
+
+/// When operations are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pace {
+    /// Closed loop: each when the one before has returned, after a rest.
+    Closed {
+        /// The rest.
+        think_ns: u64,
+    },
+    /// Open loop, evenly, all clients together.
+    Fixed {
+        /// Operations in a second.
+        ops_per_s: f64,
+    },
+    /// Open loop, exponential gaps, all clients together.
+    Poisson {
+        /// Operations in a second.
+        ops_per_s: f64,
+    },
+    /// As the recording says.
+    Recorded,
+}
+
+/// When a job is through. All of it is over the clients together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// After each place (or file) once.
+    Once,
+    /// After so many operations (syncs of `fsync_every` not counted).
+    Ops(u64),
+    /// After so many bytes.
+    Bytes(u64),
+    /// With the phase.
+    Phase,
+}
+
+/// A recording to replay.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TracePlan {
+    /// The file, `.zst` or not.
+    pub path: PathBuf,
+    /// Its form; none to tell it by its first lines.
+    pub format: Option<TraceFormat>,
+    /// When.
+    pub timing: TraceTiming,
+    /// Ends after so many requests.
+    pub limit_ops: Option<u64>,
+    /// Ends after so much recorded time.
+    pub limit_time_ns: Option<u64>,
+    /// Ends after so many bytes.
+    pub limit_bytes: Option<u64>,
+    /// Gives up at more malformed lines than this.
+    pub malformed_max: u64,
+    /// The slot of the first file that the recording brings.
+    pub first_slot: FileSlot,
+}
+
+/// Forms of recordings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TraceFormat {
+    /// Comma-separated with a header, in one of the three dialects.
+    DelallocCsv,
+    /// The default text of blkparse; queue events.
+    Blkparse,
+}
+
+/// When the requests of a recording are due.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TraceTiming {
+    /// At the recorded time, divided by `speed`: 2 is twice as fast.
+    Recorded {
+        /// More is faster.
+        speed: f64,
+    },
+    /// All due at once: open loop, latency counts from the start of the phase's backlog.
+    AsFastAsPossible,
+    /// Each client takes the next when the one before has returned.
+    ClosedLoop,
+}
+
+impl LoadPlan {
+    /// What the file of a slot is called, of the plan's own files and of those that traces bring.
+    pub fn file_name(&self, file: FileSlot) -> Cow<'_, str> {
+        match self.files.get(file.0 as usize) {
+            Some(own) => Cow::Borrowed(&own.name),
+            None => Cow::Owned(format!("trace.{}", file.0)),
+        }
+    }
+}
