@@ -48,6 +48,7 @@ pub struct WorkloadPlan {
     /// The product of the axes; one point without settings where nothing is swept.
     pub points: Vec<PointPlan>,
     /// What the points replay; one, unless the workload itself is swept and not only knobs.
+    #[serde(serialize_with = "behind_arcs")]
     pub loads: Vec<Arc<LoadPlan>>,
     /// Conditions on the results.
     pub asserts: Vec<String>,
@@ -562,4 +563,11 @@ impl LoadPlan {
             None => Cow::Owned(format!("trace.{}", file.0)),
         }
     }
+}
+
+fn behind_arcs<S: serde::Serializer>(
+    loads: &[Arc<LoadPlan>],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(loads.iter().map(Arc::as_ref))
 }
