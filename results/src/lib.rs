@@ -1,1 +1,33 @@
-//! Placeholder
+//! What a run leaves behind, and what may be said about it.
+//!
+//! A record is self-describing: code revision, resolved workload with its hash, every knob, the
+//! machine and its doubts, and the raw numbers of every round. So a record of last year still
+//! loads, and everything below is a pure function of a record:
+//!
+//! ```text
+//!   events (while running) --salvage--.
+//!                                     v
+//!   recorder ------------------->  RunRecord  --> assertion   does it keep its promises?
+//!                                     |       --> gate        is it worse than the baseline?
+//!                                     |       --> report      one offline page
+//!                                     '------>  export      CSV, HDR log
+//! ```
+//!
+//! This crate does not know what was measured: it holds named numbers with units. It knows no
+//! engine, no workload schema and no terminal.
+#![forbid(unsafe_code)]
+
+pub mod exit;
+pub mod export;
+
+pub mod hist;
+pub mod metric;
+pub mod record;
+
+pub mod stats;
+
+pub use exit::{ExitCode, Outcome};
+pub use export::{Event, EventLog, salvage};
+pub use hist::LatencyHist;
+pub use metric::{Better, Class, Metric, Unit};
+pub use record::{RecordError, RunRecord, load, result_schema, save};

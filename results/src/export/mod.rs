@@ -1,0 +1,15 @@
+//! A record in other tools' shapes, and the log a run leaves while it runs.
+//!
+//! `event.rs` is written during the run, one line per thing that happened; `salvage.rs` makes a
+//! record of what a killed run left there. `csv.rs` is tidy tables (one row per cell, phase and
+//! operation; one per interval), `hdr_log.rs` the interval log that HDR tools read.
+
+mod csv;
+mod event;
+mod hdr_log;
+mod salvage;
+
+pub use csv::{cells_csv, intervals_csv};
+pub use event::{CellKey, Event, EventLog};
+pub use hdr_log::hdr_log;
+pub use salvage::{Salvaged, salvage};

@@ -1,0 +1,266 @@
+//! Latencies of one kind of operation, mergeable, at three digits.
+//!
+//! A thin wrapper, so that the choice of `hdrhistogram` and its settings is made once: 1 ns and up,
+//! three digits, growing by itself past the ten seconds it starts with. Inside JSON a histogram is
+//! the base64 of V2 with deflate, which every HDR tool reads; it stays text until somebody asks,
+//! since decoded it takes some 200 KiB and a sweep holds thousands.
+//!
+//! Locks and threads: none. One histogram per thread, merged where an interval ends.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Values up to this need no growth while recording.
+const NS_PREALLOCATED: u64 = 10_000_000_000;
+const SIGNIFICANT_DIGITS: u8 = 3;
+
+/// Latencies in nanoseconds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LatencyHist {
+    inner: Histogram<u64>,
+}
+
+/// A stored histogram that does not decode.
+#[derive(Debug, thiserror::Error)]
+#[error("histogram does not decode: {what}; the record is damaged, measure again")]
+pub struct HistError {
+    what: String,
+}
+
+impl Default for LatencyHist {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl LatencyHist {
+    /// An empty histogram.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut inner = Histogram::new_with_bounds(1, NS_PREALLOCATED, SIGNIFICANT_DIGITS)
+            .expect("the bounds are constants hdrhistogram takes");
+        inner.auto(true);
+        Self { inner }
+    }
+
+    /// One operation took `ns`. Zero counts as 1 ns, the lowest value held.
+    pub fn record(&mut self, ns: u64) {
+        self.record_n(ns, 1);
+    }
+
+    /// `count` operations took `ns` each.
+    pub fn record_n(&mut self, ns: u64, count: u64) {
+        self.inner
+            .record_n(ns.max(1), count)
+            .expect("an automatically growing histogram takes any value");
+    }
+
+    /// Adds another histogram's counts.
+    pub fn merge(&mut self, other: &Self) {
+        self.inner
+            .add(&other.inner)
+            .expect("an automatically growing histogram takes any other");
+    }
+
+    /// Forgets everything and keeps the memory.
+    pub fn clear(&mut self) {
+        self.inner.reset();
+    }
+
+    /// How many operations.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.inner.len()
+    }
+
+    /// Whether nothing was recorded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inner.is_empty()
+    }
+
+    /// The value at a quantile in 0..=1; 0 when empty.
+    #[must_use]
+    pub fn ns_at(&self, quantile: f64) -> u64 {
+        if self.is_empty() {
+            0
+        } else {
+            self.inner.value_at_quantile(quantile)
+        }
+    }
+
+    /// The mean; 0 when empty.
+    #[must_use]
+    pub fn ns_mean(&self) -> f64 {
+        if self.is_empty() {
+            0.0
+        } else {
+            self.inner.mean()
+        }
+    }
+
+    /// The smallest value, within the histogram's resolution; 0 when empty.
+    #[must_use]
+    pub fn ns_min(&self) -> u64 {
+        if self.is_empty() { 0 } else { self.inner.min() }
+    }
+
+    /// The largest value, within the histogram's resolution; 0 when empty.
+    #[must_use]
+    pub fn ns_max(&self) -> u64 {
+        if self.is_empty() { 0 } else { self.inner.max() }
+    }
+
+    /// The percentile curve as (quantile, ns): denser towards the tail, ends at the maximum.
+    #[must_use]
+    pub fn curve(&self) -> Vec<(f64, u64)> {
+        const TICKS_PER_HALF_DISTANCE: u32 = 6;
+        self.inner
+            .iter_quantiles(TICKS_PER_HALF_DISTANCE)
+            .map(|step| (step.quantile_iterated_to(), step.value_iterated_to()))
+            .collect()
+    }
+
+    /// Base64 of V2 with deflate.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new()
+            .serialize(&self.inner, &mut bytes)
+            .expect("writing to memory does not fail");
+        STANDARD.encode(bytes)
+    }
+
+    /// Reads what `encode`, or another HDR tool's V2 writer, made.
+    pub fn decode(text: &str) -> Result<Self, HistError> {
+        let bytes = STANDARD.decode(text.trim()).map_err(|error| HistError {
+            what: error.to_string(),
+        })?;
+        let mut inner: Histogram<u64> = Deserializer::new()
+            .deserialize(&mut bytes.as_slice())
+            .map_err(|error| HistError {
+                what: error.to_string(),
+            })?;
+        inner.auto(true);
+        Ok(Self { inner })
+    }
+
+    pub(crate) fn inner(&self) -> &Histogram<u64> {
+        &self.inner
+    }
+}
+
+/// A histogram inside a record: its readable numbers, and the whole of it as text.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Latency {
+    /// How many operations.
+    pub count: u64,
+    /// Mean.
+    pub ns_mean: f64,
+    /// Smallest.
+    pub ns_min: u64,
+    /// Median.
+    pub ns_p50: u64,
+    /// 90th percentile.
+    pub ns_p90: u64,
+    /// 99th percentile.
+    pub ns_p99: u64,
+    /// 99.9th percentile.
+    pub ns_p999: u64,
+    /// Largest.
+    pub ns_max: u64,
+    /// Base64 of the HDR V2 histogram with deflate; empty when nothing was recorded.
+    pub hdr: String,
+}
+
+impl From<&LatencyHist> for Latency {
+    fn from(hist: &LatencyHist) -> Self {
+        if hist.is_empty() {
+            return Self::default();
+        }
+        Self {
+            count: hist.count(),
+            ns_mean: hist.ns_mean(),
+            ns_min: hist.ns_min(),
+            ns_p50: hist.ns_at(0.5),
+            ns_p90: hist.ns_at(0.9),
+            ns_p99: hist.ns_at(0.99),
+            ns_p999: hist.ns_at(0.999),
+            ns_max: hist.ns_max(),
+            hdr: hist.encode(),
+        }
+    }
+}
+
+impl Latency {
+    /// The histogram itself.
+    pub fn hist(&self) -> Result<LatencyHist, HistError> {
+        if self.hdr.is_empty() {
+            Ok(LatencyHist::new())
+        } else {
+            LatencyHist::decode(&self.hdr)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_within_three_digits() {
+        let mut hist = LatencyHist::new();
+        for ns in 1..=100_000 {
+            hist.record(ns);
+        }
+        assert_eq!(hist.count(), 100_000);
+        for (quantile, exact) in [(0.5, 50_000.0), (0.99, 99_000.0), (1.0, 100_000.0)] {
+            let found = hist.ns_at(quantile) as f64;
+            assert!(
+                (found / exact - 1.0).abs() < 0.002,
+                "{quantile}: {found} is not {exact}"
+            );
+        }
+    }
+
+    #[test]
+    fn text_and_back_is_the_same() {
+        let mut hist = LatencyHist::new();
+        hist.record_n(1_234_567, 3);
+        hist.record(0);
+        hist.record(3_600_000_000_000);
+        let back = LatencyHist::decode(&hist.encode()).expect("own text decodes");
+        assert_eq!(back.count(), 5);
+        assert_eq!(back.ns_max(), hist.ns_max());
+        assert_eq!(back.ns_min(), 1);
+        assert_eq!(back.ns_at(0.5), hist.ns_at(0.5));
+    }
+
+    #[test]
+    fn merging_adds_counts_and_keeps_extremes() {
+        let (mut left, mut right) = (LatencyHist::new(), LatencyHist::new());
+        left.record(10);
+        right.record(20_000_000_000);
+        left.merge(&right);
+        assert_eq!((left.count(), left.ns_min()), (2, 10));
+        assert!(left.ns_max() >= 20_000_000_000);
+    }
+
+    #[test]
+    fn an_empty_one_answers_zero_and_damage_is_named() {
+        assert_eq!(LatencyHist::new().ns_at(0.99), 0);
+        assert_eq!(
+            Latency::from(&LatencyHist::new())
+                .hist()
+                .expect("empty")
+                .count(),
+            0
+        );
+        let error = LatencyHist::decode("not base64!").expect_err("damaged");
+        assert!(error.to_string().contains("does not decode"));
+    }
+}

@@ -1,0 +1,34 @@
+//! One run, whole: who ran what where, and every raw number.
+//!
+//! ```text
+//!   RunRecord
+//!     identity   tool, start, status, command line        run.rs
+//!     machine    fingerprint, doubts                      machine.rs
+//!     targets    name, kind, all knobs                    run.rs
+//!     cells      sweep point x round x target             cell.rs
+//!       phases   operations with histograms, series       cell.rs
+//!       stages, pools, counters, verification             cell.rs
+//! ```
+//!
+//! Invariants
+//!   * Raw per-round numbers stay; medians and ratios are taken by the reader.
+//!   * A field that a later version adds is ignored by this one; a field this version adds has a
+//!     default, so an old record loads. Anything else raises `SCHEMA_VERSION`.
+//!   * Every duration is in nanoseconds and every size in bytes, and says so in its name.
+
+mod cell;
+mod machine;
+mod run;
+mod store;
+
+pub use crate::hist::Latency;
+pub use cell::{
+    Cell, OpRecord, PhaseRecord, PhaseRole, PoolRecord, Sample, Setting, StageRecord, Stall,
+    Verification, point_label,
+};
+pub use machine::{Doubt, Machine};
+pub use run::{
+    HarnessCost, Knob, KnobValue, RunRecord, RunStatus, SCHEMA_VERSION, SweepAxis, Target, Tool,
+    Workload,
+};
+pub use store::{RecordError, load, parse, result_schema, save};

@@ -1,0 +1,323 @@
+//! The outer record: identity, workload, targets, and the list of cells.
+
+use super::cell::{Cell, Setting};
+use super::machine::Machine;
+use crate::hist::Latency;
+use crate::metric::Metric;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The version of the record's shape. Raised only when an older reader would misread it.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The committed schema's file name, written into every record's `$schema`.
+const SCHEMA_NAME: &str = "result.schema.json";
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunRecord {
+    /// The schema this record follows.
+    #[serde(rename = "$schema", default = "schema_name")]
+    pub schema: String,
+    /// `SCHEMA_VERSION` of the writer.
+    pub schema_version: u32,
+    /// What wrote it.
+    pub tool: Tool,
+    /// When the run began, RFC 3339.
+    pub started_at: String,
+    /// How long the whole run took.
+    #[serde(default)]
+    pub wall_ns: u64,
+    /// How it ended.
+    pub status: RunStatus,
+    /// What was replayed.
+    pub workload: Workload,
+    /// The command as typed, for the reproduction line.
+    pub command_line: Vec<String>,
+    /// Where.
+    #[serde(default)]
+    pub machine: Machine,
+    /// What it was replayed against, in the order declared. The first is the one assertions mean
+    /// when they name none.
+    pub targets: Vec<Target>,
+    /// The axes of the sweep; empty without one.
+    #[serde(default)]
+    pub sweep: Vec<SweepAxis>,
+    /// The workload's assertions as written, one per line of the file.
+    #[serde(default)]
+    pub assertions: Vec<String>,
+    /// What the counters' names mean. A counter without a row is timed and has no unit.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, Metric>,
+    /// Every sweep point x round x target that ran, in the order it ran.
+    #[serde(default)]
+    pub cells: Vec<Cell>,
+    /// What the harness itself costs, from the `null` target.
+    #[serde(default)]
+    pub harness: Option<HarnessCost>,
+}
+
+fn schema_name() -> String {
+    SCHEMA_NAME.to_owned()
+}
+
+/// What wrote a record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Tool {
+    /// The binary's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The code revision it was built from; empty when unknown.
+    pub revision: String,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Every cell ran.
+    Complete,
+    /// Stopped early by a signal or a kill; what had been measured is here.
+    Interrupted {
+        /// By what.
+        reason: String,
+    },
+    /// Stopped by an error.
+    Failed {
+        /// Which.
+        reason: String,
+    },
+}
+
+/// What was replayed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Workload {
+    /// Its name.
+    pub name: String,
+    /// A hash over everything that decides the stream of operations.
+    pub hash: String,
+    /// The file it came from; empty when it was built in.
+    pub source: String,
+    /// The whole of it with every default filled in, as text.
+    pub resolved: String,
+    /// The seed everything random follows from.
+    pub seed: u64,
+}
+
+/// One target: an engine, a directory of a kernel filesystem, a device, the null target.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Target {
+    /// The name the workload gives it; cells and assertions refer to it.
+    pub name: String,
+    /// `engine`, `directory`, `device`, `null`, ...
+    pub kind: String,
+    /// One line: backend, path, filesystem, mount options.
+    pub describe: String,
+    /// Every knob at the base point of the sweep.
+    pub knobs: Vec<Knob>,
+}
+
+/// One knob's value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Knob {
+    /// Dotted name.
+    pub name: String,
+    /// Its value.
+    pub value: KnobValue,
+    /// Its unit in words; empty for none.
+    #[serde(default)]
+    pub unit: String,
+    /// Whether nobody set it.
+    #[serde(default)]
+    pub is_default: bool,
+}
+
+/// A knob's value as YAML or JSON would write it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum KnobValue {
+    /// On or off.
+    Bool(bool),
+    /// Whole number.
+    Integer(i64),
+    /// Fraction.
+    Real(f64),
+    /// Name or sized text.
+    Text(String),
+}
+
+/// One axis of a sweep.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SweepAxis {
+    /// Dotted name of the knob.
+    pub knob: String,
+    /// Its unit in words; empty for none.
+    #[serde(default)]
+    pub unit: String,
+    /// Its values in the order given.
+    pub values: Vec<KnobValue>,
+}
+
+/// What the harness costs per operation, measured against the target that does nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct HarnessCost {
+    /// Operations issued.
+    pub ops: u64,
+    /// Threads that issued them.
+    pub threads: u32,
+    /// Wall time of one thread divided by its operations.
+    pub ns_per_op: f64,
+    /// Latency as the recorder saw it.
+    pub latency: Latency,
+}
+
+impl RunRecord {
+    /// A record of a run that just began: no cells, and interrupted until somebody says otherwise,
+    /// so that a killed run never reads as a complete one.
+    pub fn begin(tool: Tool, started_at: impl Into<String>, workload: Workload) -> Self {
+        Self {
+            schema: schema_name(),
+            schema_version: SCHEMA_VERSION,
+            tool,
+            started_at: started_at.into(),
+            wall_ns: 0,
+            status: RunStatus::Interrupted {
+                reason: "the run did not report an end".to_owned(),
+            },
+            workload,
+            command_line: Vec::new(),
+            machine: Machine::default(),
+            targets: Vec::new(),
+            sweep: Vec::new(),
+            assertions: Vec::new(),
+            metrics: BTreeMap::new(),
+            cells: Vec::new(),
+            harness: None,
+        }
+    }
+
+    /// The target an unqualified name means: the first one declared.
+    #[must_use]
+    pub fn default_target(&self) -> Option<&Target> {
+        self.targets.first()
+    }
+
+    /// The sweep points that have cells, each once, in the order they first ran, sorted by the
+    /// order of the axes' values.
+    #[must_use]
+    pub fn points(&self) -> Vec<Vec<Setting>> {
+        let mut points: Vec<Vec<Setting>> = Vec::new();
+        for cell in &self.cells {
+            if !points.contains(&cell.point) {
+                points.push(cell.point.clone());
+            }
+        }
+        points.sort_by_key(|point| self.place(point));
+        points
+    }
+
+    /// The index of each of the point's values on its axis.
+    fn place(&self, point: &[Setting]) -> Vec<usize> {
+        self.sweep
+            .iter()
+            .map(|axis| {
+                let value = point.iter().find(|setting| setting.knob == axis.knob);
+                value
+                    .and_then(|setting| axis.values.iter().position(|v| *v == setting.value))
+                    .unwrap_or(axis.values.len())
+            })
+            .collect()
+    }
+
+    /// The cells of one target at one sweep point, by round.
+    #[must_use]
+    pub fn rounds(&self, target: &str, point: &[Setting]) -> Vec<&Cell> {
+        let mut cells: Vec<&Cell> = self
+            .cells
+            .iter()
+            .filter(|cell| cell.target == target && cell.point == point)
+            .collect();
+        cells.sort_by_key(|cell| cell.round);
+        cells
+    }
+
+    /// Bytes verified and mismatches over all cells.
+    #[must_use]
+    pub fn verified(&self) -> (u64, u64) {
+        self.cells.iter().fold((0, 0), |(bytes, wrong), cell| {
+            (
+                bytes + cell.verification.bytes_verified,
+                wrong + cell.verification.mismatches,
+            )
+        })
+    }
+}
+
+impl RunStatus {
+    /// The one word for it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Interrupted { .. } => "interrupted",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// Why it did not complete; empty when it did.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Complete => "",
+            Self::Interrupted { reason } | Self::Failed { reason } => reason,
+        }
+    }
+}
+
+impl fmt::Display for KnobValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => value.fmt(f),
+            Self::Integer(value) => value.fmt(f),
+            Self::Real(value) => value.fmt(f),
+            Self::Text(value) => value.fmt(f),
+        }
+    }
+}
+
+impl From<bool> for KnobValue {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<i64> for KnobValue {
+    fn from(value: i64) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl From<f64> for KnobValue {
+    fn from(value: f64) -> Self {
+        Self::Real(value)
+    }
+}
+
+impl From<&str> for KnobValue {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl From<String> for KnobValue {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
