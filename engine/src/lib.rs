@@ -5,10 +5,14 @@
 #![forbid(unsafe_code)]
 
 pub mod alloc;
+pub mod budget;
+pub mod cache;
 mod error;
+pub mod extent;
 pub mod meta;
 pub mod recover;
 mod units;
+pub mod writeback;
 
 pub use error::{EngineError, Result};
 pub use units::{

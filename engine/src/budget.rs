@@ -1,0 +1,304 @@
+//! Bytes that may be on their way through the pipeline at once.
+//!
+//! Counted are plain bytes from before they are queued until their stored form is submitted, plus
+//! the output buffers held meanwhile. A bound on items was refused: an item can be 4 KiB or 512.
+//! The seed had the same thought and compared pages with a number of bytes, so it never waited.
+//!
+//! ```text
+//!   held:   0 ......... wake ............... max
+//!           gate opens <= |                   | a request that does not fit closes the gate
+//! ```
+//!
+//! Who comes while the gate is closed waits in line, also when it would fit: a large request is
+//! not overtaken for ever by small ones. The gap between wake and max makes those who wait come in
+//! bursts large enough to be worth a wake-up.
+//!
+//! Invariants
+//!   * `held` is the sum over all guards, and 0 when there are none.
+//!   * A request larger than `bytes_max` passes when it is alone.
+//!   * Requests pass in the order in which they came.
+//!
+//! Locks: one mutex, held for arithmetic. `acquire` is called with no lock that a holder of a
+//! guard needs. Not here: memory of the cache (`cache::FramePool`), dirty limits (`writeback`).
+
+use std::sync::Arc;
+
+use delalloc_backends::Clock;
+use parking_lot::{Condvar, Mutex};
+
+/// A budget in bytes. Clones are the same budget.
+#[derive(Debug, Clone)]
+pub struct Budget(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// 0: no limit.
+    bytes_max: u64,
+    /// The closed gate opens at this many bytes held, or fewer.
+    wake_bytes: u64,
+    clock: Arc<dyn Clock>,
+    state: Mutex<BudgetState>,
+    turn: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct BudgetState {
+    held: u64,
+    closed: bool,
+    /// The next to come has this number.
+    line_end: u64,
+    /// The next to pass has this number.
+    line_head: u64,
+    stats: BudgetStats,
+}
+
+/// Counts of a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BudgetStats {
+    /// Bytes held by guards now.
+    pub held_bytes: u64,
+    /// The most there were at once.
+    pub held_bytes_max: u64,
+    /// Requests that had to wait.
+    pub waits: u64,
+    /// How long, together.
+    pub wait_ns_sum: u64,
+    /// How long at most.
+    pub wait_ns_max: u64,
+}
+
+impl Budget {
+    /// At most `bytes_max` bytes (0: any number); who waits is woken at `wake_percent` of them.
+    pub fn new(bytes_max: u64, wake_percent: u64, clock: Arc<dyn Clock>) -> Self {
+        assert!(
+            wake_percent <= 100,
+            "wake at {wake_percent} percent of the budget"
+        );
+        let wake_bytes = u128::from(bytes_max) * u128::from(wake_percent) / 100;
+        Self(Arc::new(Shared {
+            bytes_max,
+            wake_bytes: u64::try_from(wake_bytes).expect("a part of bytes_max"),
+            clock,
+            state: Mutex::default(),
+            turn: Condvar::new(),
+        }))
+    }
+
+    /// Takes `bytes`, after everyone who came before and once they fit.
+    pub fn acquire(&self, bytes: u64) -> BudgetGuard {
+        let mut state = self.0.state.lock();
+        let ticket = state.line_end;
+        state.line_end += 1;
+        if !self.0.may_pass(&mut state, ticket, bytes) {
+            let since = self.0.clock.now();
+            while !self.0.may_pass(&mut state, ticket, bytes) {
+                self.0.turn.wait(&mut state);
+            }
+            let waited_ns = self.0.clock.now().ns_since(since);
+            state.stats.waits += 1;
+            state.stats.wait_ns_sum += waited_ns;
+            state.stats.wait_ns_max = state.stats.wait_ns_max.max(waited_ns);
+        }
+        state.line_head += 1;
+        state.hold(bytes);
+        if state.line_head != state.line_end {
+            self.0.turn.notify_all();
+        }
+        self.guard(bytes)
+    }
+
+    /// Takes `bytes` if that needs no waiting.
+    pub fn try_acquire(&self, bytes: u64) -> Option<BudgetGuard> {
+        let mut state = self.0.state.lock();
+        let alone_in_line = state.line_head == state.line_end;
+        if !alone_in_line || state.closed || !self.0.fits(&state, bytes) {
+            return None;
+        }
+        state.hold(bytes);
+        Some(self.guard(bytes))
+    }
+
+    /// Counts.
+    pub fn stats(&self) -> BudgetStats {
+        let state = self.0.state.lock();
+        BudgetStats {
+            held_bytes: state.held,
+            ..state.stats
+        }
+    }
+
+    fn guard(&self, bytes: u64) -> BudgetGuard {
+        BudgetGuard {
+            budget: Arc::clone(&self.0),
+            bytes,
+        }
+    }
+}
+
+impl Shared {
+    fn fits(&self, state: &BudgetState, bytes: u64) -> bool {
+        self.bytes_max == 0 || state.held == 0 || state.held.saturating_add(bytes) <= self.bytes_max
+    }
+
+    /// Policy of the gate; the head of the line closes it when it does not fit.
+    fn may_pass(&self, state: &mut BudgetState, ticket: u64, bytes: u64) -> bool {
+        if state.line_head != ticket || state.closed {
+            return false;
+        }
+        state.closed = !self.fits(state, bytes);
+        !state.closed
+    }
+
+    fn release(&self, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
+        let mut state = self.state.lock();
+        state.held = state
+            .held
+            .checked_sub(bytes)
+            .expect("more bytes given back to the budget than taken");
+        if state.closed && state.held <= self.wake_bytes {
+            state.closed = false;
+            self.turn.notify_all();
+        }
+    }
+}
+
+impl BudgetState {
+    fn hold(&mut self, bytes: u64) {
+        self.held += bytes;
+        self.stats.held_bytes_max = self.stats.held_bytes_max.max(self.held);
+    }
+}
+
+/// Bytes of a budget. Dropping gives them back.
+#[derive(Debug)]
+pub struct BudgetGuard {
+    budget: Arc<Shared>,
+    bytes: u64,
+}
+
+impl BudgetGuard {
+    /// Takes `bytes` more at once, beyond the limit if need be: who holds a part already must not
+    /// wait for others who do the same.
+    pub fn grow(&mut self, bytes: u64) {
+        self.budget.state.lock().hold(bytes);
+        self.bytes += bytes;
+    }
+
+    /// Gives `bytes` of them back.
+    ///
+    /// # Panics
+    /// Where it has fewer.
+    pub fn shrink(&mut self, bytes: u64) {
+        self.bytes = self
+            .bytes
+            .checked_sub(bytes)
+            .expect("a guard shrinks by at most what it has");
+        self.budget.release(bytes);
+    }
+
+    /// Bytes it has.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Drop for BudgetGuard {
+    fn drop(&mut self) {
+        self.budget.release(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use delalloc_backends::OsClock;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn budget(bytes_max: u64) -> Budget {
+        Budget::new(bytes_max, 50, Arc::new(OsClock::new()))
+    }
+
+    fn until(mut condition: impl FnMut() -> bool) {
+        while !condition() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_waits_for_the_wake_mark_and_not_only_for_room() {
+        let budget = budget(100);
+        let (first, second) = (budget.acquire(40), budget.acquire(40));
+        std::thread::scope(|threads| {
+            let waiter = threads.spawn(|| budget.acquire(30));
+            until(|| budget.0.state.lock().closed);
+            let third = budget.try_acquire(1);
+            assert!(third.is_none(), "nobody passes a closed gate");
+            drop(first);
+            let got = waiter.join().expect("woken at half");
+            assert_eq!(budget.stats().held_bytes, 70);
+            drop((got, second));
+        });
+        let stats = budget.stats();
+        assert_eq!(
+            (stats.held_bytes, stats.held_bytes_max, stats.waits),
+            (0, 80, 1)
+        );
+        assert!(stats.wait_ns_max > 0 && stats.wait_ns_max <= stats.wait_ns_sum);
+    }
+
+    #[test]
+    fn a_request_above_the_limit_passes_alone() {
+        let budget = budget(10);
+        let whale = budget.acquire(500);
+        assert!(budget.try_acquire(1).is_none());
+        drop(whale);
+        assert!(budget.try_acquire(1).is_some());
+    }
+
+    #[test]
+    fn without_a_limit_nobody_waits() {
+        let budget = budget(0);
+        let _held = [budget.acquire(u64::MAX / 4), budget.acquire(u64::MAX / 4)];
+        assert_eq!(budget.stats().waits, 0);
+    }
+
+    #[test]
+    fn a_holder_grows_without_waiting() {
+        let budget = budget(10);
+        let mut guard = budget.acquire(10);
+        guard.grow(5);
+        assert_eq!(budget.stats().held_bytes, 15);
+        guard.shrink(12);
+        assert_eq!((guard.bytes(), budget.stats().held_bytes), (3, 3));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn threads_leave_nothing_behind_and_nobody_starves(
+            requests in prop::collection::vec(prop::collection::vec(1_u64..150, 1..20), 1..4)
+        ) {
+            let budget = budget(100);
+            let largest = requests.iter().flatten().copied().max().unwrap_or(0);
+            std::thread::scope(|threads| {
+                for sizes in &requests {
+                    threads.spawn(|| {
+                        for &bytes in sizes {
+                            let mut guard = budget.acquire(bytes);
+                            std::thread::yield_now();
+                            guard.shrink(bytes / 2);
+                        }
+                    });
+                }
+            });
+            let stats = budget.stats();
+            prop_assert_eq!(stats.held_bytes, 0);
+            prop_assert!(stats.held_bytes_max <= largest.max(100));
+        }
+    }
+}

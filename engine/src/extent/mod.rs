@@ -1,0 +1,9 @@
+//! What is true of ranges of a file: a map of intervals, and the extent-state map made of it.
+//!
+//! Not here: where a range is on the device (meta), bytes of pages (cache).
+
+mod interval;
+mod state_map;
+
+pub use interval::IntervalMap;
+pub use state_map::{State, StateBytes, StateMap};

@@ -1,0 +1,4 @@
+//! From dirty pages to the device.
+
+pub mod dirty;
+pub mod throttle;
