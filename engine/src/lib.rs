@@ -7,9 +7,11 @@
 pub mod alloc;
 pub mod budget;
 pub mod cache;
+pub mod compress;
 mod error;
 pub mod extent;
 pub mod meta;
+pub mod pool;
 pub mod recover;
 mod units;
 pub mod writeback;

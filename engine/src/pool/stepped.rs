@@ -1,0 +1,240 @@
+//! A pool without threads: one seed, one interleaving.
+//!
+//! Each step does one thing that some worker of a real pool could do next: take a queued item and run
+//! it, let a run be over, or complete the head of a line. Which one is drawn from the seed. Between the
+//! steps the caller does as it likes, so everything happens on the caller's thread, in an order that the
+//! seed repeats.
+//!
+//! ```text
+//!   queued --> running (run is called here) --> finished --> completing (complete is called here)
+//! ```
+//!
+//! Any queued item may be next, up to `workers_max` run at once, and only the head of a line completes:
+//! a superset of what the disciplines do. A panic goes straight through to the caller of the step.
+//!
+//! Locks and threads: one lock, not held while an item runs, completes or drops, so an item may submit.
+
+use std::sync::Arc;
+
+use delalloc_backends::{Clock, Instant};
+
+use super::face::Pool;
+use super::item::{Order, WorkItem};
+use super::ordered::{Lines, Place};
+use super::stats::{Meter, PoolStats};
+use super::sync::Mutex;
+
+struct Queued {
+    item: Box<dyn WorkItem>,
+    place: Option<Place>,
+    queued_at: Instant,
+}
+
+/// Its `run` has returned, and the pool has not noticed yet.
+struct Running {
+    item: Box<dyn WorkItem>,
+    place: Option<Place>,
+}
+
+struct Finished {
+    item: Box<dyn WorkItem>,
+    ended_at: Instant,
+}
+
+struct State {
+    draw: u64,
+    queued: Vec<Queued>,
+    queued_max: usize,
+    running: Vec<Running>,
+    /// Finished items without a line.
+    loose: Vec<Finished>,
+    lines: Lines<Finished>,
+    submitted: u64,
+    completed: u64,
+    closed: bool,
+}
+
+/// What a step does.
+enum Step {
+    Run(Queued),
+    Complete(Option<Place>, Finished),
+    /// A run was over; the item is at its place.
+    Noticed,
+    Nothing,
+}
+
+impl State {
+    /// A number below `count`, by splitmix64.
+    fn below(&mut self, count: usize) -> usize {
+        self.draw = self.draw.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.draw;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        let wide = u128::from(z) * count as u128;
+        usize::try_from(wide >> 64).expect("a number below count is a usize")
+    }
+
+    fn choose(&mut self, workers_max: usize, now: Instant) -> Step {
+        let startable = if self.running.len() < workers_max {
+            self.queued.len()
+        } else {
+            0
+        };
+        let due = self.lines.due();
+        let count = startable + self.running.len() + self.loose.len() + due.len();
+        if count == 0 {
+            return Step::Nothing;
+        }
+        let mut index = self.below(count);
+        if index < startable {
+            return Step::Run(self.queued.remove(index));
+        }
+        index -= startable;
+        if index < self.running.len() {
+            let Running { item, place } = self.running.remove(index);
+            let finished = Finished {
+                item,
+                ended_at: now,
+            };
+            match place {
+                Some(place) => self.lines.put(&place, finished),
+                None => self.loose.push(finished),
+            }
+            return Step::Noticed;
+        }
+        index -= self.running.len();
+        if index < self.loose.len() {
+            return Step::Complete(None, self.loose.remove(index));
+        }
+        index -= self.loose.len();
+        let (place, finished) = self.lines.take(due[index]).expect("its turn has come");
+        Step::Complete(Some(place), finished)
+    }
+}
+
+/// A pool whose workers move when told to.
+pub struct SteppedPool {
+    name: &'static str,
+    workers_max: usize,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    meter: Meter,
+}
+
+impl SteppedPool {
+    /// A pool of `workers_max` imagined workers.
+    ///
+    /// # Panics
+    /// Without any.
+    pub fn new(name: &'static str, workers_max: usize, seed: u64, clock: Arc<dyn Clock>) -> Self {
+        assert!(workers_max > 0, "a pool has a worker");
+        Self {
+            name,
+            workers_max,
+            clock,
+            state: Mutex::new(State {
+                draw: seed,
+                queued: Vec::new(),
+                queued_max: 0,
+                running: Vec::new(),
+                loose: Vec::new(),
+                lines: Lines::new(),
+                submitted: 0,
+                completed: 0,
+                closed: false,
+            }),
+            meter: Meter::new(),
+        }
+    }
+
+    /// Does one thing; false where there is nothing to do.
+    pub fn step(&self) -> bool {
+        let now = self.clock.now();
+        let step = self.state.lock().choose(self.workers_max, now);
+        match step {
+            Step::Nothing => return false,
+            Step::Noticed => {}
+            Step::Run(Queued {
+                mut item,
+                place,
+                queued_at,
+            }) => {
+                self.meter.add_queued(now.ns_since(queued_at));
+                item.run();
+                self.meter.add_running(self.clock.now().ns_since(now));
+                self.state.lock().running.push(Running { item, place });
+            }
+            Step::Complete(place, Finished { item, ended_at }) => {
+                if place.is_some() {
+                    self.meter.add_head_wait(now.ns_since(ended_at));
+                }
+                item.complete();
+                self.meter.add_complete(self.clock.now().ns_since(now));
+                let mut state = self.state.lock();
+                if let Some(place) = place {
+                    state.lines.retire(&place);
+                }
+                state.completed += 1;
+            }
+        }
+        true
+    }
+}
+
+impl Pool for SteppedPool {
+    fn submit(&self, item: Box<dyn WorkItem>, order: Order) {
+        let queued_at = self.clock.now();
+        let mut state = self.state.lock();
+        assert!(
+            !state.closed,
+            "pool {}: an item came after the shutdown",
+            self.name
+        );
+        let place = match order {
+            Order::Unordered => None,
+            Order::Key(key) => Some(state.lines.enter(key)),
+        };
+        state.queued.push(Queued {
+            item,
+            place,
+            queued_at,
+        });
+        state.submitted += 1;
+        state.queued_max = state.queued_max.max(state.queued.len());
+    }
+
+    fn stats(&self) -> PoolStats {
+        let mut stats = PoolStats::new(self.name, "stepped");
+        self.meter.read_into(&mut stats);
+        let state = self.state.lock();
+        stats.workers_now = self.workers_max;
+        stats.workers_running = state.running.len();
+        stats.items_submitted = state.submitted;
+        stats.items_completed = state.completed;
+        stats.depth_now = state.queued.len();
+        stats.depth_max = state.queued_max;
+        stats.backlog = state.queued.len() + state.running.len();
+        stats.waiting_now = state.lines.waiting() + state.loose.len();
+        stats
+    }
+
+    /// Steps until nothing is left, on the caller's thread.
+    fn drain(&self) {
+        while self.step() {}
+    }
+
+    fn shutdown(&self) {
+        self.drain();
+        self.state.lock().closed = true;
+    }
+}
+
+impl std::fmt::Debug for SteppedPool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SteppedPool")
+            .field("name", &self.name)
+            .field("workers_max", &self.workers_max)
+            .finish_non_exhaustive()
+    }
+}
