@@ -95,6 +95,16 @@ pub enum RequestKind {
     Discard,
 }
 
+impl RequestKind {
+    /// Every kind, in the order of `index`.
+    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Flush, Self::Discard];
+
+    /// Its place in `ALL`, for tables by kind.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
 impl Request {
     /// Kind, first byte and number of bytes; a flush is at 0 with 0 bytes.
     pub fn shape(&self) -> (RequestKind, u64, u64) {
