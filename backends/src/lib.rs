@@ -24,6 +24,7 @@ mod mem;
 mod meter;
 mod mover;
 mod psync;
+mod record;
 mod sys;
 mod target;
 mod throttle;
@@ -39,4 +40,5 @@ pub use file::{FileCaching, FileDiscard, FileOpening, FileOptions, Preallocation
 pub use mem::MemBackend;
 pub use meter::{KindSnapshot, MeterBackend, MeterSnapshot, SERVICE_SLOTS};
 pub use mover::{MoverKind, MoverOptions};
+pub use record::{CrashPlan, Fate, Log, LogEntry, Logged, Outcome, Recorder, Survivors, Tear};
 pub use throttle::{ThrottleBackend, ThrottleLimits};

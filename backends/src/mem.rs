@@ -98,6 +98,17 @@ impl MemBackend {
         }
     }
 
+    /// An independent copy of the bytes as they are now, under a new, open device.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let copy = |chunk: &Chunk| RwLock::new(chunk.read().clone());
+        Self {
+            geometry: self.geometry,
+            chunks: Arc::new(Bytes(self.chunks.0.iter().map(copy).collect())),
+            open: RwLock::new(true),
+        }
+    }
+
     /// A copy of all bytes as they are now.
     pub fn image(&self) -> Vec<u8> {
         let capacity_bytes =
@@ -132,7 +143,7 @@ impl MemBackend {
         }
     }
 
-    fn write(&self, offset: u64, from: &[u8]) {
+    pub(crate) fn write(&self, offset: u64, from: &[u8]) {
         for (chunk, start, part) in pieces(offset, from.len()) {
             let mut chunk = self.chunks.0[chunk].write();
             let bytes = chunk.get_or_insert_with(empty_chunk);
@@ -140,7 +151,7 @@ impl MemBackend {
         }
     }
 
-    fn discard(&self, offset: u64, bytes: u64) {
+    pub(crate) fn discard(&self, offset: u64, bytes: u64) {
         let len_bytes = usize::try_from(bytes).expect("a discard inside memory fits it");
         for (chunk, start, part) in pieces(offset, len_bytes) {
             // A chunk that was never written has nothing to give back.
