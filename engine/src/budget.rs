@@ -287,7 +287,8 @@ mod tests {
             let largest = requests.iter().flatten().copied().max().unwrap_or(0);
             std::thread::scope(|threads| {
                 for sizes in &requests {
-                    threads.spawn(|| {
+                    let budget = &budget;
+                    threads.spawn(move || {
                         for &bytes in sizes {
                             let mut guard = budget.acquire(bytes);
                             std::thread::yield_now();

@@ -18,5 +18,6 @@ pub mod writeback;
 
 pub use error::{EngineError, Result};
 pub use units::{
-    DiskExtent, DiskOffset, FileId, FileRange, Generation, PAGE_BYTES, PageIndex, SECTOR_BYTES,
+    DiskExtent, DiskOffset, FileId, FileRange, Generation, PAGE_BYTES, PAGE_LEN, PageIndex,
+    SECTOR_BYTES,
 };

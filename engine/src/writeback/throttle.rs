@@ -54,7 +54,7 @@ pub fn curve_delay_ns(dirty_bytes: u64, limit_bytes: u64, written_bytes: u64) ->
     let climbed = u128::from(dirty_bytes - begin_bytes);
     let left = u128::from(limit_bytes - dirty_bytes);
     let records = u128::from(written_bytes.div_ceil(DELAY_BYTES));
-    let delay_ns = u128::from(CURVE_SCALE_NS) * climbed * records / left;
+    let delay_ns = (u128::from(CURVE_SCALE_NS) * climbed).saturating_mul(records) / left;
     u64::try_from(delay_ns).map_or(DELAY_NS_MAX, |ns| ns.min(DELAY_NS_MAX))
 }
 
