@@ -8,6 +8,7 @@ pub mod alloc;
 pub mod budget;
 pub mod cache;
 pub mod compress;
+pub mod config;
 mod error;
 pub mod extent;
 pub mod meta;

@@ -103,6 +103,11 @@ impl PageMap {
         self.chunks.get_mut(&number)?.pages[slot].as_mut()
     }
 
+    /// The page is there.
+    pub fn contains(&self, index: PageIndex) -> bool {
+        self.get(index).is_some()
+    }
+
     /// Puts a page in, and gives back the one that was there.
     pub fn insert(&mut self, index: PageIndex, page: Page) -> Option<Page> {
         let (number, slot) = split(index);

@@ -35,10 +35,13 @@ pub enum Eviction {
     Gone,
     /// It left the cache now.
     Evicted,
-    /// Its range may not go now; its file announces it again.
+    /// Its range may not go now; its file announces it again (and has cleared `Page::queued`, or
+    /// this page would never go).
     Busy,
-    /// It was used since the hand last passed.
+    /// It was used since the hand last passed; it goes round.
     Referenced,
+    /// Its file could not be asked now, its mutex being held; it goes round.
+    Unasked,
 }
 
 /// Somebody who knows the files: asks one about one page.
@@ -192,6 +195,7 @@ impl Batch {
                     queue.stats.referenced += 1;
                     queue.pages.push_back(page);
                 }
+                Eviction::Unasked => queue.pages.push_back(page),
             }
         }
         queue.stats.evicted += evicted as u64;

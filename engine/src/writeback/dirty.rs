@@ -34,18 +34,8 @@ use delalloc_backends::{Clock, Instant};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::throttle::{Pacer, Throttle, curve_delay_ns};
+use crate::config::DirtyConfig;
 use crate::units::FileId;
-
-/// When the flusher starts and writers stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DirtyLimits {
-    /// The flusher works while more than this is dirty.
-    pub background_bytes: u64,
-    /// Writers wait while more than this is dirty or in writeback.
-    pub limit_bytes: u64,
-    /// How they are held up.
-    pub throttle: Throttle,
-}
 
 /// Why the flusher is sent to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +98,7 @@ pub struct DirtyStats {
 /// Dirty bytes of a volume.
 #[derive(Debug)]
 pub struct DirtyAccounting {
-    limits: DirtyLimits,
+    limits: DirtyConfig,
     /// dirty + writeback, for a look without the lock. Written under the lock.
     held_bytes: AtomicU64,
     state: Mutex<DirtyState>,
@@ -140,7 +130,7 @@ struct DirtyFile {
 
 impl DirtyAccounting {
     /// Nothing dirty.
-    pub fn new(limits: DirtyLimits) -> Self {
+    pub fn new(limits: DirtyConfig) -> Self {
         assert!(
             limits.background_bytes < limits.limit_bytes,
             "the flusher starts at {} bytes, above the limit of {}",
@@ -396,10 +386,11 @@ mod tests {
     const EXPIRE: Duration = Duration::from_nanos(100);
 
     fn accounting(throttle: Throttle) -> DirtyAccounting {
-        DirtyAccounting::new(DirtyLimits {
+        DirtyAccounting::new(DirtyConfig {
             background_bytes: 100,
             limit_bytes: 1000,
             throttle,
+            expire: EXPIRE,
         })
     }
 

@@ -1,0 +1,18 @@
+//! The knobs of the engine: plain data, and one row per knob that names it to the outside.
+//!
+//! Not here: what a knob does (the room it belongs to), YAML and command lines (the harness; it
+//! speaks to the rows by name and text).
+
+mod engine;
+mod error;
+mod params;
+mod relations;
+mod text;
+
+pub use engine::{
+    BudgetConfig, CacheConfig, CommitConfig, CompressionConfig, DirtyConfig, EngineConfig,
+    OrderConfig, OrderScope, PoolKnobs, Populate, Preset, ReadConfig,
+};
+pub use error::KnobError;
+pub use params::{Domain, Param, Scale, Setting, params};
+pub use text::Unit;
