@@ -43,10 +43,10 @@ impl Device {
         kind: &str,
     ) -> Result<Self, BackendError> {
         let target = Arc::new(target);
-        let mover = mover::start(options, &target)?;
+        let (mover, name) = mover::start(options, &target)?;
         Ok(Self {
             geometry: target.geometry(),
-            description: format!("{kind} by {}: {}", mover.name(), target.path()),
+            description: format!("{kind} by {name}: {}", target.path()),
             parts: RwLock::new(Some(Parts { target, mover })),
         })
     }

@@ -11,6 +11,7 @@
 //! no extents, no compression: see `delalloc-engine`.
 
 mod backend;
+mod block;
 mod bounds;
 mod buf;
 mod clock;
@@ -25,11 +26,14 @@ mod meter;
 mod mover;
 mod psync;
 mod record;
+mod signature;
 mod sys;
 mod target;
 mod throttle;
+mod uring;
 
 pub use backend::{Backend, Completion, Done, Durability, Geometry, Request, RequestKind};
+pub use block::BlockOptions;
 pub use buf::{AlignedBuf, BUFFER_ALIGN_BYTES, BufPool};
 pub use clock::{Clock, Instant, OsClock};
 pub use device::Device;
@@ -41,4 +45,5 @@ pub use mem::MemBackend;
 pub use meter::{KindSnapshot, MeterBackend, MeterSnapshot, SERVICE_SLOTS};
 pub use mover::{MoverKind, MoverOptions};
 pub use record::{CrashPlan, Fate, Log, LogEntry, Logged, Outcome, Recorder, Survivors, Tear};
+pub use signature::Signature;
 pub use throttle::{ThrottleBackend, ThrottleLimits};

@@ -93,7 +93,7 @@ impl KindSnapshot {
         for (slot, count) in self.service_log2.iter().enumerate() {
             seen += count;
             if *count > 0 && seen as f64 >= share * total as f64 {
-                return 2_u64.checked_shl(slot as u32).map_or(u64::MAX, |ns| ns - 1);
+                return u64::MAX >> (SERVICE_SLOTS - 1 - slot);
             }
         }
         0

@@ -10,7 +10,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::psync::Threads;
 use crate::target::Target;
+use crate::uring::Uring;
 use crate::{BackendError, Completion, Done, Request};
 
 /// Which mover carries the requests of a file or block device.
@@ -114,22 +116,40 @@ pub(crate) trait Mover: Send + Sync + fmt::Debug {
 
     /// Finishes what was taken and joins the threads. Called once, with no submit beside it.
     fn stop(&self);
-
-    /// A word for `describe`.
-    fn name(&self) -> String;
 }
 
-/// Starts the mover that `options` ask for.
+/// Starts the mover that `options` ask for, and says which it is.
 pub(crate) fn start(
     options: &MoverOptions,
     target: &Arc<Target>,
-) -> Result<Box<dyn Mover>, BackendError> {
+) -> Result<(Box<dyn Mover>, String), BackendError> {
     options.validate(target.path())?;
-    let threads = || -> Result<Box<dyn Mover>, BackendError> {
-        Ok(Box::new(crate::psync::Threads::start(options, target)?))
+    let refuse = |reason: String, remedy: &str| BackendError::Open {
+        path: target.path().to_owned(),
+        reason,
+        remedy: remedy.to_owned(),
     };
-    match options.kind {
-        MoverKind::Threads | MoverKind::Auto => threads(),
-        MoverKind::Uring => threads(),
+    let mut why_not_a_ring = String::new();
+    if options.kind != MoverKind::Threads {
+        match Uring::start(options, target) {
+            Ok(ring) => {
+                let name = format!("io_uring, depth {}", options.queue_depth);
+                return Ok((Box::new(ring), name));
+            }
+            Err(error) if options.kind == MoverKind::Uring => {
+                let reason = format!("io_uring cannot be used: {error}");
+                return Err(refuse(reason, "choose threads, or let it be chosen"));
+            }
+            Err(error) => why_not_a_ring = format!(" (no io_uring: {error})"),
+        }
     }
+    let threads = Threads::start(options, target).map_err(|error| {
+        let reason = format!("a mover thread could not be started: {error}");
+        refuse(reason, "ask for fewer mover threads")
+    })?;
+    let name = format!(
+        "{} threads, depth {}{why_not_a_ring}",
+        options.threads, options.queue_depth
+    );
+    Ok((Box::new(threads), name))
 }

@@ -11,12 +11,12 @@
 //! Locks: `state` is a leaf; no callback and no system call runs under it.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::BackendError;
 use crate::mover::{Job, Mover, MoverOptions};
 use crate::target::Target;
 
@@ -56,19 +56,15 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Threads {
-    pub(crate) fn start(
-        options: &MoverOptions,
-        target: &Arc<Target>,
-    ) -> Result<Self, BackendError> {
-        let shared = Arc::new(Shared {
-            target: Arc::clone(target),
-            queue_depth: options.queue_depth as usize,
-            state: Mutex::new(State::default()),
-            work: Condvar::new(),
-            room: Condvar::new(),
-        });
+    pub(crate) fn start(options: &MoverOptions, target: &Arc<Target>) -> io::Result<Self> {
         let mover = Self {
-            shared,
+            shared: Arc::new(Shared {
+                target: Arc::clone(target),
+                queue_depth: options.queue_depth as usize,
+                state: Mutex::new(State::default()),
+                work: Condvar::new(),
+                room: Condvar::new(),
+            }),
             handles: Mutex::new(Vec::new()),
         };
         for _ in 0..options.threads {
@@ -80,11 +76,7 @@ impl Threads {
                 Ok(handle) => mover.handles.lock().push(handle),
                 Err(error) => {
                     mover.stop();
-                    return Err(BackendError::Open {
-                        path: target.path().to_owned(),
-                        reason: format!("a mover thread could not be started: {error}"),
-                        remedy: "ask for fewer mover threads".to_owned(),
-                    });
+                    return Err(error);
                 }
             }
         }
@@ -121,10 +113,6 @@ impl Mover for Threads {
         for handle in self.handles.lock().drain(..) {
             handle.join().expect("a mover thread does not panic");
         }
-    }
-
-    fn name(&self) -> String {
-        format!("{} threads", self.handles.lock().len())
     }
 }
 

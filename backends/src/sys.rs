@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// What `O_DIRECT` wants of a request on one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,4 +106,32 @@ pub(crate) fn discard(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
 pub(crate) fn sleep_exactly() {
     // SAFETY: takes one number and touches no memory of ours. A refusal leaves the slack as it is.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1_u64, 0_u64, 0_u64, 0_u64) };
+}
+
+/// Wakes a thread that waits inside the kernel: a counter that reads as soon as it was rung.
+#[derive(Debug)]
+pub(crate) struct Bell(OwnedFd);
+
+impl Bell {
+    pub(crate) fn new() -> io::Result<Self> {
+        // SAFETY: takes two numbers.
+        let descriptor = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+        if descriptor < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the descriptor is new and nobody else's.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(descriptor) }))
+    }
+
+    pub(crate) fn ring(&self) {
+        // SAFETY: an open eventfd; the call writes its own eight bytes.
+        let status = unsafe { libc::eventfd_write(self.0.as_raw_fd(), 1) };
+        assert_eq!(status, 0, "a bell can always be rung");
+    }
+}
+
+impl AsRawFd for Bell {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
 }

@@ -64,10 +64,6 @@ impl Target {
         self.geometry
     }
 
-    pub(crate) fn discard_by(&self) -> DiscardBy {
-        self.discard_by
-    }
-
     pub(crate) fn path(&self) -> &str {
         &self.path
     }

@@ -1,0 +1,89 @@
+//! Loop devices for tests, and the word when there are none.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A loop device over a file, detached and removed on drop.
+pub(crate) struct LoopDevice {
+    /// The device.
+    pub(crate) path: PathBuf,
+    _backing: tempfile::TempDir,
+}
+
+impl LoopDevice {
+    /// A device of `bytes` with sectors of `sector_bytes`; `None`, told on stderr, where the
+    /// machine does not let us.
+    pub(crate) fn new(test: &str, bytes: u64, sector_bytes: u32) -> Option<Self> {
+        match Self::set_up(bytes, sector_bytes) {
+            Ok(device) => Some(device),
+            Err(reason) => {
+                eprintln!("SKIPPED: {test}: no loop device: {reason}");
+                None
+            }
+        }
+    }
+
+    fn set_up(bytes: u64, sector_bytes: u32) -> Result<Self, String> {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let backing = folder.path().join("backing.img");
+        File::create(&backing)
+            .and_then(|file| file.set_len(bytes))
+            .map_err(|error| error.to_string())?;
+        let mut losetup = Command::new("losetup");
+        losetup.args([
+            "--find",
+            "--show",
+            "--sector-size",
+            &sector_bytes.to_string(),
+        ]);
+        let device = run(losetup.arg(&backing))?;
+        Ok(Self {
+            path: PathBuf::from(device.trim()),
+            _backing: folder,
+        })
+    }
+}
+
+impl Drop for LoopDevice {
+    fn drop(&mut self) {
+        if let Err(error) = run(Command::new("losetup").arg("--detach").arg(&self.path)) {
+            eprintln!("{} stays attached: {error}", self.path.display());
+        }
+    }
+}
+
+/// A mounted filesystem, unmounted on drop.
+pub(crate) struct Mount {
+    place: tempfile::TempDir,
+}
+
+impl Mount {
+    /// Mounts `device`.
+    pub(crate) fn new(device: &Path) -> Result<Self, String> {
+        let place = tempfile::tempdir().map_err(|error| error.to_string())?;
+        run(Command::new("mount").arg(device).arg(place.path()))?;
+        Ok(Self { place })
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        if let Err(error) = run(Command::new("umount").arg(self.place.path())) {
+            eprintln!("{} stays mounted: {error}", self.place.path().display());
+        }
+    }
+}
+
+/// Runs a program and gives its output, or what it complained about.
+pub(crate) fn run(command: &mut Command) -> Result<String, String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("{}: {error}", command.get_program().display()))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    }
+}
