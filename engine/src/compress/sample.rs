@@ -167,3 +167,104 @@ fn log2(n: u32) -> u32 {
     let mantissa = (aligned >> (32 - MANTISSA_BITS)) as usize & ((1 << MANTISSA_BITS) - 1);
     whole * LOG2_ONE + LOG2_FRACTIONS[mantissa]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes drawn evenly from `values` values.
+    fn noise(len: usize, values: u64) -> Vec<u8> {
+        let mut state = 1u64;
+        (0..len)
+            .map(|_| {
+                state = state
+                    .wrapping_mul(6364136223846793005)
+                    .wrapping_add(1442695040888963407);
+                u8::try_from((state >> 40) % values).expect("at most 256 values")
+            })
+            .collect()
+    }
+
+    #[test]
+    fn noise_is_skipped_and_says_why() {
+        assert!(matches!(
+            worth(&noise(128 << 10, 256)),
+            Worth::Skip(SkipReason::CoreSet(200..))
+        ));
+        // 200 even values: 180 make up nine tenths, and each takes 7.6 bits.
+        let verdict = worth(&noise(128 << 10, 200));
+        assert!(
+            matches!(verdict, Worth::Skip(SkipReason::EntropyHigh(94..=95))),
+            "{verdict:?}"
+        );
+    }
+
+    #[test]
+    fn each_step_has_its_own_reason_to_try() {
+        assert_eq!(worth(&[7; 16]), Worth::Try(TryReason::Short));
+        assert_eq!(worth(&[0; 128 << 10]), Worth::Try(TryReason::Repeats));
+        let few = worth(&noise(128 << 10, 60));
+        assert_eq!(few, Worth::Try(TryReason::ByteSet(60)));
+        // Half of the pieces are one letter, half are of 100 values.
+        let mut skewed = noise(128 << 10, 100);
+        for stride in skewed.chunks_mut(512) {
+            stride[..256].fill(b'x');
+        }
+        assert!(
+            matches!(worth(&skewed), Worth::Try(TryReason::EntropyLow(50..=60))),
+            "{:?}",
+            worth(&skewed)
+        );
+        let mut core = noise(128 << 10, 100);
+        for (index, stride) in core.chunks_mut(256).enumerate() {
+            if index % 16 > 0 {
+                stride.fill(b'x');
+            }
+        }
+        assert_eq!(worth(&core), Worth::Try(TryReason::CoreSet(1)));
+        // A third of one letter, two thirds of 160 values: (log2(3) + 2 log2(240)) / 24 = 72 %.
+        let mut middling = noise(128 << 10, 160);
+        for (index, stride) in middling.chunks_mut(256).enumerate() {
+            if index % 3 == 0 {
+                stride.fill(b'x');
+            }
+        }
+        let verdict = worth(&middling);
+        assert!(
+            matches!(verdict, Worth::Try(TryReason::EntropyMiddling(71..=73))),
+            "{verdict:?}"
+        );
+    }
+
+    #[test]
+    fn only_the_first_128_kib_are_looked_at() {
+        let mut plain = noise(256 << 10, 256);
+        plain[128 << 10..].fill(0);
+        assert!(matches!(worth(&plain), Worth::Skip(_)));
+    }
+
+    #[test]
+    fn the_entropy_of_even_counts_is_known() {
+        for bits in 0..=8u32 {
+            let mut counts = [0; 256];
+            counts[..1 << bits].fill(8192 >> bits);
+            assert_eq!(
+                entropy_percent(&counts, 8192),
+                bits * 100 / 8,
+                "{bits} bits"
+            );
+        }
+    }
+
+    #[test]
+    fn the_logarithm_is_near_and_never_above() {
+        for n in 1..=8192u32 {
+            let exact = f64::from(n).log2();
+            let ours = f64::from(log2(n)) / f64::from(LOG2_ONE);
+            assert!(
+                ours <= exact + 1e-9 && exact - ours < 0.006,
+                "{n}: {ours} for {exact}"
+            );
+        }
+    }
+}

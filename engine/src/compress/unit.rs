@@ -157,3 +157,118 @@ fn cheap_gains(plain: &[u8], out: &mut [u8]) -> Result<bool, CodecError> {
     Ok(compress(Codec::Lz4, 0, plain, out)?.is_some()
         || compress(Codec::Zstd, PROBE_ZSTD_LEVEL, plain, out)?.is_some())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compress::sample::TryReason;
+
+    const EXTENT: usize = 128 << 10;
+
+    fn noise(len: usize) -> Vec<u8> {
+        let mut state = 9u64;
+        (0..len)
+            .map(|_| {
+                state = state
+                    .wrapping_mul(6364136223846793005)
+                    .wrapping_add(1442695040888963407);
+                state.to_le_bytes()[6]
+            })
+            .collect()
+    }
+
+    fn text(len: usize) -> Vec<u8> {
+        let words = [
+            "extent ",
+            "sector ",
+            "page ",
+            "writeback ",
+            "the ",
+            "of ",
+            "a ",
+        ];
+        let picks = noise(len);
+        let mut text: Vec<u8> = picks
+            .iter()
+            .flat_map(|&pick| words[usize::from(pick) % 7].bytes())
+            .take(len)
+            .collect();
+        text.truncate(len);
+        text
+    }
+
+    fn verdict(compression: Compression, plain: &[u8]) -> Encoded {
+        let mut out = vec![0; EXTENT];
+        encode(&compression, Attempt::Try, plain, &mut out).expect("knobs are valid")
+    }
+
+    #[test]
+    fn a_sector_is_to_be_saved() {
+        assert_eq!(stored_bytes_max(0), 0);
+        assert_eq!(stored_bytes_max(4096), 0);
+        assert_eq!(stored_bytes_max(4097), 4096);
+        assert_eq!(stored_bytes_max(EXTENT), EXTENT - 4096);
+        let one = verdict(Compression::default(), &text(4096));
+        assert_eq!(one, Encoded::Raw(WhyRaw::OneSector));
+    }
+
+    #[test]
+    fn each_check_has_its_verdict() {
+        let on = Compression::default();
+        assert_eq!(verdict(on, &[0; EXTENT]), Encoded::Hole);
+        assert!(matches!(
+            verdict(on, &text(EXTENT)),
+            Encoded::Stored(1..60_000)
+        ));
+        assert!(matches!(
+            verdict(on, &noise(EXTENT)),
+            Encoded::Raw(WhyRaw::Sampled(_))
+        ));
+        let none = Compression {
+            codec: Codec::None,
+            ..on
+        };
+        assert_eq!(verdict(none, &[0; EXTENT]), Encoded::Hole);
+        assert_eq!(verdict(none, &text(EXTENT)), Encoded::Raw(WhyRaw::NoCodec));
+        let mut out = [0; EXTENT];
+        let skipped = encode(&on, Attempt::Skip, &text(EXTENT), &mut out);
+        assert_eq!(skipped, Ok(Encoded::Raw(WhyRaw::BackedOff)));
+    }
+
+    #[test]
+    fn forced_attempts_go_to_the_codec() {
+        let forced = Compression {
+            heuristic: false,
+            zero_detect: false,
+            ..Compression::default()
+        };
+        let zeros = verdict(forced, &[0; EXTENT]);
+        assert!(matches!(zeros, Encoded::Stored(1..100)), "{zeros:?}");
+        let failed = verdict(forced, &noise(EXTENT));
+        assert_eq!(failed, Encoded::Raw(WhyRaw::NoGain));
+        assert_eq!((zeros.lesson(), failed.lesson()), (Some(true), Some(false)));
+        assert_eq!(Encoded::Hole.lesson(), None);
+    }
+
+    #[test]
+    fn a_dear_codec_is_not_asked_where_cheap_ones_fail() {
+        // Noise, but of 32 values wherever the sample looks: it says try, and is wrong.
+        let mut plain = noise(EXTENT);
+        for stride in plain.chunks_mut(256) {
+            for byte in &mut stride[..16] {
+                *byte &= 31;
+            }
+        }
+        assert_eq!(worth(&plain), Worth::Try(TryReason::ByteSet(32)));
+        let dear = Compression {
+            level: 12,
+            ..Compression::default()
+        };
+        assert_eq!(verdict(dear, &plain), Encoded::Raw(WhyRaw::Probed));
+        assert_eq!(
+            verdict(Compression::default(), &plain),
+            Encoded::Raw(WhyRaw::NoGain)
+        );
+        assert!(matches!(verdict(dear, &text(EXTENT)), Encoded::Stored(_)));
+    }
+}

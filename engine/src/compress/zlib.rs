@@ -14,12 +14,18 @@ impl Writer {
         Self { state: None }
     }
 
+    /// What `compress` needs as output: 9 bits for a byte at worst, and block headers. With less the
+    /// deflate of zlib-rs 0.6 panics at level 1 (in `deflate_quick`) when the room runs out.
+    pub(super) fn room(plain_len: usize) -> usize {
+        plain_len + plain_len / 8 + plain_len / 64 + 64
+    }
+
     pub(super) fn compress(
         &mut self,
         level: u32,
         plain: &[u8],
         out: &mut [u8],
-    ) -> Result<Option<usize>, CodecError> {
+    ) -> Result<usize, CodecError> {
         self.state.take_if(|(of, _)| *of != level);
         let (_, deflate) = self
             .state
@@ -27,11 +33,11 @@ impl Writer {
         deflate.reset();
         match deflate.compress(plain, out, FlushCompress::Finish) {
             Ok(Status::StreamEnd) => {
-                let stored = usize::try_from(deflate.total_out()).expect("written to memory");
-                Ok(Some(stored))
+                Ok(usize::try_from(deflate.total_out()).expect("it was written to memory"))
             }
-            // The output is full; deflate has stopped right there.
-            Ok(Status::Ok | Status::BufError) => Ok(None),
+            Ok(Status::Ok | Status::BufError) => {
+                Err(Codec::Zlib.failed("the worst case was not the worst"))
+            }
             Err(error) => Err(Codec::Zlib.failed(error)),
         }
     }

@@ -14,6 +14,7 @@ use super::sync::{Condvar, Mutex};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Epoch(u64);
 
+/// The accounts, without their lock.
 #[derive(Debug)]
 struct Book {
     /// Items left of each epoch, the oldest first. Never empty: the last one is current.
@@ -26,8 +27,55 @@ struct Book {
 }
 
 impl Book {
-    fn current(&self) -> u64 {
-        self.oldest + self.left.len() as u64 - 1
+    fn new() -> Self {
+        Self {
+            left: VecDeque::from([0]),
+            oldest: 0,
+            submitted: 0,
+            completed: 0,
+            closed: false,
+        }
+    }
+
+    fn enter(&mut self) -> Option<Epoch> {
+        if self.closed {
+            return None;
+        }
+        *self.left.back_mut().expect("an epoch is current") += 1;
+        self.submitted += 1;
+        Some(self.current())
+    }
+
+    /// True where an epoch ended.
+    fn leave(&mut self, epoch: Epoch) -> bool {
+        let index = usize::try_from(epoch.0 - self.oldest).expect("an epoch with items is kept");
+        assert!(self.left[index] > 0, "an item leaves once");
+        self.left[index] -= 1;
+        self.completed += 1;
+        self.trim()
+    }
+
+    /// Ends the current epoch and returns it.
+    fn turn_page(&mut self) -> Epoch {
+        let epoch = self.current();
+        self.left.push_back(0);
+        self.trim();
+        epoch
+    }
+
+    fn is_over(&self, epoch: Epoch) -> bool {
+        self.oldest > epoch.0
+    }
+
+    fn close_if_empty(&mut self) -> bool {
+        if self.submitted == self.completed {
+            self.closed = true;
+        }
+        self.closed
+    }
+
+    fn current(&self) -> Epoch {
+        Epoch(self.oldest + self.left.len() as u64 - 1)
     }
 
     /// Forgets empty epochs; true where there were any.
@@ -51,36 +99,19 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) fn new() -> Self {
         Self {
-            book: Mutex::new(Book {
-                left: VecDeque::from([0]),
-                oldest: 0,
-                submitted: 0,
-                completed: 0,
-                closed: false,
-            }),
+            book: Mutex::new(Book::new()),
             emptied: Condvar::new(),
         }
     }
 
     /// An item comes in; None once closed.
     pub(super) fn enter(&self) -> Option<Epoch> {
-        let mut book = self.book.lock();
-        if book.closed {
-            return None;
-        }
-        *book.left.back_mut().expect("an epoch is current") += 1;
-        book.submitted += 1;
-        Some(Epoch(book.current()))
+        self.book.lock().enter()
     }
 
     /// An item of `epoch` is through.
     pub(super) fn leave(&self, epoch: Epoch) {
-        let mut book = self.book.lock();
-        let index = usize::try_from(epoch.0 - book.oldest).expect("an epoch with items is kept");
-        assert!(book.left[index] > 0, "an item leaves once");
-        book.left[index] -= 1;
-        book.completed += 1;
-        if book.trim() {
+        if self.book.lock().leave(epoch) {
             self.emptied.notify_all();
         }
     }
@@ -88,21 +119,15 @@ impl Ledger {
     /// Returns when all that entered before has left.
     pub(super) fn wait(&self) {
         let mut book = self.book.lock();
-        let last = book.current();
-        book.left.push_back(0);
-        book.trim();
-        while book.oldest <= last {
+        let last = book.turn_page();
+        while !book.is_over(last) {
             self.emptied.wait(&mut book);
         }
     }
 
-    /// Closes for further items if all have left.
+    /// Closes for further items if all have left; true once closed.
     pub(super) fn close_if_empty(&self) -> bool {
-        let mut book = self.book.lock();
-        if book.submitted == book.completed {
-            book.closed = true;
-        }
-        book.closed
+        self.book.lock().close_if_empty()
     }
 
     /// Items submitted, and completed.
@@ -117,26 +142,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_epoch_ends_when_all_before_it_are_empty() {
-        let ledger = Ledger::new();
-        let first = ledger.enter().expect("open");
-        ledger.book.lock().left.push_back(0);
-        let second = ledger.enter().expect("open");
-        ledger.leave(second);
-        assert_eq!(ledger.book.lock().oldest, 0);
-        ledger.leave(first);
-        assert_eq!(ledger.book.lock().oldest, 1);
-        ledger.wait();
-        assert_eq!(ledger.totals(), (2, 2));
+    fn an_epoch_ends_when_it_and_all_before_it_are_empty() {
+        let mut book = Book::new();
+        let first = book.enter().expect("open");
+        assert_eq!(book.turn_page(), first);
+        let second = book.enter().expect("open");
+        assert_eq!(book.turn_page(), second);
+        assert!(!book.leave(second));
+        assert!(!book.is_over(second));
+        assert!(book.leave(first));
+        assert!(book.is_over(second));
+        let empty = book.turn_page();
+        assert!(book.is_over(empty));
     }
 
     #[test]
     fn it_closes_only_when_empty() {
-        let ledger = Ledger::new();
-        let epoch = ledger.enter().expect("open");
-        assert!(!ledger.close_if_empty());
-        ledger.leave(epoch);
-        assert!(ledger.close_if_empty());
-        assert!(ledger.enter().is_none());
+        let mut book = Book::new();
+        let epoch = book.enter().expect("open");
+        assert!(!book.close_if_empty());
+        book.leave(epoch);
+        assert!(book.close_if_empty());
+        assert!(book.enter().is_none());
     }
 }
