@@ -14,6 +14,7 @@ pub mod extent;
 pub mod meta;
 pub mod pool;
 pub mod recover;
+pub mod stats;
 mod units;
 pub mod writeback;
 

@@ -218,7 +218,7 @@ impl DirtyAccounting {
         } else {
             return None;
         };
-        state.to_end_of_line(file, now);
+        state.requeue(file, now);
         Some((file, why))
     }
 
@@ -364,7 +364,7 @@ impl DirtyState {
         self.stats.dirty_bytes -= bytes;
     }
 
-    fn to_end_of_line(&mut self, file: FileId, now: Instant) {
+    fn requeue(&mut self, file: FileId, now: Instant) {
         let entry = self
             .files
             .get_mut(&file)
