@@ -17,17 +17,22 @@
 //! engine, no workload schema and no terminal.
 #![forbid(unsafe_code)]
 
+pub mod assertion;
 pub mod exit;
 pub mod export;
-
+pub mod gate;
 pub mod hist;
 pub mod metric;
+mod query;
 pub mod record;
-
 pub mod stats;
+pub mod verdict;
 
+pub use assertion::{Assertion, AssertionFault};
 pub use exit::{ExitCode, Outcome};
 pub use export::{Event, EventLog, salvage};
+pub use gate::{Baseline, GateError, GateReport, gate};
 pub use hist::LatencyHist;
 pub use metric::{Better, Class, Metric, Unit};
 pub use record::{RecordError, RunRecord, load, result_schema, save};
+pub use verdict::RunVerdict;

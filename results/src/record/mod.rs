@@ -31,4 +31,5 @@ pub use run::{
     HarnessCost, Knob, KnobValue, RunRecord, RunStatus, SCHEMA_VERSION, SweepAxis, Target, Tool,
     Workload,
 };
+pub(crate) use store::write_whole;
 pub use store::{RecordError, load, parse, result_schema, save};

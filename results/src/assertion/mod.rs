@@ -1,0 +1,120 @@
+//! What a workload promises, in one line, and whether a record keeps it.
+//!
+//! ```text
+//!   p99(serve.read) <= 20ms                    latency: p50 p90 p99 p999 max mean
+//!   throughput(load.write) >= 100MiB/s         rates: throughput, iops; also errors, wall
+//!   stored_ratio >= 2.2                        a counter by its name
+//!   p99(engine, serve.read) <= 20ms            of a named target
+//!   engine:write_amplification <= 1.3          a counter of a named target
+//!   throughput(engine, load.write) >= 1.6 * throughput(btrfs, load.write)
+//!
+//!   assertion = sum ( "<=" | "<" | ">=" | ">" | "==" ) sum
+//!   sum       = product { ( "+" | "-" ) product }
+//!   product   = factor { ( "*" | "/" ) factor }
+//!   factor    = [ "-" ] ( number [ unit ] | call | [ target ":" ] counter | "(" sum ")" )
+//!   call      = quantity "(" [ target "," ] phase [ "." op ] ")"
+//!   unit      = ns us ms s min h | B KiB MiB GiB TiB kB MB GB TB | % , each also with /s ; or /s alone
+//! ```
+//!
+//! A name holds letters, digits, `_`, `.` and inner `-` (so subtraction of a name wants spaces);
+//! any other name goes in double quotes. Where no target is named, the first declared is meant.
+//!
+//! How a record is asked:
+//!   * Both sides are computed round by round, from the rounds every named target has. While both
+//!     are positive the median of left / right is compared with 1, else the median of left - right
+//!     with 0. So a ratio between targets is taken within each round, before the median.
+//!   * It must hold at every sweep point that ran.
+//!   * What cannot be computed anywhere makes the answer *unknown*, never *held*.
+//!
+//! Units are checked where they can be: a latency compared with a bare number is refused when the
+//! workload is read, not after an hour of running.
+
+mod evaluate;
+mod expr;
+mod parse;
+mod token;
+
+pub(crate) use evaluate::ratio_rounds;
+pub use evaluate::{AssertionOutcome, PointOutcome, Standing, evaluate};
+pub(crate) use expr::Kind;
+pub(crate) use parse::parse_sum;
+
+use expr::{Comparison, Expr};
+
+/// A parsed assertion.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assertion {
+    text: String,
+    left: Expr,
+    comparison: Comparison,
+    right: Expr,
+}
+
+/// Why a line is not an assertion.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("column {column}: {message}{}", suggestion.as_ref().map(|s| format!("; {s}")).unwrap_or_default())]
+pub struct AssertionFault {
+    /// Where, in characters from 1.
+    pub column: usize,
+    /// What is wrong there.
+    pub message: String,
+    /// What to write instead.
+    pub suggestion: Option<String>,
+}
+
+impl Assertion {
+    /// Reads one line.
+    pub fn parse(text: &str) -> Result<Self, AssertionFault> {
+        let (left, comparison, right) = parse::parse_assertion(text)?;
+        Ok(Self {
+            text: text.trim().to_owned(),
+            left,
+            comparison,
+            right,
+        })
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The targets it names, so that a workload can refuse one that it does not declare.
+    #[must_use]
+    pub fn targets(&self) -> Vec<&str> {
+        let mut names = self.left.targets();
+        names.extend(self.right.targets());
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The phases or `PHASE.OP` paths it names, for the same purpose.
+    #[must_use]
+    pub fn paths(&self) -> Vec<&str> {
+        let mut names = self.left.paths();
+        names.extend(self.right.paths());
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+impl AssertionFault {
+    fn new(column: usize, message: impl Into<String>) -> Self {
+        Self {
+            column,
+            message: message.into(),
+            suggestion: None,
+        }
+    }
+
+    fn suggest(mut self, suggestion: impl Into<String>) -> Self {
+        self.suggestion = Some(suggestion.into());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

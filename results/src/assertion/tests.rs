@@ -1,0 +1,243 @@
+//! The grammar, its faults with their columns, and evaluation against records small enough to
+//! compute by hand.
+
+use super::*;
+use crate::hist::LatencyHist;
+use crate::metric::{Better, Metric, Unit};
+use crate::record::{
+    Cell, KnobValue, OpRecord, PhaseRecord, RunRecord, RunStatus, Setting, Target, Tool, Workload,
+};
+use proptest::prelude::*;
+
+fn fault(text: &str) -> AssertionFault {
+    Assertion::parse(text).expect_err(text)
+}
+
+/// A cell whose `load` phase wrote `mib` MiB in one second, each write taking `ns`.
+fn cell(target: &str, round: u32, mib: u64, ns: u64) -> Cell {
+    let mut hist = LatencyHist::new();
+    hist.record_n(ns, mib);
+    let mut cell = Cell {
+        target: target.to_owned(),
+        round,
+        phases: vec![PhaseRecord {
+            name: "load".to_owned(),
+            wall_ns: 1_000_000_000,
+            ops: vec![OpRecord::new("write", mib << 20, 0, &hist, &hist)],
+            ..PhaseRecord::default()
+        }],
+        ..Cell::default()
+    };
+    cell.count("stored_ratio", 2.5);
+    cell.count("cpu_ns", 3e9);
+    cell
+}
+
+fn record(cells: Vec<Cell>) -> RunRecord {
+    let mut record = RunRecord::begin(Tool::default(), "2026-01-01T00:00:00Z", Workload::default());
+    record.status = RunStatus::Complete;
+    for name in ["engine", "on-btrfs"] {
+        record.targets.push(Target {
+            name: name.to_owned(),
+            ..Target::default()
+        });
+    }
+    let metric = Metric::timed("cpu_ns", Unit::Nanoseconds, Better::Lower);
+    record.metrics.insert(metric.name.clone(), metric);
+    record.cells = cells;
+    record
+}
+
+fn standing(text: &str, record: &RunRecord) -> Standing {
+    let outcome = Assertion::parse(text).expect(text).evaluate(record);
+    assert!(!outcome.reason.is_empty(), "{text} says nothing");
+    outcome.standing
+}
+
+#[test]
+fn every_form_of_the_page_parses() {
+    for text in [
+        "p99(serve.read) <= 20ms",
+        "throughput(load.write) >= 100MiB/s",
+        "iops(serve.read) > 5000",
+        "iops(serve.read) > 5000/s",
+        "stored_ratio >= 2.2",
+        "p99(engine, serve.read) < 20ms",
+        "engine:write_amplification <= 1.3",
+        "throughput(engine, load.write) >= 1.6 * throughput(on-btrfs, load.write)",
+        "p999(a.b) - p50(a.b) <= 5 * (p90(a.b) + 1ms) / 2",
+        "errors(load.write) == 0",
+        "\"a target\":stored_ratio >= 220%",
+        "wall(load) <= 1min",
+        "device_bytes <= 1_000_000",
+        "throughput(load) / throughput(serve) >= 1e-3",
+    ] {
+        if let Err(fault) = Assertion::parse(text) {
+            panic!("{text}: {fault}");
+        }
+    }
+}
+
+#[test]
+fn names_are_reported_for_the_workload_to_check() {
+    let text = "throughput(engine, load.write) >= 1.6 * throughput(on-btrfs, load.write)";
+    let assertion = Assertion::parse(text).expect(text);
+    assert_eq!(assertion.targets(), ["engine", "on-btrfs"]);
+    assert_eq!(assertion.paths(), ["load.write"]);
+}
+
+#[test]
+fn faults_name_their_column_and_a_remedy() {
+    let cases = [
+        ("p99(serve.read) <= 20", 17, "a time", "20ms"),
+        ("throughput(x.y) >= 100", 17, "throughput", "100MiB/s"),
+        (
+            "throughputt(x.y) >= 1GiB/s",
+            1,
+            "throughputt",
+            "did you mean throughput?",
+        ),
+        ("p99(x.y) <= 20mS", 15, "no unit", "did you mean ms?"),
+        ("p99(x.y) = 20ms", 10, "comparison", "=="),
+        ("p99 <= 20ms", 1, "which phase", "p99(PHASE.OP)"),
+        ("1 <= 2", 1, "measured", "stored_ratio"),
+        ("p99(x.y) + 1MiB <= 20ms", 10, "cannot be added", "64MiB"),
+        ("p99(x.y) <= 20ms ; 1", 18, "';'", "quotes"),
+    ];
+    for (text, column, message, suggestion) in cases {
+        let fault = fault(text);
+        assert_eq!(fault.column, column, "{text}: {fault}");
+        assert!(fault.message.contains(message), "{text}: {fault}");
+        let found = fault.suggestion.clone().unwrap_or_default();
+        assert!(found.contains(suggestion), "{text}: {fault}");
+    }
+    for (text, column) in [
+        ("", 1),
+        ("p99(", 5),
+        ("p99(x.y", 8),
+        ("p99(x.y) <=", 12),
+        ("a <= 1 <= 2", 8),
+        ("\"a", 1),
+    ] {
+        assert_eq!(fault(text).column, column, "{text}: {}", fault(text));
+    }
+}
+
+#[test]
+fn the_median_over_rounds_decides() {
+    // 90, 110 and 300 MiB/s: the median is 110.
+    let record = record(vec![
+        cell("engine", 0, 90, 1_000_000),
+        cell("engine", 1, 300, 1_000_000),
+        cell("engine", 2, 110, 1_000_000),
+    ]);
+    assert_eq!(
+        standing("throughput(load.write) >= 110MiB/s", &record),
+        Standing::Held
+    );
+    assert_eq!(
+        standing("throughput(load.write) > 111MiB/s", &record),
+        Standing::Violated
+    );
+    assert_eq!(
+        standing("p99(load.write) <= 1.01ms", &record),
+        Standing::Held
+    );
+    assert_eq!(standing("stored_ratio == 2.5", &record), Standing::Held);
+    assert_eq!(standing("errors(load.write) == 0", &record), Standing::Held);
+}
+
+#[test]
+fn ratios_between_targets_are_taken_within_each_round() {
+    // Ratios 2, 2 and 0.1: their median is 2, though the medians' ratio is 100 / 50.
+    let record = record(vec![
+        cell("engine", 0, 200, 1),
+        cell("on-btrfs", 0, 100, 1),
+        cell("engine", 1, 100, 1),
+        cell("on-btrfs", 1, 50, 1),
+        cell("engine", 2, 4, 1),
+        cell("on-btrfs", 2, 40, 1),
+    ]);
+    let text = "throughput(load.write) >= 1.9 * throughput(on-btrfs, load.write)";
+    let outcome = Assertion::parse(text).expect(text).evaluate(&record);
+    assert_eq!(outcome.standing, Standing::Held);
+    let ratio = outcome.points[0].ratio.expect("both positive");
+    assert!((ratio - 2.0 / 1.9).abs() < 1e-9, "{ratio}");
+    assert_eq!(outcome.points[0].left, 100.0 * 1_048_576.0);
+    assert!((outcome.points[0].right - 1.9 * 50.0 * 1_048_576.0).abs() < 1.0);
+}
+
+#[test]
+fn it_must_hold_at_every_point_and_names_the_worst() {
+    let at = |mut cell: Cell, value: i64| {
+        let value = KnobValue::Integer(value);
+        cell.point = vec![Setting {
+            knob: "thread_pool_size".to_owned(),
+            value,
+        }];
+        cell
+    };
+    let record = record(vec![
+        at(cell("engine", 0, 100, 1), 1),
+        at(cell("engine", 0, 200, 1), 2),
+        at(cell("engine", 0, 50, 1), 4),
+    ]);
+    let text = "throughput(load.write) >= 150MiB/s";
+    let outcome = Assertion::parse(text).expect(text).evaluate(&record);
+    assert_eq!(outcome.standing, Standing::Violated);
+    assert_eq!(
+        outcome.reason,
+        "50 MiB/s against 150 MiB/s at thread_pool_size=4"
+    );
+}
+
+#[test]
+fn what_cannot_be_computed_is_unknown_and_never_held() {
+    let mut partial = record(vec![cell("engine", 0, 100, 1)]);
+    assert_eq!(
+        standing("p99(laod.write) <= 1s", &partial),
+        Standing::Unknown
+    );
+    assert_eq!(
+        standing("no_such_counter <= 1", &partial),
+        Standing::Unknown
+    );
+    assert_eq!(
+        standing("nobody:stored_ratio <= 1", &partial),
+        Standing::Unknown
+    );
+    assert_eq!(
+        standing("on-btrfs:stored_ratio <= 9", &partial),
+        Standing::Unknown
+    );
+    // A counter in ns against a bare number is not silently read as seconds.
+    assert_eq!(
+        standing("cpu_ns <= 4000000000", &partial),
+        Standing::Unknown
+    );
+    assert_eq!(standing("cpu_ns <= 4s", &partial), Standing::Held);
+    partial.cells[0].fault = Some("killed".to_owned());
+    assert_eq!(standing("stored_ratio >= 1", &partial), Standing::Unknown);
+    assert_eq!(
+        standing("stored_ratio >= 1", &record(Vec::new())),
+        Standing::Unknown
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "[ -~]{0,60}") {
+        let _ = Assertion::parse(&text);
+    }
+
+    #[test]
+    fn sums_follow_the_usual_precedence(a in 1_u32..100, b in 1_u32..100, c in 1_u32..100) {
+        let mut cell = cell("engine", 0, 1, 1);
+        let expected = f64::from(a) + f64::from(b) * f64::from(c) - f64::from(a) / f64::from(b);
+        cell.count("x", expected);
+        let text = format!("x == {a} + {b} * {c} - {a} / {b}");
+        let outcome = Assertion::parse(&text).expect("parses").evaluate(&record(vec![cell]));
+        let point = &outcome.points[0];
+        prop_assert!((point.left - point.right).abs() <= 1e-9 * expected.abs().max(1.0), "{text}");
+    }
+}

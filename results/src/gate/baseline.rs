@@ -1,0 +1,331 @@
+//! The numbers a run is held to: small, committed, reviewed as a diff.
+//!
+//! Made from a record and never by hand; says why it was made. A number whose own rounds disagree
+//! cannot hold anybody to anything: it is *demoted*, and the baseline says so.
+
+use super::GateError;
+use crate::assertion::{Kind, parse_sum, ratio_rounds};
+use crate::metric::{Better, Class, Unit};
+use crate::record::{RecordError, RunRecord, RunStatus, Setting};
+use crate::stats::Spread;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// The version of a baseline's shape.
+pub const BASELINE_VERSION: u32 = 1;
+
+/// Rounds that differ by more than this cannot be held to any tolerance worth having.
+const SPREAD_MAX: f64 = 0.10;
+/// The least tolerance given to a number whose rounds differ at all.
+const RELATIVE_MIN: f64 = 0.02;
+
+/// Committed numbers of one workload.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Baseline {
+    /// `BASELINE_VERSION` of the writer.
+    pub baseline_version: u32,
+    /// The workload's name.
+    pub workload: String,
+    /// Its hash.
+    pub workload_hash: String,
+    /// The code revision that was measured.
+    pub revision: String,
+    /// When.
+    pub blessed_at: String,
+    /// Why these numbers are the ones to hold.
+    pub reason: String,
+    /// The numbers.
+    pub entries: Vec<Entry>,
+    /// Numbers that are not judged.
+    #[serde(default)]
+    pub demoted: Vec<Demoted>,
+}
+
+/// One number to hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Entry {
+    /// What it is, in the language of assertions: `engine:stored_ratio`, or a ratio.
+    pub expression: String,
+    /// At which sweep point.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub point: Vec<Setting>,
+    /// Its value, the median over rounds, in bytes and seconds.
+    pub value: f64,
+    /// Its unit.
+    pub unit: Unit,
+    /// Which way is better.
+    pub better: Better,
+    /// How far it may be off.
+    pub tolerance: Tolerance,
+}
+
+/// A number that is not judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Demoted {
+    /// What it is.
+    pub expression: String,
+    /// Why not.
+    pub reason: String,
+}
+
+/// How far a number may be off its baseline.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Tolerance {
+    /// Not at all.
+    Exact,
+    /// By this part of it, either way.
+    Relative(f64),
+}
+
+/// What to bless beyond the counted numbers, and how tightly.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rules {
+    /// Tolerances by counter name; a name may end in `*`. Others are exact where rounds agree, and
+    /// twice their spread where they nearly do.
+    pub tolerances: BTreeMap<String, Tolerance>,
+    /// Counters to leave out; a name may end in `*`.
+    pub skip: Vec<String>,
+    /// Ratios within one run.
+    pub ratios: Vec<RatioRule>,
+}
+
+/// A ratio within one run to hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RatioRule {
+    /// Such as `throughput(engine, load.write) / throughput(btrfs, load.write)`.
+    pub expression: String,
+    /// Which way is better.
+    pub better: Better,
+    /// How far it may be off, as a part of it.
+    pub tolerance: f64,
+}
+
+impl Tolerance {
+    /// Which side of the tolerance a value is on: -1 below, 0 within, 1 above.
+    pub(super) fn beyond(self, baseline: f64, value: f64) -> i8 {
+        let slack = match self {
+            Self::Exact => 0.0,
+            Self::Relative(part) => baseline.abs() * part,
+        };
+        if value > baseline + slack {
+            1
+        } else if value < baseline - slack {
+            -1
+        } else {
+            0
+        }
+    }
+}
+
+impl Baseline {
+    /// Makes a baseline of a whole, verified record.
+    pub fn from_record(
+        record: &RunRecord,
+        rules: &Rules,
+        reason: &str,
+        blessed_at: &str,
+    ) -> Result<Self, GateError> {
+        blessable(record, reason)?;
+        let mut baseline = Self {
+            baseline_version: BASELINE_VERSION,
+            workload: record.workload.name.clone(),
+            workload_hash: record.workload.hash.clone(),
+            revision: record.tool.revision.clone(),
+            blessed_at: blessed_at.to_owned(),
+            reason: reason.trim().to_owned(),
+            ..Self::default()
+        };
+        for point in record.points() {
+            baseline.add_counters(record, rules, &point)?;
+            baseline.add_ratios(record, rules, &point)?;
+        }
+        if baseline.entries.is_empty() {
+            return Err(unblessed(
+                "the record holds no counted number and no ratio was asked for",
+            ));
+        }
+        Ok(baseline)
+    }
+
+    fn add_counters(
+        &mut self,
+        record: &RunRecord,
+        rules: &Rules,
+        point: &[Setting],
+    ) -> Result<(), GateError> {
+        for target in &record.targets {
+            let mut names: Vec<&String> = record
+                .rounds(&target.name, point)
+                .iter()
+                .flat_map(|c| c.counters.keys())
+                .collect();
+            names.sort_unstable();
+            names.dedup();
+            for name in names {
+                let Some(metric) = record.metrics.get(name) else {
+                    continue;
+                };
+                let skipped = rules.skip.iter().any(|pattern| matches(pattern, name));
+                if metric.class != Class::Counted || skipped {
+                    continue;
+                }
+                let rule = rules
+                    .tolerances
+                    .iter()
+                    .find(|(pattern, _)| matches(pattern, name));
+                let expression = format!("{}:{}", quoted(&target.name), quoted(name));
+                let tolerance = rule.map(|(_, tolerance)| *tolerance);
+                self.add(record, point, expression, metric.better, tolerance)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_ratios(
+        &mut self,
+        record: &RunRecord,
+        rules: &Rules,
+        point: &[Setting],
+    ) -> Result<(), GateError> {
+        for rule in &rules.ratios {
+            let tolerance = Some(Tolerance::Relative(rule.tolerance));
+            self.add(
+                record,
+                point,
+                rule.expression.clone(),
+                rule.better,
+                tolerance,
+            )?;
+            let last = self
+                .entries
+                .last()
+                .filter(|entry| entry.expression == rule.expression);
+            if last.is_some_and(|entry| entry.unit != Unit::Ratio) {
+                return Err(unblessed(&format!(
+                    "{} is not a ratio; a number with a unit of time does not hold across runs",
+                    rule.expression
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        record: &RunRecord,
+        point: &[Setting],
+        expression: String,
+        better: Better,
+        wanted: Option<Tolerance>,
+    ) -> Result<(), GateError> {
+        let expr =
+            parse_sum(&expression).map_err(|fault| unblessed(&format!("{expression}: {fault}")))?;
+        let (rounds, kind) = ratio_rounds(record, point, &expr)
+            .map_err(|why| unblessed(&format!("{expression}: {why}")))?;
+        let spread = Spread::of(&rounds).expect("an expression yields at least one round");
+        match tolerance_for(&spread, wanted) {
+            Err(reason) => self.demoted.push(Demoted { expression, reason }),
+            Ok(tolerance) => self.entries.push(Entry {
+                expression,
+                point: point.to_vec(),
+                value: spread.median,
+                unit: unit_of(kind),
+                better,
+                tolerance,
+            }),
+        }
+        Ok(())
+    }
+
+    /// Reads a committed baseline.
+    pub fn load(path: &Path) -> Result<Self, GateError> {
+        let text = fs::read_to_string(path).map_err(|source| RecordError::io(path, source))?;
+        Ok(serde_json::from_str(&text).map_err(|error| RecordError::json(path, &error))?)
+    }
+
+    /// Writes it whole, one number per few lines, so that a review shows what moved.
+    pub fn save(&self, path: &Path) -> Result<(), GateError> {
+        let mut text = serde_json::to_string_pretty(self).expect("plain data");
+        text.push('\n');
+        crate::record::write_whole(path, text.as_bytes())
+            .map_err(|source| RecordError::io(path, source))?;
+        Ok(())
+    }
+}
+
+fn blessable(record: &RunRecord, reason: &str) -> Result<(), GateError> {
+    let (_, mismatches) = record.verified();
+    if reason.trim().is_empty() {
+        return Err(unblessed("say why these numbers are the ones to hold"));
+    }
+    if record.status != RunStatus::Complete {
+        return Err(unblessed(&format!("the run is {}", record.status.word())));
+    }
+    if mismatches > 0 {
+        return Err(unblessed(&format!("{mismatches} blocks read back wrong")));
+    }
+    if let Some(fault) = record.cells.iter().find_map(|cell| cell.fault.as_ref()) {
+        return Err(unblessed(&format!("a cell has a fault: {fault}")));
+    }
+    Ok(())
+}
+
+fn unblessed(why: &str) -> GateError {
+    GateError::Unblessed {
+        why: why.to_owned(),
+    }
+}
+
+/// The tolerance wanted, if the rounds themselves keep it; one from their spread if none is.
+fn tolerance_for(spread: &Spread, wanted: Option<Tolerance>) -> Result<Tolerance, String> {
+    let relative = spread.relative();
+    let said = || {
+        format!(
+            "its {} rounds differ by {:.1} %",
+            spread.count,
+            relative * 100.0
+        )
+    };
+    match wanted {
+        Some(Tolerance::Exact) if relative > 0.0 => Err(said()),
+        Some(Tolerance::Relative(part)) if relative > 2.0 * part => Err(said()),
+        Some(tolerance) => Ok(tolerance),
+        None if relative == 0.0 => Ok(Tolerance::Exact),
+        None if relative <= SPREAD_MAX => {
+            Ok(Tolerance::Relative((2.0 * relative).max(RELATIVE_MIN)))
+        }
+        None => Err(said()),
+    }
+}
+
+fn unit_of(kind: Kind) -> Unit {
+    [
+        Unit::Bytes,
+        Unit::Nanoseconds,
+        Unit::PerSecond,
+        Unit::BytesPerSecond,
+        Unit::Ratio,
+    ]
+    .into_iter()
+    .find(|unit| Kind::of(*unit) == kind)
+    .unwrap_or(Unit::Plain)
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    pattern
+        .strip_suffix('*')
+        .map_or(pattern == name, |prefix| name.starts_with(prefix))
+}
+
+/// Quoted always: a baseline is read by machines, and any name is then one token.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', ""))
+}
+
+pub(super) fn names_counter(expression: &str, name: &str) -> bool {
+    expression.ends_with(&format!(":{}", quoted(name)))
+}

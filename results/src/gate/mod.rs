@@ -1,0 +1,322 @@
+//! Is this run worse than the committed baseline? For numbers that do not depend on the clock.
+//!
+//! Two sorts of number are judged: *counted* ones (bytes, extents, device writes, stored ratio),
+//! which follow from workload and code and hold on any machine, and *ratios within one run*, where
+//! a slow machine slows both sides. A stored wall-clock number is never compared: on a shared
+//! machine such a gate fires on identical code more often than not.
+//!
+//! ```text
+//!   every round beyond the tolerance, the same way   regressed or improved
+//!   the median within it                             pass
+//!   else                                             unstable: rounds disagree
+//!   cannot be computed                               abstained, with the reason
+//! ```
+//!
+//! Green means that something was compared: no row, an unknown metric, a cell with a fault or a run
+//! that did not complete are *inconclusive* (exit 3), never good. Another workload is an error
+//! (exit 2), since no number of it means the same. Wrong bytes outrank everything (exit 4).
+//!
+//! Not here: timing verdicts across runs and their statistics.
+
+mod baseline;
+mod table;
+
+pub use baseline::{BASELINE_VERSION, Baseline, Demoted, Entry, RatioRule, Rules, Tolerance};
+
+use crate::assertion::{parse_sum, ratio_rounds};
+use crate::exit::{ExitCode, Outcome};
+use crate::metric::{Better, Class, Unit};
+use crate::record::{RecordError, RunRecord, RunStatus, Setting};
+use crate::stats::median;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a gate says of one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Within the tolerance.
+    Pass,
+    /// Every round is beyond it on the worse side.
+    Regressed,
+    /// Every round is beyond it on the better side; worth blessing.
+    Improved,
+    /// The rounds disagree.
+    Unstable,
+    /// Could not be computed.
+    Abstained,
+}
+
+/// One number judged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GateRow {
+    /// What was asked, in the language of assertions.
+    pub expression: String,
+    /// At which sweep point.
+    pub point: Vec<Setting>,
+    /// What the baseline holds.
+    pub baseline: f64,
+    /// What this run measured, round by round; empty when it abstained.
+    pub rounds: Vec<f64>,
+    /// Their median.
+    pub measured: Option<f64>,
+    /// measured / baseline; none when the baseline is 0.
+    pub ratio: Option<f64>,
+    /// Their unit.
+    pub unit: Unit,
+    /// Which way is better.
+    pub better: Better,
+    /// How far it may be off.
+    pub tolerance: Tolerance,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why, in a few words.
+    pub reason: String,
+}
+
+/// What a gate says of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GateReport {
+    /// The workload both are of.
+    pub workload: String,
+    /// Why the baseline was blessed.
+    pub baseline_reason: String,
+    /// Every number judged, the ones to act on first.
+    pub rows: Vec<GateRow>,
+    /// What was left out, and why.
+    pub notes: Vec<String>,
+    /// The exit code and one sentence.
+    pub exit: Outcome,
+}
+
+/// Why there is nothing to judge or to bless. All of them are wrong input: exit 2.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// The baseline is of another workload.
+    #[error(
+        "the baseline is of workload {baseline} and the record of {record}; compare the record of \
+         the same workload, or bless a new baseline"
+    )]
+    OtherWorkload {
+        /// The baseline's name and hash.
+        baseline: String,
+        /// The record's name and hash.
+        record: String,
+    },
+    /// The baseline was written by a later version.
+    #[error("baseline_version {found}, this build reads up to {BASELINE_VERSION}")]
+    TooNew {
+        /// Its version.
+        found: u32,
+    },
+    /// A record that must not become a baseline.
+    #[error("not blessed: {why}")]
+    Unblessed {
+        /// Why not.
+        why: String,
+    },
+    /// The file.
+    #[error(transparent)]
+    File(#[from] RecordError),
+}
+
+/// Judges a run by a baseline.
+pub fn gate(baseline: &Baseline, record: &RunRecord) -> Result<GateReport, GateError> {
+    if baseline.baseline_version > BASELINE_VERSION {
+        return Err(GateError::TooNew {
+            found: baseline.baseline_version,
+        });
+    }
+    if baseline.workload_hash != record.workload.hash {
+        let named = |name: &str, hash: &str| format!("{name} ({hash})");
+        return Err(GateError::OtherWorkload {
+            baseline: named(&baseline.workload, &baseline.workload_hash),
+            record: named(&record.workload.name, &record.workload.hash),
+        });
+    }
+    let mut rows: Vec<GateRow> = baseline
+        .entries
+        .iter()
+        .map(|entry| judge(entry, record))
+        .collect();
+    let exit = conclude(&rows, record);
+    rows.sort_by_key(|row| row.verdict.urgency());
+    Ok(GateReport {
+        workload: record.workload.name.clone(),
+        baseline_reason: baseline.reason.clone(),
+        rows,
+        notes: notes(baseline, record),
+        exit,
+    })
+}
+
+fn judge(entry: &Entry, record: &RunRecord) -> GateRow {
+    let rounds = parse_sum(&entry.expression)
+        .map_err(|fault| fault.to_string())
+        .and_then(|expr| ratio_rounds(record, &entry.point, &expr))
+        .map(|(rounds, _)| rounds);
+    let (rounds, (verdict, reason)) = match rounds {
+        Err(reason) => (Vec::new(), (Verdict::Abstained, reason)),
+        Ok(rounds) => {
+            let verdict = verdict(entry, &rounds);
+            (rounds, verdict)
+        }
+    };
+    let measured = median(&rounds);
+    GateRow {
+        expression: entry.expression.clone(),
+        point: entry.point.clone(),
+        baseline: entry.value,
+        ratio: measured
+            .filter(|_| entry.value != 0.0)
+            .map(|measured| measured / entry.value),
+        measured,
+        rounds,
+        unit: entry.unit,
+        better: entry.better,
+        tolerance: entry.tolerance,
+        verdict,
+        reason,
+    }
+}
+
+/// The rule of the header, as a pure function of the rounds.
+fn verdict(entry: &Entry, rounds: &[f64]) -> (Verdict, String) {
+    let centre = median(rounds).expect("an expression yields at least one round");
+    let above = rounds
+        .iter()
+        .all(|value| entry.tolerance.beyond(entry.value, *value) > 0);
+    let below = rounds
+        .iter()
+        .all(|value| entry.tolerance.beyond(entry.value, *value) < 0);
+    let within = match entry.tolerance {
+        Tolerance::Exact => rounds.iter().all(|value| *value == entry.value),
+        Tolerance::Relative(_) => entry.tolerance.beyond(entry.value, centre) == 0,
+    };
+    if within {
+        return (Verdict::Pass, String::new());
+    }
+    if !above && !below {
+        return (
+            Verdict::Unstable,
+            format!("{} rounds disagree", rounds.len()),
+        );
+    }
+    match (entry.better, above) {
+        (Better::Neither, _) => (
+            Verdict::Regressed,
+            "changed; bless it if that was meant".to_owned(),
+        ),
+        (Better::Higher, true) | (Better::Lower, false) => {
+            (Verdict::Improved, "bless it to hold the gain".to_owned())
+        }
+        (Better::Higher, false) | (Better::Lower, true) => (Verdict::Regressed, "worse".to_owned()),
+    }
+}
+
+/// From the worst down: wrong bytes, a failed run, a regression, a run cut short, doubt.
+fn conclude(rows: &[GateRow], record: &RunRecord) -> Outcome {
+    let count = |wanted: Verdict| rows.iter().filter(|row| row.verdict == wanted).count();
+    let (_, mismatches) = record.verified();
+    if mismatches > 0 {
+        return Outcome::new(
+            ExitCode::Failed,
+            format!("{mismatches} blocks read back wrong; no number of this run counts"),
+        );
+    }
+    if let RunStatus::Failed { reason } = &record.status {
+        return Outcome::new(ExitCode::Failed, format!("the run failed: {reason}"));
+    }
+    let regressed = count(Verdict::Regressed);
+    if regressed > 0 {
+        return Outcome::new(
+            ExitCode::Regression,
+            format!("{regressed} of {} numbers regressed", rows.len()),
+        );
+    }
+    if let RunStatus::Interrupted { reason } = &record.status {
+        return Outcome::new(
+            ExitCode::Inconclusive,
+            format!("the run was cut short: {reason}"),
+        );
+    }
+    if rows.is_empty() {
+        return Outcome::new(
+            ExitCode::Inconclusive,
+            "the baseline holds no number, so nothing was compared",
+        );
+    }
+    let (unstable, abstained) = (count(Verdict::Unstable), count(Verdict::Abstained));
+    if unstable + abstained > 0 {
+        return Outcome::new(
+            ExitCode::Inconclusive,
+            format!(
+                "{unstable} unstable and {abstained} abstained of {} numbers",
+                rows.len()
+            ),
+        );
+    }
+    Outcome::new(
+        ExitCode::Good,
+        format!("{} numbers within their tolerance or better", rows.len()),
+    )
+}
+
+fn notes(baseline: &Baseline, record: &RunRecord) -> Vec<String> {
+    let mut notes: Vec<String> = baseline
+        .demoted
+        .iter()
+        .map(|demoted| format!("{} is not judged: {}", demoted.expression, demoted.reason))
+        .collect();
+    for metric in record
+        .metrics
+        .values()
+        .filter(|metric| metric.class == Class::Counted)
+    {
+        let known = |expression: &str| baseline::names_counter(expression, &metric.name);
+        let counted = record
+            .cells
+            .iter()
+            .any(|cell| cell.counters.contains_key(&metric.name));
+        if counted
+            && !baseline
+                .entries
+                .iter()
+                .any(|entry| known(&entry.expression))
+            && !baseline
+                .demoted
+                .iter()
+                .any(|demoted| known(&demoted.expression))
+        {
+            notes.push(format!("{} is new since the baseline", metric.name));
+        }
+    }
+    notes
+}
+
+impl Verdict {
+    /// The one word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Regressed => "regressed",
+            Self::Improved => "improved",
+            Self::Unstable => "unstable",
+            Self::Abstained => "abstained",
+        }
+    }
+
+    const fn urgency(self) -> u8 {
+        match self {
+            Self::Regressed => 0,
+            Self::Unstable => 1,
+            Self::Abstained => 2,
+            Self::Improved => 3,
+            Self::Pass => 4,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+//! A planted regression must turn the gate red, identical code must stay green, and every way of
+//! comparing nothing must not be green.
+
+use super::*;
+use crate::hist::LatencyHist;
+use crate::metric::Metric;
+use crate::record::{Cell, OpRecord, PhaseRecord, Target, Tool, Workload};
+
+const DEVICE_BYTES: [f64; 3] = [1000.0, 1000.0, 1000.0];
+
+fn record(device_bytes: &[f64], mib_per_s: [u64; 2]) -> RunRecord {
+    let workload = Workload {
+        name: "starter".to_owned(),
+        hash: "h1".to_owned(),
+        ..Workload::default()
+    };
+    let mut record = RunRecord::begin(Tool::default(), "2026-01-01T00:00:00Z", workload);
+    record.status = RunStatus::Complete;
+    for metric in [
+        Metric::counted("device_write_bytes", Unit::Bytes, Better::Lower),
+        Metric::counted("stored_ratio", Unit::Ratio, Better::Higher),
+        Metric::timed("cpu_ns", Unit::Nanoseconds, Better::Lower),
+    ] {
+        record.metrics.insert(metric.name.clone(), metric);
+    }
+    for (name, mib) in ["engine", "btrfs"].into_iter().zip(mib_per_s) {
+        record.targets.push(Target {
+            name: name.to_owned(),
+            ..Target::default()
+        });
+        for (round, bytes) in (0..).zip(device_bytes) {
+            let mut hist = LatencyHist::new();
+            hist.record(1000);
+            let op = OpRecord::new("write", mib << 20, 0, &hist, &hist);
+            let phase = PhaseRecord {
+                name: "load".to_owned(),
+                wall_ns: 1_000_000_000 + u64::from(round),
+                ops: vec![op],
+                ..PhaseRecord::default()
+            };
+            let mut cell = Cell {
+                target: name.to_owned(),
+                round,
+                phases: vec![phase],
+                ..Cell::default()
+            };
+            cell.count("device_write_bytes", *bytes);
+            cell.count("stored_ratio", 2.5);
+            cell.count("cpu_ns", f64::from(round));
+            record.cells.push(cell);
+        }
+    }
+    record
+}
+
+fn rules() -> Rules {
+    let expression = "throughput(engine, load.write) / throughput(btrfs, load.write)".to_owned();
+    let ratio = RatioRule {
+        expression,
+        better: Better::Higher,
+        tolerance: 0.1,
+    };
+    Rules {
+        ratios: vec![ratio],
+        ..Rules::default()
+    }
+}
+
+fn blessed() -> Baseline {
+    let record = record(&DEVICE_BYTES, [200, 100]);
+    Baseline::from_record(&record, &rules(), "first numbers", "2026-01-02").expect("blessed")
+}
+
+fn exit_of(record: &RunRecord) -> ExitCode {
+    gate(&blessed(), record).expect("comparable").exit.code
+}
+
+#[test]
+fn only_numbers_that_hold_across_runs_are_blessed() {
+    let baseline = blessed();
+    let names: Vec<&str> = baseline
+        .entries
+        .iter()
+        .map(|e| e.expression.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "\"engine\":\"device_write_bytes\"",
+            "\"engine\":\"stored_ratio\"",
+            "\"btrfs\":\"device_write_bytes\"",
+            "\"btrfs\":\"stored_ratio\"",
+            "throughput(engine, load.write) / throughput(btrfs, load.write)",
+        ]
+    );
+    assert_eq!(baseline.entries[0].tolerance, Tolerance::Exact);
+    assert_eq!(baseline.entries[4].value, 2.0);
+}
+
+#[test]
+fn identical_code_on_another_machine_is_green() {
+    // Five times slower on both sides.
+    let report = gate(&blessed(), &record(&DEVICE_BYTES, [40, 20])).expect("comparable");
+    assert_eq!(report.exit.code, ExitCode::Good, "{}", report.table());
+    assert!(
+        report
+            .last_line()
+            .starts_with("gate=good exit=0 compared=5 pass=5 regressed=0")
+    );
+}
+
+#[test]
+fn a_planted_byte_turns_it_red() {
+    let report = gate(&blessed(), &record(&[1001.0; 3], [200, 100])).expect("comparable");
+    assert_eq!(report.exit.code, ExitCode::Regression);
+    assert_eq!(report.rows[0].verdict, Verdict::Regressed);
+    assert!(report.table().contains("1001"), "{}", report.table());
+    assert!(report.table().contains("+0.10 %"), "{}", report.table());
+}
+
+#[test]
+fn a_planted_slowdown_of_one_side_turns_the_ratio_red() {
+    assert_eq!(exit_of(&record(&DEVICE_BYTES, [185, 100])), ExitCode::Good);
+    assert_eq!(
+        exit_of(&record(&DEVICE_BYTES, [170, 100])),
+        ExitCode::Regression
+    );
+}
+
+#[test]
+fn fewer_bytes_are_an_improvement_and_stay_green() {
+    let report = gate(&blessed(), &record(&[900.0; 3], [200, 100])).expect("comparable");
+    assert_eq!(report.exit.code, ExitCode::Good);
+    assert_eq!(report.rows[0].verdict, Verdict::Improved);
+}
+
+#[test]
+fn rounds_that_disagree_are_unstable() {
+    let record = record(&[1000.0, 1001.0, 1000.0], [200, 100]);
+    assert_eq!(exit_of(&record), ExitCode::Inconclusive);
+    let again = Baseline::from_record(&record, &rules(), "why", "now").expect("blessed");
+    assert_eq!(
+        again.entries[0].tolerance,
+        Tolerance::Relative(RELATIVE_MIN_EXPECTED)
+    );
+}
+
+const RELATIVE_MIN_EXPECTED: f64 = 0.02;
+
+#[test]
+fn rounds_far_apart_are_demoted_and_the_report_says_so() {
+    let record = record(&[1000.0, 1500.0, 2000.0], [200, 100]);
+    let baseline = Baseline::from_record(&record, &rules(), "why", "now").expect("blessed");
+    assert_eq!(baseline.demoted.len(), 2);
+    let report = gate(&baseline, &record).expect("comparable");
+    assert!(
+        report.notes[0].contains("rounds differ by"),
+        "{:?}",
+        report.notes
+    );
+}
+
+#[test]
+fn another_workload_is_an_error() {
+    let mut foreign = record(&DEVICE_BYTES, [200, 100]);
+    foreign.workload.hash = "h2".to_owned();
+    let error = gate(&blessed(), &foreign).expect_err("foreign").to_string();
+    assert!(
+        error.contains("starter (h1)") && error.contains("starter (h2)"),
+        "{error}"
+    );
+}
+
+#[test]
+fn every_way_of_comparing_nothing_is_not_green() {
+    let good = record(&DEVICE_BYTES, [200, 100]);
+
+    let empty = Baseline {
+        entries: Vec::new(),
+        ..blessed()
+    };
+    let report = gate(&empty, &good).expect("comparable");
+    assert_eq!(report.exit.code, ExitCode::Inconclusive);
+
+    let mut unnamed = good.clone();
+    for cell in &mut unnamed.cells {
+        cell.counters.remove("stored_ratio");
+    }
+    assert_eq!(exit_of(&unnamed), ExitCode::Inconclusive);
+
+    let mut faulty = good.clone();
+    for cell in &mut faulty.cells {
+        cell.fault = Some("device full".to_owned());
+    }
+    assert_eq!(exit_of(&faulty), ExitCode::Inconclusive);
+
+    let mut absent = good.clone();
+    absent.targets.pop();
+    absent.cells.retain(|cell| cell.target == "engine");
+    assert_eq!(exit_of(&absent), ExitCode::Inconclusive);
+
+    let mut cut = good;
+    cut.status = RunStatus::Interrupted {
+        reason: "signal".to_owned(),
+    };
+    assert_eq!(exit_of(&cut), ExitCode::Inconclusive);
+
+    let mut wrong = record(&[1001.0; 3], [200, 100]);
+    wrong.cells[0].verification.mismatches = 1;
+    assert_eq!(exit_of(&wrong), ExitCode::Failed);
+}
+
+#[test]
+fn a_record_that_proves_nothing_is_not_blessed() {
+    let good = record(&DEVICE_BYTES, [200, 100]);
+    let refused = |record: &RunRecord, rules: &Rules, reason: &str| {
+        Baseline::from_record(record, rules, reason, "now")
+            .expect_err("refused")
+            .to_string()
+    };
+    assert!(refused(&good, &rules(), "  ").contains("say why"));
+    let mut cut = good.clone();
+    cut.status = RunStatus::Interrupted {
+        reason: String::new(),
+    };
+    assert!(refused(&cut, &rules(), "x").contains("interrupted"));
+    let timed = RatioRule {
+        expression: "p99(engine, load.write)".to_owned(),
+        better: Better::Lower,
+        tolerance: 0.1,
+    };
+    let timed = Rules {
+        ratios: vec![timed],
+        ..Rules::default()
+    };
+    assert!(refused(&good, &timed, "x").contains("not a ratio"));
+}
+
+#[test]
+fn a_new_counted_number_is_noted() {
+    let mut grown = record(&DEVICE_BYTES, [200, 100]);
+    let metric = Metric::counted("extents", Unit::Count, Better::Lower);
+    grown.metrics.insert(metric.name.clone(), metric);
+    grown.cells[0].count("extents", 4.0);
+    let report = gate(&blessed(), &grown).expect("comparable");
+    assert_eq!(report.notes, ["extents is new since the baseline"]);
+}
+
+#[test]
+fn a_baseline_survives_its_file() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("starter.json");
+    blessed().save(&path).expect("saved");
+    assert_eq!(Baseline::load(&path).expect("loaded"), blessed());
+    let error = Baseline::load(&folder.path().join("none.json"))
+        .expect_err("absent")
+        .to_string();
+    assert!(error.contains("none.json"), "{error}");
+}

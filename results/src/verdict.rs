@@ -1,0 +1,187 @@
+//! What a run says of itself: did it end, were its bytes right, does it keep its promises?
+//!
+//! The report's first line and the exit code of a replay are the same answer, taken here.
+
+use crate::assertion::{AssertionOutcome, Standing, evaluate};
+use crate::exit::{ExitCode, Outcome};
+use crate::record::{RunRecord, RunStatus};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunVerdict {
+    /// The exit code and one sentence.
+    pub exit: Outcome,
+    /// Every assertion with both sides' numbers.
+    pub assertions: Vec<AssertionOutcome>,
+    /// Bytes read back and compared.
+    pub bytes_verified: u64,
+    /// Blocks that differed.
+    pub mismatches: u64,
+}
+
+impl RunVerdict {
+    /// Asks a record.
+    #[must_use]
+    pub fn of(record: &RunRecord) -> Self {
+        let assertions = evaluate(record);
+        let (bytes_verified, mismatches) = record.verified();
+        let exit = conclude(record, &assertions, mismatches);
+        Self {
+            exit,
+            assertions,
+            bytes_verified,
+            mismatches,
+        }
+    }
+
+    /// How many assertions stand so.
+    #[must_use]
+    pub fn count(&self, standing: Standing) -> usize {
+        self.assertions
+            .iter()
+            .filter(|outcome| outcome.standing == standing)
+            .count()
+    }
+
+    /// The one line a script looks for.
+    #[must_use]
+    pub fn last_line(&self) -> String {
+        format!(
+            "run={} exit={} held={} violated={} unknown={} bytes_verified={} mismatches={} \
+             reason={:?}",
+            self.exit.code.word(),
+            self.exit.code.code(),
+            self.count(Standing::Held),
+            self.count(Standing::Violated),
+            self.count(Standing::Unknown),
+            self.bytes_verified,
+            self.mismatches,
+            self.exit.reason
+        )
+    }
+}
+
+fn conclude(record: &RunRecord, assertions: &[AssertionOutcome], mismatches: u64) -> Outcome {
+    let with = |standing| {
+        assertions
+            .iter()
+            .find(move |outcome| outcome.standing == standing)
+    };
+    if mismatches > 0 {
+        let place = record
+            .cells
+            .iter()
+            .map(|cell| cell.verification.first_mismatch.as_str())
+            .find(|place| !place.is_empty());
+        let place = place.map_or_else(String::new, |place| format!(", the first at {place}"));
+        return Outcome::new(
+            ExitCode::Failed,
+            format!("{mismatches} blocks read back wrong{place}; no timing of this run counts"),
+        );
+    }
+    match &record.status {
+        RunStatus::Failed { reason } => {
+            return Outcome::new(ExitCode::Failed, format!("the run failed: {reason}"));
+        }
+        RunStatus::Interrupted { reason } => {
+            return Outcome::new(ExitCode::Interrupted, format!("interrupted: {reason}"));
+        }
+        RunStatus::Complete => {}
+    }
+    if let Some(cell) = record.cells.iter().find(|cell| cell.fault.is_some()) {
+        let fault = cell.fault.as_deref().unwrap_or_default();
+        return Outcome::new(
+            ExitCode::Failed,
+            format!(
+                "{} round {} did not finish: {fault}",
+                cell.target, cell.round
+            ),
+        );
+    }
+    if let Some(violated) = with(Standing::Violated) {
+        return Outcome::new(
+            ExitCode::Regression,
+            format!("violated: {} ({})", violated.text, violated.reason),
+        );
+    }
+    if let Some(unknown) = with(Standing::Unknown) {
+        return Outcome::new(
+            ExitCode::Inconclusive,
+            format!("unknown: {} ({})", unknown.text, unknown.reason),
+        );
+    }
+    if record.cells.is_empty() {
+        return Outcome::new(ExitCode::Inconclusive, "nothing was measured");
+    }
+    let held = match assertions.len() {
+        0 => "no assertions".to_owned(),
+        1 => "the assertion holds".to_owned(),
+        count => format!("all {count} assertions hold"),
+    };
+    Outcome::new(ExitCode::Good, format!("complete; {held}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Cell, Target, Tool, Workload};
+
+    fn record() -> RunRecord {
+        let mut record =
+            RunRecord::begin(Tool::default(), "2026-01-01T00:00:00Z", Workload::default());
+        record.status = RunStatus::Complete;
+        record.targets.push(Target {
+            name: "engine".to_owned(),
+            ..Target::default()
+        });
+        let mut cell = Cell {
+            target: "engine".to_owned(),
+            ..Cell::default()
+        };
+        cell.count("stored_ratio", 2.0);
+        record.cells.push(cell);
+        record
+    }
+
+    fn code(record: &RunRecord) -> ExitCode {
+        RunVerdict::of(record).exit.code
+    }
+
+    #[test]
+    fn each_ending_has_its_code_and_wrong_bytes_come_first() {
+        let mut record = record();
+        assert_eq!(code(&record), ExitCode::Good);
+        record.assertions = vec!["stored_ratio >= 1".to_owned()];
+        assert_eq!(code(&record), ExitCode::Good);
+        record.assertions.push("no_such >= 1".to_owned());
+        assert_eq!(code(&record), ExitCode::Inconclusive);
+        record.assertions.push("stored_ratio >= 3".to_owned());
+        assert_eq!(code(&record), ExitCode::Regression);
+        assert!(RunVerdict::of(&record).last_line().starts_with(
+            "run=regression exit=1 held=1 violated=1 unknown=1 bytes_verified=0 mismatches=0"
+        ));
+        record.status = RunStatus::Interrupted {
+            reason: "signal".to_owned(),
+        };
+        assert_eq!(code(&record), ExitCode::Interrupted);
+        record.status = RunStatus::Failed {
+            reason: "no space".to_owned(),
+        };
+        assert_eq!(code(&record), ExitCode::Failed);
+        record.status = RunStatus::Complete;
+        record.cells[0].verification.mismatches = 2;
+        record.cells[0].verification.first_mismatch = "table page 7".to_owned();
+        let verdict = RunVerdict::of(&record);
+        assert_eq!(verdict.exit.code, ExitCode::Failed);
+        assert!(verdict.exit.reason.contains("table page 7"));
+    }
+
+    #[test]
+    fn a_run_without_cells_is_not_good() {
+        let mut record = record();
+        record.cells.clear();
+        assert_eq!(code(&record), ExitCode::Inconclusive);
+    }
+}
