@@ -3,7 +3,9 @@
 //! Not here: where a range is on the device (meta), bytes of pages (cache).
 
 mod interval;
+mod ordered;
 mod state_map;
 
 pub use interval::IntervalMap;
+pub(crate) use ordered::OrderedExtents;
 pub use state_map::{State, StateBytes, StateMap};

@@ -1,4 +1,62 @@
-//! From dirty pages to the device.
+//! From dirty pages to the device, as a line of types that only move forward.
+//!
+//! ```text
+//!   pages DIRTY|DELALLOC
+//!     | collect      (flusher, sync)      bits -> WRITEBACK, whole run, one lock hold
+//!   Collected
+//!     | encode       (delalloc pool, parallel)
+//!   Encoded
+//!     | place        (delalloc pool, in order)   address + in-flight entry
+//!   Flight + Payload
+//!     | [checksum]   (workers pool, raw data)
+//!     | submit       (submit pool)
+//!   the device
+//!     | finish       (endio_write pool)   metadata, then out of writeback
+//!   clean, or DIRTY again --fixup--> DIRTY|DELALLOC
+//! ```
+//!
+//! No type of this line holds a lock, so a lock cannot be held across a queue. What bounds the line
+//! is the byte budget (taken before the first queue, given back after the last) and the dirty limit.
 
+mod collect;
 pub mod dirty;
+mod encode;
+mod finish;
+mod fixup;
+mod limit;
+mod place;
+mod submit;
 pub mod throttle;
+
+use std::sync::Arc;
+
+pub(crate) use collect::{cut, write_back};
+pub(crate) use dirty::{DirtyAccounting, Wake};
+pub(crate) use encode::checksums;
+pub(crate) use fixup::redirty;
+pub(crate) use limit::SubmitLimit;
+pub(crate) use place::PlaceHint;
+
+use crate::core::Core;
+use crate::extent::State;
+use crate::inode::Inode;
+use crate::units::{FileRange, PAGE_BYTES};
+
+/// Writes back what is dirty in a file now, and waits for it.
+///
+/// Two passes at most. The first hands off all that is collectable and waits for everything in
+/// flight; what was dirty *over* a writeback becomes collectable then, and the second takes that.
+/// What is written meanwhile may go along but is not waited for.
+pub(crate) fn flush(core: &Arc<Core>, inode: &Arc<Inode>) {
+    let everything = FileRange::new(0, u64::MAX / PAGE_BYTES * PAGE_BYTES);
+    for _pass in 0..2 {
+        write_back(core, inode, 0, everything.end);
+        let mut state = inode.lock();
+        let sequence = state.ordered.latest();
+        inode.wait_until(&mut state, |state| state.ordered.done_through(sequence));
+        redirty(&mut state, everything);
+        if state.states.bytes(State::DIRTY) == 0 {
+            return;
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What the rooms of an open volume share: the device, the clock, the knobs, the pools, the bounds.
+//!
+//! One `Core` per open volume. Work items hold it while they are under way; it holds no work item
+//! and no thread, so it goes when the last of them has.
+//!
+//! Lock order, the one of the whole engine, left to right:
+//!
+//! ```text
+//!   namespace > inode.writer > inode.state > metadata tree > space > leaves
+//! ```
+//!
+//! Leaves (queues of pools, dirty accounting, budget, frame pool, reclaim queue, submit limit,
+//! tickets) are held for a few instructions and take nothing. Budget, frame pool, dirty limit and
+//! submit limit *block*, and are therefore asked with no `state` lock held; the first three also
+//! with no ordered phase under way.
+
+use std::sync::Arc;
+
+use delalloc_backends::{Backend, BufPool, Clock};
+use parking_lot::MutexGuard;
+
+use crate::alloc::Reservation;
+use crate::budget::Budget;
+use crate::cache::{Evict, Eviction, FramePool, Reclaim, Reclaimed, Reclaimer};
+use crate::config::{EngineConfig, OrderScope};
+use crate::error::{EngineError, Result};
+use crate::extent::State;
+use crate::inode::{Inode, InodeState};
+use crate::meta::Metadata;
+use crate::namespace::Namespace;
+use crate::pool::Order;
+use crate::pools::Pools;
+use crate::stats::Stats;
+use crate::units::{FileId, FileRange, PAGE_BYTES, PageIndex};
+use crate::writeback::{self, DirtyAccounting, PlaceHint, SubmitLimit};
+
+/// Idle transfer buffers kept per pool: enough for what the byte budget lets be under way.
+const IDLE_BUFS_MAX: usize = 128;
+
+/// The shared parts of an open volume.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: EngineConfig,
+    pub(crate) meta: Arc<Metadata>,
+    pub(crate) pools: Pools,
+    pub(crate) namespace: Namespace,
+    pub(crate) frames: FramePool,
+    pub(crate) reclaimer: Reclaimer,
+    pub(crate) dirty: DirtyAccounting,
+    pub(crate) budget: Budget,
+    pub(crate) submit_limit: Arc<SubmitLimit>,
+    pub(crate) place_hint: PlaceHint,
+    /// Buffers of one compressed extent.
+    pub(crate) stored_bufs: Arc<BufPool>,
+    /// Buffers of one decoded extent.
+    pub(crate) plain_bufs: Arc<BufPool>,
+    /// Buffers of one item stored raw.
+    pub(crate) raw_bufs: Arc<BufPool>,
+    pub(crate) stats: Stats,
+}
+
+impl Core {
+    /// Wires the rooms of a volume whose metadata is open.
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        clock: Arc<dyn Clock>,
+        config: EngineConfig,
+        meta: Arc<Metadata>,
+        pools: Pools,
+        namespace: Namespace,
+    ) -> Self {
+        let buf_pool = |bytes: u64| BufPool::new(length(bytes), IDLE_BUFS_MAX);
+        Self {
+            frames: FramePool::new(length(config.cache.bytes / PAGE_BYTES)),
+            reclaimer: Reclaimer::default(),
+            dirty: DirtyAccounting::new(config.dirty),
+            budget: Budget::new(
+                config.budget.bytes,
+                config.budget.wake_percent,
+                Arc::clone(&clock),
+            ),
+            submit_limit: Arc::new(SubmitLimit::new(config.submit_async_limit)),
+            place_hint: PlaceHint::default(),
+            stored_bufs: buf_pool(config.compression.extent_bytes),
+            plain_bufs: buf_pool(config.compression.extent_bytes),
+            raw_bufs: buf_pool(config.compression.item_bytes),
+            stats: Stats::default(),
+            backend,
+            clock,
+            config,
+            meta,
+            pools,
+            namespace,
+        }
+    }
+
+    /// Which ordered queue the work of a file goes through.
+    pub(crate) fn order_of(&self, file: FileId) -> Order {
+        match self.config.order.scope {
+            OrderScope::Volume => Order::Key(0),
+            OrderScope::File => Order::Key(file.0),
+            OrderScope::None => Order::Unordered,
+        }
+    }
+
+    /// Tells reclaim of the pages of `range` that may go now, and lets the state go.
+    pub(crate) fn announce(
+        &self,
+        inode: &Inode,
+        mut state: MutexGuard<'_, InodeState>,
+        range: FileRange,
+    ) {
+        let mut clean = Vec::new();
+        let pages = PageIndex::of(range.start)..PageIndex(range.end.div_ceil(PAGE_BYTES));
+        state.pages.announce(pages, |page| clean.push(page));
+        drop(state);
+        self.reclaimer.announce(inode.id, clean);
+    }
+
+    /// Promises space for `bytes` stored raw. Where there is none, writes back what is dirty (most
+    /// of it shrinks) and commits (what was freed becomes free), and asks once more.
+    pub(crate) fn reserve(self: &Arc<Self>, bytes: u64) -> Result<Reservation> {
+        match self.meta.reserve(bytes) {
+            Err(EngineError::NoSpace { .. }) => {}
+            answer => return answer,
+        }
+        for inode in self.namespace.inodes() {
+            writeback::flush(self, &inode);
+        }
+        self.meta.commit()?;
+        self.meta.reserve(bytes)
+    }
+}
+
+impl Reclaim for Core {
+    fn reclaim(&self, frames_wanted: usize) -> Reclaimed {
+        let reclaimed = self.reclaimer.reclaim(frames_wanted, self);
+        if reclaimed.frames < frames_wanted {
+            self.dirty.note_pressure();
+        }
+        reclaimed
+    }
+}
+
+impl Evict for Core {
+    fn try_evict(&self, file: FileId, page: PageIndex) -> Eviction {
+        let Some(inode) = self.namespace.inode(file) else {
+            return Eviction::Gone;
+        };
+        evict(&inode, page)
+    }
+}
+
+fn evict(inode: &Inode, page: PageIndex) -> Eviction {
+    // Whoever holds the lock may be waiting for us in turn; the page gets another round.
+    let Some(mut state) = inode.try_lock() else {
+        return Eviction::Referenced;
+    };
+    let own = FileRange::new(page.start(), page.start() + PAGE_BYTES);
+    let busy = state.states.any(own, State::all());
+    state.pages.try_evict(page, busy)
+}
+
+fn length(bytes: u64) -> usize {
+    usize::try_from(bytes).expect("a bound of memory fits memory")
+}

@@ -1,0 +1,61 @@
+//! Failed writes of a file, told once to everyone who has it open.
+//!
+//! A write fails long after `write_at` returned, so the error waits here for the next `sync`. Each
+//! opener holds a cursor; an error that came after the cursor is reported and the cursor moves past
+//! it. One failure is so seen by every opener, by each exactly once, and an opener that came later
+//! does not see what happened before it came.
+//!
+//! Only the latest failure keeps its text: `sync` answers "something you wrote is not there", and
+//! one reason is enough for that.
+
+use crate::error::EngineError;
+
+/// What an opener has been told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct FailureCursor(u64);
+
+/// The failures of one file.
+#[derive(Debug, Default)]
+pub(crate) struct FailureLog {
+    count: u64,
+    latest: Option<EngineError>,
+}
+
+impl FailureLog {
+    /// A write did not reach the device.
+    pub(crate) fn record(&mut self, error: EngineError) {
+        self.count += 1;
+        self.latest = Some(error);
+    }
+
+    /// Where a new opener starts.
+    pub(crate) fn cursor(&self) -> FailureCursor {
+        FailureCursor(self.count)
+    }
+
+    /// The failure `cursor` has not been told of, if any; told from now on.
+    pub(crate) fn take(&self, cursor: &mut FailureCursor) -> Option<EngineError> {
+        if cursor.0 == self.count {
+            return None;
+        }
+        cursor.0 = self.count;
+        self.latest.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_opener_is_told_once_and_newcomers_not_at_all() {
+        let mut log = FailureLog::default();
+        let (mut first, mut second) = (log.cursor(), log.cursor());
+        log.record(EngineError::Removed);
+        let mut late = log.cursor();
+        assert!(log.take(&mut first).is_some());
+        assert!(log.take(&mut first).is_none());
+        assert!(log.take(&mut second).is_some());
+        assert!(log.take(&mut late).is_none());
+    }
+}

@@ -1,0 +1,87 @@
+//! The pools of a volume: which there are, in what order they stop.
+//!
+//! ```text
+//!   delalloc (ordered) --> workers (ordered, raw data) --> submit --> device --> endio_write --> fixup
+//!            '----------------------------------------------^                     endio (reads)
+//! ```
+//!
+//! Work flows left to right, so pools shut down in that order: when one has drained, nothing more
+//! comes for it. Sizes and thresholds are knobs, one set per pool; `thread_pool_size` stands in
+//! where a pool has no size of its own. `fixup` has one thread, always.
+
+use std::sync::Arc;
+
+use delalloc_backends::Clock;
+
+use crate::config::{EngineConfig, PoolKnobs};
+use crate::pool::{self, Pool, PoolConfig, PoolStats};
+
+/// The pools of an open volume.
+#[derive(Debug)]
+pub(crate) struct Pools {
+    pub(crate) delalloc: Arc<dyn Pool>,
+    pub(crate) workers: Arc<dyn Pool>,
+    pub(crate) submit: Arc<dyn Pool>,
+    pub(crate) endio: Arc<dyn Pool>,
+    pub(crate) endio_write: Arc<dyn Pool>,
+    pub(crate) fixup: Arc<dyn Pool>,
+}
+
+impl Pools {
+    /// Starts them all. Completion pools start in full: they are fed from the device's threads,
+    /// which should not wait for a thread to start.
+    pub(crate) fn start(config: &EngineConfig, clock: &Arc<dyn Clock>) -> Self {
+        let start = |name, knobs: &PoolKnobs, start_all| {
+            let threads_max = if knobs.threads == 0 {
+                config.thread_pool_size
+            } else {
+                knobs.threads
+            };
+            let config = PoolConfig {
+                name,
+                kind: config.pool_kind,
+                threads_max,
+                idle_thresh: knobs.idle_thresh,
+                grow_at: knobs.grow_at,
+                batch: knobs.batch,
+                idle_below: knobs.idle_below,
+                start_all,
+            };
+            pool::start(config, Arc::clone(clock))
+        };
+        Self {
+            delalloc: start("delalloc", &config.delalloc, false),
+            workers: start("workers", &config.workers, false),
+            submit: start("submit", &config.submit, false),
+            endio: start("endio", &config.endio, true),
+            endio_write: start("endio_write", &config.endio_write, true),
+            fixup: start("fixup", &config.fixup, false),
+        }
+    }
+
+    fn in_order(&self) -> [&Arc<dyn Pool>; 6] {
+        [
+            &self.delalloc,
+            &self.workers,
+            &self.submit,
+            &self.endio_write,
+            &self.fixup,
+            &self.endio,
+        ]
+    }
+
+    /// Drains and joins them all.
+    pub(crate) fn shutdown(&self) {
+        for pool in self.in_order() {
+            pool.shutdown();
+        }
+    }
+
+    /// A snapshot of each.
+    pub(crate) fn stats(&self) -> Vec<PoolStats> {
+        self.in_order()
+            .into_iter()
+            .map(|pool| pool.stats())
+            .collect()
+    }
+}

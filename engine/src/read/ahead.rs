@@ -1,0 +1,93 @@
+//! How far to read ahead of a reader who goes forward.
+//!
+//! The window doubles while reads follow each other and is gone at the first that does not. New
+//! reads are started when the reader has come within half a window of what was started before, so
+//! that one batch is being decoded while the one before is consumed. The caller rounds the range to
+//! whole mappings: part of a compressed extent cannot be read.
+//!
+//! Pure; one per open handle, since two readers of a file are two streams.
+
+use crate::units::FileRange;
+
+/// First window of a stream: one extent.
+const WINDOW_BYTES_MIN: u64 = 128 << 10;
+
+/// A reader's stream.
+#[derive(Debug, Default)]
+pub(crate) struct ReadAhead {
+    next: u64,
+    window_bytes: u64,
+    started_to: u64,
+}
+
+impl ReadAhead {
+    /// The reader asks for `range`; returns what to start beyond it.
+    pub(crate) fn advance(&mut self, range: FileRange, ahead_bytes_max: u64) -> Option<FileRange> {
+        let follows = range.start == self.next && range.start != range.end;
+        let first = range.start == 0;
+        self.next = range.end;
+        if !follows && !first {
+            self.window_bytes = 0;
+            self.started_to = range.end;
+            return None;
+        }
+        self.started_to = self.started_to.max(range.end);
+        if self.started_to - range.end > self.window_bytes / 2 {
+            return None;
+        }
+        self.window_bytes = (self.window_bytes * 2)
+            .max(WINDOW_BYTES_MIN)
+            .min(ahead_bytes_max);
+        let ahead = FileRange::new(
+            self.started_to,
+            (range.end + self.window_bytes).max(self.started_to),
+        );
+        self.started_to = ahead.end;
+        (!ahead.is_empty()).then_some(ahead)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: u64 = 1 << 20;
+
+    #[test]
+    fn a_stream_doubles_its_window_and_starts_nothing_twice() {
+        let mut ahead = ReadAhead::default();
+        let mut started_to = 0;
+        let mut total = 0;
+        for block in 0..2048_u64 {
+            let range = FileRange::new(block * 4096, (block + 1) * 4096);
+            if let Some(more) = ahead.advance(range, MAX) {
+                assert!(more.start >= started_to && more.start >= range.end);
+                assert!(more.end <= range.end + MAX);
+                started_to = more.end;
+                total += more.bytes();
+            }
+        }
+        assert!(
+            total >= 2048 * 4096 - MAX,
+            "the stream stays ahead of its reader: {total}"
+        );
+    }
+
+    #[test]
+    fn a_jump_ends_the_stream() {
+        let mut ahead = ReadAhead::default();
+        assert!(ahead.advance(FileRange::new(0, 4096), MAX).is_some());
+        assert!(
+            ahead
+                .advance(FileRange::new(1 << 30, (1 << 30) + 4096), MAX)
+                .is_none()
+        );
+        assert!(ahead.advance(FileRange::new(5000, 9096), MAX).is_none());
+    }
+
+    #[test]
+    fn no_read_ahead_when_it_is_off() {
+        let mut ahead = ReadAhead::default();
+        assert!(ahead.advance(FileRange::new(0, 4096), 0).is_none());
+    }
+}

@@ -1,0 +1,118 @@
+//! The two threads an open volume has besides its pools.
+//!
+//! The *flusher* sleeps until there is a reason (too much dirty, too old, the cache wants clean
+//! pages), then goes from file to file and hands off at most `TURN_BYTES` of each, so that one long
+//! file does not keep the others waiting. The *committer* commits every `commit.interval` and writes
+//! dirty nodes when there are more of them than the flush gate.
+//!
+//! Neither holds a lock while it waits. Not here: who is next (writeback/dirty), what a hand-off is
+//! (writeback/collect), what a commit is (meta).
+
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::core::Core;
+use crate::writeback::{self, Wake};
+
+/// Handed off for one file before the next gets its turn: a few items per worker.
+const TURN_BYTES: u64 = 8 << 20;
+/// How often the flusher looks at ages, and the committer at the flush gate.
+const TICK: Duration = Duration::from_millis(250);
+
+/// The running threads.
+#[derive(Debug)]
+pub(crate) struct Services {
+    flusher: JoinHandle<()>,
+    committer: JoinHandle<()>,
+    stopped: Arc<Stop>,
+}
+
+#[derive(Debug, Default)]
+struct Stop {
+    stopped: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Services {
+    /// Starts both.
+    pub(crate) fn start(core: &Arc<Core>) -> Self {
+        let stopped = Arc::new(Stop::default());
+        let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
+            Builder::new()
+                .name(name.to_owned())
+                .spawn(body)
+                .expect("the system has threads left")
+        };
+        let (for_flusher, for_committer) = (Arc::clone(core), Arc::clone(core));
+        let stop = Arc::clone(&stopped);
+        Self {
+            flusher: spawn("flusher", Box::new(move || flush(&for_flusher))),
+            committer: spawn("committer", Box::new(move || commit(&for_committer, &stop))),
+            stopped,
+        }
+    }
+
+    /// Stops and joins both.
+    pub(crate) fn stop(self, core: &Core) {
+        core.dirty.stop();
+        *self.stopped.stopped.lock() = true;
+        self.stopped.changed.notify_all();
+        for thread in [self.flusher, self.committer] {
+            assert!(thread.join().is_ok(), "a service of the volume panicked");
+        }
+    }
+}
+
+fn flush(core: &Arc<Core>) {
+    let expire = core.config.dirty.expire;
+    while core.dirty.wait_for_work(TICK) != Wake::Stop {
+        while let Some((file, _why)) = core.dirty.next_file(core.clock.now(), expire) {
+            let Some(inode) = core.namespace.inode(file) else {
+                continue;
+            };
+            let from = inode.lock().writeback_cursor;
+            let (handed_bytes, next) = writeback::write_back(core, &inode, from, TURN_BYTES);
+            inode.lock().writeback_cursor = next.unwrap_or(0);
+            if handed_bytes == 0 && from == 0 {
+                // All that is dirty here is in writeback already: fixup gives it back.
+                break;
+            }
+        }
+    }
+}
+
+fn commit(core: &Arc<Core>, stop: &Stop) {
+    let interval = core.config.commit.interval;
+    let mut last = core.clock.now();
+    loop {
+        let mut stopped = stop.stopped.lock();
+        if !*stopped {
+            stop.changed.wait_for(&mut stopped, TICK);
+        }
+        if *stopped {
+            return;
+        }
+        drop(stopped);
+        let due = core.clock.now() >= last.after(interval);
+        // A failure turns the volume read-only, and every later change and sync says so.
+        let failed = if due {
+            core.meta.commit().is_err()
+        } else {
+            flush_nodes(core).is_err()
+        };
+        if due {
+            last = core.clock.now();
+        }
+        if failed {
+            return;
+        }
+    }
+}
+
+fn flush_nodes(core: &Core) -> crate::Result<()> {
+    while core.meta.write_some_dirty_nodes()? > 0 {}
+    Ok(())
+}

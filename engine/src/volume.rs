@@ -1,0 +1,296 @@
+//! A volume: format, open, close, the files on it. Sequencing only; the work is in the rooms.
+//!
+//! Threads of an open volume besides its pools: the flusher (dirty data) and the committer
+//! (metadata). `close` writes everything back, commits, stops them and joins them. Dropping the
+//! last handle without `close` stops and joins them and writes nothing: the device is left as a
+//! crash would leave it, which is safe, and loses what no `sync` was asked for.
+
+use std::sync::Arc;
+
+use delalloc_backends::{Backend, Clock};
+use parking_lot::Mutex;
+
+use crate::config::EngineConfig;
+use crate::core::Core;
+use crate::error::{EngineError, Result};
+use crate::file::{File, forget_pages};
+use crate::inode::{Inode, Life};
+use crate::meta::{self, FormatOptions, Metadata};
+use crate::namespace::{Namespace, check_name};
+use crate::pools::Pools;
+use crate::services::Services;
+use crate::stats::EngineStats;
+use crate::units::{FileId, FileRange, PAGE_BYTES};
+use crate::writeback;
+
+/// An open volume. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Volume(Arc<Open>);
+
+#[derive(Debug)]
+struct Open {
+    core: Arc<Core>,
+    services: Mutex<Option<Services>>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Open {
+    fn stop(&self) {
+        if let Some(services) = self.services.lock().take() {
+            services.stop(&self.core);
+            self.core.pools.shutdown();
+        }
+    }
+}
+
+/// A file, as `list` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileInfo {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub file: FileId,
+    /// Bytes in it, as a reader sees it.
+    pub size_bytes: u64,
+}
+
+impl Volume {
+    /// Makes an empty volume on a device. What was there is gone.
+    pub fn format(backend: &Arc<dyn Backend>, options: &FormatOptions) -> Result<()> {
+        Metadata::format(backend.as_ref(), options)
+    }
+
+    /// Opens the volume on a device, as its newest whole commit left it.
+    ///
+    /// # Errors
+    /// `Invalid` names every knob that cannot be; `NotAVolume` where there is none.
+    pub fn open(
+        backend: Arc<dyn Backend>,
+        clock: Arc<dyn Clock>,
+        config: EngineConfig,
+    ) -> Result<Self> {
+        config.validate().map_err(|faults| {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            EngineError::Invalid(faults.join("; "))
+        })?;
+        let meta = Metadata::open(Arc::clone(&backend), config.meta.clone())?;
+        let namespace = Namespace::default();
+        for inode in meta.inodes()? {
+            if inode.orphan {
+                meta.remove_file(inode.file)?;
+            } else {
+                namespace
+                    .lock()
+                    .by_name
+                    .insert(inode.name.clone(), inode.file);
+            }
+        }
+        let pools = Pools::start(&config, &clock);
+        let core = Arc::new(Core::new(backend, clock, config, meta, pools, namespace));
+        let services = Services::start(&core);
+        Ok(Self(Arc::new(Open {
+            core,
+            services: Mutex::new(Some(services)),
+        })))
+    }
+
+    /// Makes an empty file and opens it.
+    pub fn create(&self, name: &str) -> Result<File> {
+        check_name(name)?;
+        let core = &self.0.core;
+        let mut names = core.namespace.lock();
+        if names.by_name.contains_key(name) {
+            return Err(EngineError::Exists(name.to_owned()));
+        }
+        let file = core.meta.create(name)?;
+        names.by_name.insert(name.to_owned(), file);
+        let inode = load(core, file)?;
+        names.opened(file);
+        Ok(File::new(Arc::clone(core), inode))
+    }
+
+    /// Opens a file.
+    pub fn open_file(&self, name: &str) -> Result<File> {
+        let core = &self.0.core;
+        let mut names = core.namespace.lock();
+        let file = names.find(name)?;
+        let inode = load(core, file)?;
+        names.opened(file);
+        Ok(File::new(Arc::clone(core), inode))
+    }
+
+    /// Takes a file's name away. Its bytes go at once, or with its last open handle.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        let core = &self.0.core;
+        let mut names = core.namespace.lock();
+        let file = names.find(name)?;
+        let inode = load(core, file)?;
+        core.meta.set_orphan(file)?;
+        inode.lock().life = Life::Orphan;
+        names.by_name.remove(name);
+        let in_use = names.is_open(file);
+        drop(names);
+        if in_use { Ok(()) } else { bury(core, &inode) }
+    }
+
+    /// Gives a file another name. A file that had that name is removed, in the same change.
+    pub fn rename(&self, from: &str, to: &str) -> Result<()> {
+        check_name(to)?;
+        let core = &self.0.core;
+        let mut names = core.namespace.lock();
+        let file = names.find(from)?;
+        if from == to {
+            return Ok(());
+        }
+        let replaced = match names.by_name.get(to) {
+            Some(&replaced) => Some(load(core, replaced)?),
+            None => None,
+        };
+        core.meta
+            .rename(file, to, replaced.as_ref().map(|inode| inode.id))?;
+        names.by_name.remove(from);
+        names.by_name.insert(to.to_owned(), file);
+        let Some(replaced) = replaced else {
+            return Ok(());
+        };
+        replaced.lock().life = Life::Orphan;
+        let in_use = names.is_open(replaced.id);
+        drop(names);
+        if in_use {
+            Ok(())
+        } else {
+            bury(core, &replaced)
+        }
+    }
+
+    /// Every file, by name.
+    pub fn list(&self) -> Result<Vec<FileInfo>> {
+        let core = &self.0.core;
+        let names: Vec<(String, FileId)> = core
+            .namespace
+            .lock()
+            .by_name
+            .iter()
+            .map(|(name, &file)| (name.clone(), file))
+            .collect();
+        let mut files = Vec::with_capacity(names.len());
+        for (name, file) in names {
+            let size_bytes = match core.namespace.inode(file) {
+                Some(inode) => inode.lock().size.memory_bytes(),
+                None => core.meta.inode(file)?.map_or(0, |inode| inode.size_bytes),
+            };
+            files.push(FileInfo {
+                name,
+                file,
+                size_bytes,
+            });
+        }
+        Ok(files)
+    }
+
+    /// Writes back every dirty byte and commits: all that was written before this call is durable.
+    pub fn sync(&self) -> Result<()> {
+        let core = &self.0.core;
+        for inode in core.namespace.inodes() {
+            writeback::flush(core, &inode);
+        }
+        core.submit_limit.drain();
+        core.meta.commit()?;
+        Ok(())
+    }
+
+    /// Writes everything back and empties the page cache, so that reads meet the device.
+    pub fn drop_caches(&self) -> Result<()> {
+        self.sync()?;
+        for inode in self.0.core.namespace.inodes() {
+            let mut state = inode.lock();
+            let clean: Vec<_> = state
+                .pages
+                .range(crate::PageIndex(0)..crate::PageIndex(u64::MAX / PAGE_BYTES))
+                .map(|(index, _)| index)
+                .collect();
+            for index in clean {
+                let own = FileRange::new(index.start(), index.start() + PAGE_BYTES);
+                if !state.states.any(own, crate::extent::State::all()) {
+                    state.pages.remove(index);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The numbers of the volume, since it was opened.
+    pub fn stats(&self) -> EngineStats {
+        let core = &self.0.core;
+        EngineStats {
+            stages: core.stats.stages(),
+            counters: core.stats.counters(),
+            dirty: core.dirty.stats(),
+            budget: core.budget.stats(),
+            frames: core.frames.stats(),
+            reclaim: core.reclaimer.stats(),
+            meta: core.meta.stats(),
+            node_bytes: u64::from(FormatOptions::default().node_bytes),
+            pools: core.pools.stats(),
+        }
+    }
+
+    /// The knobs the volume was opened with.
+    pub fn config(&self) -> &EngineConfig {
+        &self.0.core.config
+    }
+
+    /// Writes everything back, commits and stops. Handles that are still open fail from now on.
+    ///
+    /// # Errors
+    /// A commit that failed. Failed data writes are told by `File::sync`.
+    pub fn close(self) -> Result<()> {
+        let synced = self.sync();
+        self.0.stop();
+        synced
+    }
+}
+
+/// The inode of `file`, read from the tree if it is not in memory. The caller holds the names.
+fn load(core: &Arc<Core>, file: FileId) -> Result<Arc<Inode>> {
+    if let Some(inode) = core.namespace.inode(file) {
+        return Ok(inode);
+    }
+    let known: meta::Inode = core
+        .meta
+        .inode(file)?
+        .ok_or_else(|| EngineError::NotFound(format!("file {}", file.0)))?;
+    let reservation = core.meta.reserve(0)?;
+    let inode = Arc::new(Inode::new(file, known.size_bytes, reservation));
+    core.namespace.insert(Arc::clone(&inode));
+    Ok(inode)
+}
+
+/// One handle less; an orphan goes with its last.
+pub(crate) fn close_handle(core: &Arc<Core>, inode: &Arc<Inode>) {
+    let last = core.namespace.lock().closed(inode.id);
+    if last && inode.lock().life == Life::Orphan {
+        // An orphan that cannot be removed now is removed at the next open.
+        let _removed_now = bury(core, inode);
+    }
+}
+
+/// Drops the bytes of a file that has neither name nor handle.
+fn bury(core: &Arc<Core>, inode: &Arc<Inode>) -> Result<()> {
+    let _writer = inode.writer.lock();
+    let everything = FileRange::new(0, u64::MAX / PAGE_BYTES * PAGE_BYTES);
+    let mut state = inode.lock();
+    inode.wait_writeback(&mut state, everything);
+    state.life = Life::Gone;
+    forget_pages(core, inode, &mut state, everything);
+    state.tickets.invalidate(everything);
+    state.size.truncate(0);
+    drop(state);
+    core.namespace.forget(inode.id);
+    core.meta.remove_file(inode.id)
+}

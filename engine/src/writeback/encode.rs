@@ -1,0 +1,176 @@
+//! Phase one, in parallel: decide what each extent becomes, and make its stored bytes.
+//!
+//! Per extent (a slice of the item that ends at a multiple of the extent size of the file): all
+//! zero becomes a hole; then the verdict of the file's back-off and of the heuristic; then the codec;
+//! kept if at least one sector is saved, else raw. The verdict is per extent: one incompressible
+//! stretch dooms neither the rest of the item nor the file. Checksums of compressed bytes do not
+//! depend on where they go, so they are made here too, in parallel. A raw extent keeps its page
+//! references; its bytes are gathered and checksummed on the `workers` pool once it has an address,
+//! so that neighbours can be joined into one extent first.
+//!
+//! The item holds no lock, and its bytes cannot change: writers copy a page that is shared.
+//!
+//! Not here: addresses (place), codecs and the heuristic (compress).
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use delalloc_backends::AlignedBuf;
+
+use crate::budget::BudgetGuard;
+use crate::cache::Frame;
+use crate::compress::{self, Codec, stored_bytes_max};
+use crate::core::Core;
+use crate::inode::Inode;
+use crate::pool::WorkItem;
+use crate::stats::{Passage, StageStats, Stats};
+use crate::units::{FileRange, PAGE_LEN};
+use crate::writeback::collect::{Collected, cut};
+use crate::writeback::place;
+
+/// What an extent becomes.
+#[derive(Debug)]
+pub(crate) enum Stored {
+    /// Nothing: every byte is zero.
+    Hole,
+    /// A codec's output, padded with zeros to whole sectors, and a checksum per sector.
+    Compressed {
+        codec: Codec,
+        buf: AlignedBuf,
+        checksums: Vec<u32>,
+    },
+    /// Its pages as they are.
+    Raw,
+}
+
+/// An extent that knows what it becomes and not yet where.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    pub(crate) range: FileRange,
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) stored: Stored,
+}
+
+/// The work item of the `delalloc` pool: `run` encodes, `complete` places.
+pub(crate) struct EncodeItem {
+    pub(crate) core: Arc<Core>,
+    pub(crate) inode: Arc<Inode>,
+    pub(crate) collected: Collected,
+    pub(crate) budget: BudgetGuard,
+    pub(crate) encoded: Vec<Encoded>,
+    passage: Option<Passage>,
+}
+
+impl EncodeItem {
+    pub(crate) fn new(
+        core: Arc<Core>,
+        inode: Arc<Inode>,
+        collected: Collected,
+        budget: BudgetGuard,
+    ) -> Self {
+        let passage = Some(
+            core.stats
+                .queued
+                .begin(collected.range.bytes(), core.clock.now()),
+        );
+        Self {
+            core,
+            inode,
+            collected,
+            budget,
+            encoded: Vec::new(),
+            passage,
+        }
+    }
+}
+
+impl EncodeItem {
+    fn pass_to(&mut self, next: impl Fn(&Stats) -> &Arc<StageStats>) {
+        let (bytes, now) = (self.collected.range.bytes(), self.core.clock.now());
+        let next = next(&self.core.stats);
+        self.passage = self
+            .passage
+            .take()
+            .map(|passage| passage.pass_to(next, bytes, now));
+    }
+}
+
+impl WorkItem for EncodeItem {
+    fn run(&mut self) {
+        self.pass_to(|stats| &stats.encode);
+        let mut frames = std::mem::take(&mut self.collected.frames).into_iter();
+        for range in cut(
+            self.collected.range,
+            self.core.config.compression.extent_bytes,
+        ) {
+            let own = frames.by_ref().take(range.pages().count()).collect();
+            self.encoded
+                .push(encode(&self.core, &self.inode, range, own));
+        }
+        self.pass_to(|stats| &stats.head_wait);
+    }
+
+    fn complete(mut self: Box<Self>) {
+        self.pass_to(|stats| &stats.place);
+        let (core, passage) = (Arc::clone(&self.core), self.passage.take());
+        place::place(*self);
+        if let Some(passage) = passage {
+            passage.end(core.clock.now());
+        }
+    }
+}
+
+thread_local! {
+    /// The plain bytes of the extent a worker is at: contiguous, because codecs want them so.
+    static PLAIN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+fn encode(core: &Core, inode: &Inode, range: FileRange, frames: Vec<Frame>) -> Encoded {
+    let stored = PLAIN.with_borrow_mut(|plain| {
+        plain.clear();
+        plain.reserve(frames.len() * PAGE_LEN);
+        for frame in &frames {
+            plain.extend_from_slice(frame.bytes());
+        }
+        shrink(core, inode, plain)
+    });
+    Encoded {
+        range,
+        frames,
+        stored,
+    }
+}
+
+/// What `plain` becomes.
+fn shrink(core: &Core, inode: &Inode, plain: &[u8]) -> Stored {
+    let knobs = &core.config.compression.how;
+    let attempt = inode.backoff.lock().attempt();
+    let mut buf = core.stored_bufs.take(stored_bytes_max(plain.len()));
+    let encoded = compress::encode(knobs, attempt, plain, &mut buf)
+        .expect("a codec takes any bytes at a level that the knobs allow");
+    if let Some(gained) = encoded.lesson() {
+        inode
+            .backoff
+            .lock()
+            .learn(gained, plain.len(), knobs.backoff_extents_max);
+    }
+    match encoded {
+        compress::Encoded::Hole => Stored::Hole,
+        compress::Encoded::Raw(_) => Stored::Raw,
+        compress::Encoded::Stored(exact_len) => {
+            buf.set_len(exact_len.next_multiple_of(PAGE_LEN));
+            buf[exact_len..].fill(0);
+            let checksums = checksums(&buf);
+            Stored::Compressed {
+                codec: knobs.codec,
+                buf,
+                checksums,
+            }
+        }
+    }
+}
+
+/// CRC32C of each sector of `stored`. A sector is as long as a page (units).
+pub(crate) fn checksums(stored: &[u8]) -> Vec<u32> {
+    stored.chunks(PAGE_LEN).map(crc32c::crc32c).collect()
+}

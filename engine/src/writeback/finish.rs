@@ -1,0 +1,144 @@
+//! The end of an extent's flight: its metadata, or its error.
+//!
+//! Runs on the `endio_write` pool. Under the file's state lock, in one critical section: the size on
+//! disk moves over the completed prefix, the extent and its checksums enter the tree (the extents it
+//! replaces are pinned there), the entry leaves the in-flight table, the pages leave writeback. A
+//! reader therefore finds a page in the cache or its extent in the tree, never neither.
+//!
+//! A failed write makes no metadata. Its pages leave the cache unless they were written again
+//! meanwhile, so that reads show what the device holds and not bytes that a restart would lose; the
+//! error waits for `sync`, once per opener.
+//!
+//! Pages that were written again during the flight are DIRTY without DELALLOC: the `fixup` pool
+//! makes them collectable.
+
+use std::sync::Arc;
+
+use crate::compress::Codec;
+use crate::error::{EngineError, Result};
+use crate::extent::State;
+use crate::inode::InodeState;
+use crate::meta::NewExtent;
+use crate::pool::{Order, WorkItem};
+use crate::units::{DiskExtent, FileRange, PAGE_BYTES};
+use crate::writeback::fixup;
+use crate::writeback::place::Flight;
+
+/// An extent that is on the device.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) disk: DiskExtent,
+    pub(crate) codec: Codec,
+    pub(crate) checksums: Vec<u32>,
+}
+
+/// How a flight ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Nothing had to be written.
+    Hole,
+    /// The device has it.
+    Written(Written),
+    /// The device does not have it; the address is free again.
+    Failed(DiskExtent, EngineError),
+    /// It never had an address.
+    Unplaced(EngineError),
+}
+
+/// Hands the end of a flight to the `endio_write` pool.
+pub(crate) fn queue(mut flight: Flight, outcome: Outcome) {
+    let core = Arc::clone(&flight.core);
+    let bytes = flight.range.bytes();
+    flight.passage = flight
+        .passage
+        .pass_to(&core.stats.finish, bytes, core.clock.now());
+    core.pools.endio_write.submit(
+        Box::new(FinishItem(Some((flight, outcome)))),
+        Order::Unordered,
+    );
+}
+
+struct FinishItem(Option<(Flight, Outcome)>);
+
+impl WorkItem for FinishItem {
+    fn run(&mut self) {
+        let (flight, outcome) = self.0.take().expect("an item runs once");
+        let flight = finish(flight, outcome);
+        flight.passage.end(flight.core.clock.now());
+    }
+
+    fn complete(self: Box<Self>) {}
+}
+
+fn finish(flight: Flight, outcome: Outcome) -> Flight {
+    let (core, inode, range) = (&flight.core, &flight.inode, flight.range);
+    let mut state = inode.lock();
+    if let Err(error) = publish(&flight, &mut state, outcome) {
+        state.failures.record(error);
+        state
+            .size
+            .abandoned(range.intersect(FileRange::new(0, flight.size_at)));
+        drop_clean_pages(&mut state, range);
+    }
+    state.tickets.invalidate(range);
+    state.ordered.finish(range);
+    state.states.clear(range, State::WRITEBACK);
+    core.dirty.end_writeback(range.bytes());
+    let redirtied = state.states.any(range, State::DIRTY);
+    core.announce(inode, state, range);
+    inode.notify();
+    core.frames.note_progress();
+    if redirtied {
+        fixup::queue(core, inode, range);
+    }
+    flight
+}
+
+/// Makes the outcome true in the metadata, or gives back what it held and says why not.
+fn publish(flight: &Flight, state: &mut InodeState, outcome: Outcome) -> Result<()> {
+    let Flight {
+        core,
+        inode,
+        range,
+        size_at,
+        ..
+    } = flight;
+    match outcome {
+        Outcome::Hole => {
+            let disk_bytes = state.size.completed(*range, *size_at);
+            core.meta.punch(inode.id, *range, Some(disk_bytes))?;
+            core.stats.note_hole(range.bytes());
+            Ok(())
+        }
+        Outcome::Written(Written {
+            disk,
+            codec,
+            checksums,
+        }) => {
+            let disk_bytes = state.size.completed(*range, *size_at);
+            core.stats.note_stored(codec, range.bytes(), disk.bytes);
+            let extent = NewExtent {
+                range: *range,
+                disk,
+                ram_bytes: range.bytes(),
+                codec: codec.number(),
+                checksums,
+            };
+            core.meta.finish_extent(inode.id, &extent, Some(disk_bytes))
+        }
+        Outcome::Failed(disk, error) => {
+            core.meta.space().free_unpublished(disk);
+            Err(error)
+        }
+        Outcome::Unplaced(error) => Err(error),
+    }
+}
+
+fn drop_clean_pages(state: &mut InodeState, range: FileRange) {
+    for page in range.pages() {
+        let own = FileRange::new(page.start(), page.start() + PAGE_BYTES);
+        if !state.states.any(own, State::DIRTY) {
+            state.pages.remove(page);
+        }
+    }
+}

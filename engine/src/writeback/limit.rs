@@ -1,0 +1,97 @@
+//! How many writes may be out at the device, and waiting until none is.
+//!
+//! The limit keeps one writer's burst from filling the device's queue ahead of everyone's reads.
+//! Draining is for who wants *everything* down (volume sync): while someone drains, new writes wait
+//! until the count has reached zero, so a drain ends although writers go on.
+//!
+//! Invariant: `out` returns to zero. Lock: one mutex, nothing else is taken under it.
+
+use parking_lot::{Condvar, Mutex};
+
+#[derive(Debug, Default)]
+struct Counts {
+    out: usize,
+    draining: usize,
+}
+
+/// A counting limit that can be drained.
+#[derive(Debug)]
+pub(crate) struct SubmitLimit {
+    out_max: usize,
+    counts: Mutex<Counts>,
+    changed: Condvar,
+}
+
+impl SubmitLimit {
+    /// At most `out_max` at once; at least one.
+    pub(crate) fn new(out_max: usize) -> Self {
+        assert!(
+            out_max > 0,
+            "a limit of no request at all would stop the volume"
+        );
+        Self {
+            out_max,
+            counts: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Waits for room and for drains to pass, and counts one request out.
+    pub(crate) fn acquire(&self) {
+        let mut counts = self.counts.lock();
+        while counts.out >= self.out_max || (counts.draining > 0 && counts.out > 0) {
+            self.changed.wait(&mut counts);
+        }
+        counts.out += 1;
+    }
+
+    /// One request is answered.
+    pub(crate) fn release(&self) {
+        let mut counts = self.counts.lock();
+        counts.out = counts
+            .out
+            .checked_sub(1)
+            .expect("a request is answered once");
+        self.changed.notify_all();
+    }
+
+    /// Returns once no request has been out.
+    pub(crate) fn drain(&self) {
+        let mut counts = self.counts.lock();
+        counts.draining += 1;
+        while counts.out > 0 {
+            self.changed.wait(&mut counts);
+        }
+        counts.draining -= 1;
+        self.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn the_limit_holds_and_a_drain_ends() {
+        let limit = Arc::new(SubmitLimit::new(2));
+        limit.acquire();
+        limit.acquire();
+        let third = std::thread::Builder::new()
+            .spawn({
+                let limit = Arc::clone(&limit);
+                move || {
+                    limit.acquire();
+                    assert!(limit.counts.lock().out <= 2);
+                    limit.release();
+                }
+            })
+            .expect("a thread starts");
+        limit.release();
+        limit.release();
+        limit.drain();
+        third.join().expect("the third passes");
+        assert_eq!(limit.counts.lock().out, 0);
+    }
+}

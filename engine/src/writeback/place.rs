@@ -1,0 +1,245 @@
+//! Phase two, in order: an address for every extent of an item, an entry in the in-flight table,
+//! and off it goes. Nothing else is done here, because everything done here is serial.
+//!
+//! A compressed extent gets one contiguous piece; where none is long enough it is stored raw, in as
+//! many pieces as it takes, which the reservation made at `write_at` guarantees. Neighbouring raw
+//! extents of the item are joined before they are placed: fewer records, and a sequential file
+//! stays sequential.
+//!
+//! The order of placing is the order of hand-off within the scope of `order.scope`, and with it the
+//! order on the device: that is what the ordered queue is for.
+//!
+//! Not here: what an extent becomes (encode), sending it (submit).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use delalloc_backends::AlignedBuf;
+
+use crate::alloc::Reservation;
+use crate::budget::BudgetGuard;
+use crate::cache::Frame;
+use crate::compress::Codec;
+use crate::core::Core;
+use crate::error::{EngineError, Result};
+use crate::inode::Inode;
+use crate::meta::EXTENT_STORED_BYTES_MAX;
+use crate::stats::Passage;
+use crate::units::{DiskExtent, DiskOffset, FileRange};
+use crate::writeback::collect::Collected;
+use crate::writeback::encode::{EncodeItem, Encoded, Stored};
+use crate::writeback::finish::{self, Outcome};
+use crate::writeback::submit;
+
+/// An extent in flight: what it is of, and what it gives back when it is gone.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) core: Arc<Core>,
+    pub(crate) inode: Arc<Inode>,
+    pub(crate) range: FileRange,
+    pub(crate) size_at: u64,
+    pub(crate) passage: Passage,
+    /// Held for the drop alone: given back when the last extent of the item is gone.
+    _holdings: Arc<Holdings>,
+}
+
+/// What an item holds of shared bounds: its bytes of the budget, and the rest of its promise of
+/// space, which pays for its metadata until that is made.
+#[derive(Debug)]
+struct Holdings {
+    _budget: BudgetGuard,
+    _reservation: Reservation,
+}
+
+/// Bytes with an address.
+#[derive(Debug)]
+pub(crate) enum Payload {
+    /// Compressed and checksummed.
+    Ready {
+        codec: Codec,
+        buf: AlignedBuf,
+        checksums: Vec<u32>,
+    },
+    /// Still pages.
+    Pages(Vec<Frame>),
+}
+
+enum Placed {
+    Hole(FileRange),
+    At(FileRange, DiskExtent, Payload),
+    Failed(FileRange, EngineError),
+}
+
+impl Placed {
+    fn range(&self) -> FileRange {
+        match self {
+            Self::Hole(range) | Self::At(range, ..) | Self::Failed(range, _) => *range,
+        }
+    }
+
+    fn stored_bytes(&self) -> u64 {
+        match self {
+            Self::At(_, disk, _) => disk.bytes,
+            Self::Hole(_) | Self::Failed(..) => 0,
+        }
+    }
+}
+
+/// Places and dispatches an encoded item.
+pub(crate) fn place(item: EncodeItem) {
+    let EncodeItem {
+        core,
+        inode,
+        collected,
+        budget,
+        encoded,
+        ..
+    } = item;
+    let Collected {
+        range,
+        size_at,
+        mut reservation,
+        ..
+    } = collected;
+    let placed = allocate(&core, encoded, &mut reservation);
+    let extents: Vec<FileRange> = placed.iter().map(Placed::range).collect();
+    inode.lock().ordered.place(range, &extents);
+
+    let holdings = Arc::new(Holdings {
+        _budget: budget,
+        _reservation: reservation,
+    });
+    let now = core.clock.now();
+    for extent in placed {
+        let flight = Flight {
+            core: Arc::clone(&core),
+            inode: Arc::clone(&inode),
+            range: extent.range(),
+            size_at,
+            passage: core.stats.submit.begin(extent.stored_bytes(), now),
+            _holdings: Arc::clone(&holdings),
+        };
+        match extent {
+            Placed::Hole(_) => finish::queue(flight, Outcome::Hole),
+            Placed::At(_, disk, payload) => submit::queue(flight, disk, payload),
+            Placed::Failed(_, error) => finish::queue(flight, Outcome::Unplaced(error)),
+        }
+    }
+}
+
+fn allocate(core: &Core, encoded: Vec<Encoded>, reservation: &mut Reservation) -> Vec<Placed> {
+    let mut placed = Vec::with_capacity(encoded.len());
+    let mut raw = RawRun::default();
+    for extent in encoded {
+        match extent.stored {
+            Stored::Hole => {
+                raw.flush(core, reservation, &mut placed);
+                placed.push(Placed::Hole(extent.range));
+            }
+            Stored::Raw => raw.push(extent.range, extent.frames),
+            Stored::Compressed {
+                codec,
+                buf,
+                checksums,
+            } => {
+                raw.flush(core, reservation, &mut placed);
+                let hint = core.place_hint.get();
+                match core
+                    .meta
+                    .space()
+                    .allocate_contiguous(reservation, buf.len() as u64, hint)
+                {
+                    Some(disk) => {
+                        core.place_hint.set(disk.end());
+                        let payload = Payload::Ready {
+                            codec,
+                            buf,
+                            checksums,
+                        };
+                        placed.push(Placed::At(extent.range, disk, payload));
+                    }
+                    None => raw.push(extent.range, extent.frames),
+                }
+            }
+        }
+    }
+    raw.flush(core, reservation, &mut placed);
+    placed
+}
+
+/// Touching extents that are stored raw.
+#[derive(Default)]
+struct RawRun {
+    range: Option<FileRange>,
+    frames: Vec<Frame>,
+}
+
+impl RawRun {
+    fn push(&mut self, range: FileRange, frames: Vec<Frame>) {
+        let start = self.range.map_or(range.start, |run| {
+            assert_eq!(run.end, range.start, "the extents of an item touch");
+            run.start
+        });
+        self.range = Some(FileRange::new(start, range.end));
+        self.frames.extend(frames);
+    }
+
+    fn flush(&mut self, core: &Core, reservation: &mut Reservation, placed: &mut Vec<Placed>) {
+        let Some(range) = self.range.take() else {
+            return;
+        };
+        let mut frames = std::mem::take(&mut self.frames).into_iter();
+        match pieces(core, reservation, range) {
+            Err(error) => placed.push(Placed::Failed(range, error)),
+            Ok(pieces) => {
+                let mut at = range.start;
+                for disk in pieces {
+                    let piece = FileRange::new(at, at + disk.bytes);
+                    at = piece.end;
+                    let own = frames.by_ref().take(piece.pages().count()).collect();
+                    placed.push(Placed::At(piece, disk, Payload::Pages(own)));
+                }
+            }
+        }
+    }
+}
+
+/// Room for `range` stored raw. The promise guarantees it, except while freed space waits for a commit.
+fn pieces(core: &Core, reservation: &mut Reservation, range: FileRange) -> Result<Vec<DiskExtent>> {
+    let mut allocate = || {
+        core.meta.space().allocate_pieces(
+            reservation,
+            range.bytes(),
+            EXTENT_STORED_BYTES_MAX,
+            core.place_hint.get(),
+        )
+    };
+    let pieces = match allocate() {
+        Err(EngineError::NoSpace { .. }) => {
+            core.meta.commit()?;
+            allocate()?
+        }
+        other => other?,
+    };
+    let total_bytes: u64 = pieces.iter().map(|disk| disk.bytes).sum();
+    assert_eq!(total_bytes, range.bytes(), "raw pieces hold the range");
+    if let Some(last) = pieces.last() {
+        core.place_hint.set(last.end());
+    }
+    Ok(pieces)
+}
+
+/// Where the next extent would best start: behind the one placed last.
+#[derive(Debug, Default)]
+pub(crate) struct PlaceHint(AtomicU64);
+
+impl PlaceHint {
+    fn get(&self) -> Option<DiskOffset> {
+        let offset = self.0.load(Ordering::Relaxed);
+        (offset != 0).then_some(DiskOffset(offset))
+    }
+
+    fn set(&self, at: DiskOffset) {
+        self.0.store(at.0, Ordering::Relaxed);
+    }
+}
