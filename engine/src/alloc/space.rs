@@ -1,10 +1,42 @@
-//! The accounting of the device's bytes.
+//! The accounting: the sums that must hold, and the moves between them.
+//!
+//! ```text
+//!   capacity = allocated + pinned + free
+//!   free    >= promised data + promised metadata + the running change's allowance
+//! ```
+//!
+//! Two kinds of bytes are given out. Data takes sectors anywhere. Tree nodes take whole aligned
+//! slots, and no item says so in advance: a change copies whatever nodes it meets. Therefore
+//!   * each promise of data includes a share for the items it will cost (reservation);
+//!   * a *metadata reserve* is out of reach of promises. A change first takes an allowance for the
+//!     most nodes it can copy, out of the reserve if need be. If even that is short, a commit makes
+//!     the nodes copied earlier reusable and the change tries again: so a removal always goes on;
+//!   * data never breaks the slots that the reserve and the shares stand for.
+//!
+//! Locks: one mutex, held for map operations only, never while anything waits. It is the innermost
+//! lock of the engine.
+//!
+//! Not here: choosing addresses (strategy), free runs (free_map).
 
 use std::sync::Arc;
 
-use super::reservation::Reservation;
-use crate::error::Result;
-use crate::units::{DiskExtent, DiskOffset, Generation};
+use parking_lot::{Mutex, MutexGuard};
+
+use super::free_map::FreeMap;
+use super::pinned::Pinned;
+use super::reservation::{Reservation, data_that_fits, metadata_share};
+use super::strategy;
+use crate::error::{EngineError, Result};
+use crate::units::{DiskExtent, DiskOffset, Generation, SECTOR_BYTES};
+
+/// Extents made free under one hold of the lock.
+const UNPIN_BATCH: usize = 1024;
+/// The reserve is this part of the device ...
+const RESERVE_DIVISOR: u64 = 16;
+/// ... but at least so many nodes, enough for a change on a small tree ...
+const RESERVE_NODES_MIN: u64 = 24;
+/// ... and at most so many: the leaves a change of 128 KiB can touch on a deep tree, thrice over.
+const RESERVE_NODES_MAX: u64 = 512;
 
 /// The sums. `allocated + pinned + free == capacity` and `reserved <= free`, always.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,65 +55,372 @@ pub struct SpaceNumbers {
     pub reserved_bytes: u64,
     /// Kept out of reach of new reservations, so that removals and commits always go on.
     pub metadata_reserve_bytes: u64,
-    /// What `reserve` could still promise, metadata share included.
+    /// What `reserve` could still promise.
     pub available_bytes: u64,
+}
+
+/// How much of the metadata reserve a change may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reserve {
+    /// Nothing: the tree grows and nobody promised space for it.
+    Kept,
+    /// Half: most such changes shrink the tree.
+    Half,
+    /// All of it: the tree shrinks, or the space was promised.
+    All,
 }
 
 /// All bytes of an open volume's device.
 #[derive(Debug)]
-pub struct Space {}
+pub struct Space {
+    capacity_bytes: u64,
+    reserve_bytes: u64,
+    node_slot_bytes: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    free: FreeMap,
+    pinned: Pinned,
+    allocated_bytes: u64,
+    node_bytes: u64,
+    promised_data_bytes: u64,
+    promised_metadata_bytes: u64,
+    allowance_bytes: u64,
+}
+
+/// The nodes a running change may still allocate; what is left goes back on drop.
+#[derive(Debug)]
+pub(crate) struct NodeAllowance {
+    space: Arc<Space>,
+    nodes: u64,
+}
 
 impl Space {
+    /// The space of `area`, of which `used` is allocated and `node_bytes` of that are tree nodes.
+    /// `used` is sorted, without overlaps, inside the area.
+    pub(crate) fn new(
+        area: DiskExtent,
+        node_slot_bytes: u64,
+        used: impl IntoIterator<Item = DiskExtent>,
+        node_bytes: u64,
+    ) -> Arc<Self> {
+        let mut free = FreeMap::new(node_slot_bytes);
+        let mut at = area.start.0;
+        let mut put = |from: u64, to: u64| {
+            assert!(from <= to, "used extents are sorted and do not overlap");
+            if from < to {
+                free.insert(DiskExtent {
+                    start: DiskOffset(from),
+                    bytes: to - from,
+                });
+            }
+        };
+        for extent in used {
+            put(at, extent.start.0);
+            at = extent.end().0;
+        }
+        put(at, area.end().0);
+        let reserve_bytes = (area.bytes / RESERVE_DIVISOR).clamp(
+            RESERVE_NODES_MIN * node_slot_bytes,
+            RESERVE_NODES_MAX * node_slot_bytes,
+        ) / node_slot_bytes
+            * node_slot_bytes;
+        let allocated_bytes = area.bytes - free.free_bytes();
+        Arc::new(Self {
+            capacity_bytes: area.bytes,
+            reserve_bytes,
+            node_slot_bytes,
+            state: Mutex::new(State {
+                free,
+                pinned: Pinned::default(),
+                allocated_bytes,
+                node_bytes,
+                promised_data_bytes: 0,
+                promised_metadata_bytes: 0,
+                allowance_bytes: 0,
+            }),
+        })
+    }
+
     /// Promises `bytes` (rounded up to sectors) and their metadata; `NoSpace` if that cannot be kept.
-    pub fn reserve(self: &Arc<Self>, _bytes: u64) -> Result<Reservation> {
-        unimplemented!()
+    pub fn reserve(self: &Arc<Self>, bytes: u64) -> Result<Reservation> {
+        let data_bytes = bytes.next_multiple_of(SECTOR_BYTES);
+        let mut state = self.lock();
+        let available_bytes = self.available(&state, 0);
+        if data_bytes > available_bytes {
+            return Err(EngineError::NoSpace {
+                wanted_bytes: data_bytes,
+                free_bytes: available_bytes,
+            });
+        }
+        state.promised_data_bytes += data_bytes;
+        state.promised_metadata_bytes += metadata_share(data_bytes);
+        self.assert_sums(&state);
+        drop(state);
+        Ok(Reservation::new(Arc::clone(self), data_bytes))
     }
 
     /// Would a commit make room for `bytes` that are refused now?
-    pub fn commit_would_help(&self, _bytes: u64) -> bool {
-        unimplemented!()
+    pub fn commit_would_help(&self, bytes: u64) -> bool {
+        let state = self.lock();
+        let pinned_bytes = state.pinned.bytes();
+        pinned_bytes > 0
+            && bytes.next_multiple_of(SECTOR_BYTES) <= self.available(&state, pinned_bytes)
     }
 
     /// One contiguous extent, first fit after `hint`; `None` where no free piece is long enough.
     /// `bytes` is a multiple of the sector and at most what the reservation holds.
     pub fn allocate_contiguous(
         &self,
-        _reservation: &mut Reservation,
-        _bytes: u64,
-        _hint: Option<DiskOffset>,
+        reservation: &mut Reservation,
+        bytes: u64,
+        hint: Option<DiskOffset>,
     ) -> Option<DiskExtent> {
-        unimplemented!()
+        self.assert_request(reservation, bytes);
+        let mut state = self.lock();
+        let floor_slots = self.floor_slots(&state);
+        let extent = strategy::contiguous(&state.free, bytes, hint, floor_slots)?;
+        self.take(&mut state, reservation, extent);
+        Some(extent)
     }
 
     /// `bytes` in as few pieces as there are, none longer than `piece_bytes_max`. Fails only while
-    /// freed space waits for a commit: after one it succeeds.
+    /// freed space waits for a commit: after one it succeeds. All or nothing.
     pub fn allocate_pieces(
         &self,
-        _reservation: &mut Reservation,
-        _bytes: u64,
-        _piece_bytes_max: u64,
-        _hint: Option<DiskOffset>,
+        reservation: &mut Reservation,
+        bytes: u64,
+        piece_bytes_max: u64,
+        hint: Option<DiskOffset>,
     ) -> Result<Vec<DiskExtent>> {
-        unimplemented!()
+        self.assert_request(reservation, bytes);
+        assert!(piece_bytes_max >= SECTOR_BYTES && piece_bytes_max.is_multiple_of(SECTOR_BYTES));
+        let mut state = self.lock();
+        let mut pieces: Vec<DiskExtent> = Vec::new();
+        let mut left_bytes = bytes;
+        let mut hint = hint;
+        while left_bytes > 0 {
+            let floor_slots = self.floor_slots(&state);
+            let wanted = left_bytes.min(piece_bytes_max);
+            let Some(piece) = strategy::piece(&state.free, wanted, hint, floor_slots) else {
+                for &piece in &pieces {
+                    state.free.insert(piece);
+                }
+                return Err(EngineError::NoSpace {
+                    wanted_bytes: bytes,
+                    free_bytes: state.free.free_bytes(),
+                });
+            };
+            state.free.remove(piece);
+            left_bytes -= piece.bytes;
+            hint = Some(piece.end());
+            pieces.push(piece);
+        }
+        state.allocated_bytes += bytes;
+        state.promised_data_bytes -= bytes;
+        reservation.spend(bytes);
+        self.assert_sums(&state);
+        Ok(pieces)
     }
 
     /// Takes back an extent that no item ever pointed to: reusable at once.
-    pub fn free_unpublished(&self, _extent: DiskExtent) {
-        unimplemented!()
+    pub fn free_unpublished(&self, extent: DiskExtent) {
+        let mut state = self.lock();
+        state.allocated_bytes -= extent.bytes;
+        state.free.insert(extent);
+        self.assert_sums(&state);
     }
 
     /// Frees an extent in `generation`: reusable once that generation is durable.
-    pub fn pin(&self, _extent: DiskExtent, _generation: Generation) {
-        unimplemented!()
+    pub fn pin(&self, extent: DiskExtent, generation: Generation) {
+        let mut state = self.lock();
+        state.allocated_bytes -= extent.bytes;
+        state.pinned.push(extent, generation);
+        self.assert_sums(&state);
     }
 
     /// `generation` is durable: what it and earlier ones freed is free.
-    pub fn unpin_through(&self, _generation: Generation) {
-        unimplemented!()
+    pub fn unpin_through(&self, generation: Generation) {
+        loop {
+            let mut state = self.lock();
+            let extents = state.pinned.take_through(generation, UNPIN_BATCH);
+            if extents.is_empty() {
+                return;
+            }
+            for extent in extents {
+                state.free.insert(extent);
+            }
+            self.assert_sums(&state);
+        }
     }
 
     /// The sums.
     pub fn numbers(&self) -> SpaceNumbers {
-        unimplemented!()
+        let state = self.lock();
+        SpaceNumbers {
+            capacity_bytes: self.capacity_bytes,
+            allocated_bytes: state.allocated_bytes,
+            node_bytes: state.node_bytes,
+            pinned_bytes: state.pinned.bytes(),
+            free_bytes: state.free.free_bytes(),
+            reserved_bytes: state.reserved_bytes(),
+            metadata_reserve_bytes: self.reserve_bytes,
+            available_bytes: self.available(&state, 0),
+        }
+    }
+
+    /// Bytes a tree node takes on the device.
+    pub(crate) fn node_slot_bytes(&self) -> u64 {
+        self.node_slot_bytes
+    }
+
+    /// Room for a change that copies or adds at most `nodes` nodes, or `None`: then a commit is due.
+    pub(crate) fn allow_nodes(
+        self: &Arc<Self>,
+        nodes: u64,
+        from: Reserve,
+    ) -> Option<NodeAllowance> {
+        let mut state = self.lock();
+        assert_eq!(state.allowance_bytes, 0, "one change runs at a time");
+        let bytes = nodes * self.node_slot_bytes;
+        let kept_bytes = match from {
+            Reserve::Kept => self.reserve_bytes,
+            Reserve::Half => self.reserve_bytes / 2,
+            Reserve::All => 0,
+        };
+        let free_bytes = state.free.free_bytes() - state.reserved_bytes();
+        let slot_bytes = state.free.slots() * self.node_slot_bytes;
+        if bytes + kept_bytes > free_bytes || bytes + kept_bytes > slot_bytes {
+            return None;
+        }
+        state.allowance_bytes = bytes;
+        self.assert_sums(&state);
+        drop(state);
+        Some(NodeAllowance {
+            space: Arc::clone(self),
+            nodes,
+        })
+    }
+
+    /// Frees a node that was never written: reusable at once.
+    pub(crate) fn free_unwritten_node(&self, node: DiskOffset) {
+        let mut state = self.lock();
+        state.node_bytes -= self.node_slot_bytes;
+        state.allocated_bytes -= self.node_slot_bytes;
+        state.free.insert(self.node_extent(node));
+        self.assert_sums(&state);
+    }
+
+    /// Frees a node that is on the device.
+    pub(crate) fn pin_node(&self, node: DiskOffset, generation: Generation) {
+        let mut state = self.lock();
+        state.node_bytes -= self.node_slot_bytes;
+        state.allocated_bytes -= self.node_slot_bytes;
+        let extent = self.node_extent(node);
+        state.pinned.push(extent, generation);
+        self.assert_sums(&state);
+    }
+
+    /// Gives back promised bytes that were not used.
+    pub(crate) fn release(&self, data_bytes: u64, metadata_bytes: u64) {
+        let mut state = self.lock();
+        state.promised_data_bytes -= data_bytes;
+        state.promised_metadata_bytes -= metadata_bytes;
+    }
+
+    fn node_extent(&self, node: DiskOffset) -> DiskExtent {
+        DiskExtent {
+            start: node,
+            bytes: self.node_slot_bytes,
+        }
+    }
+
+    fn take(&self, state: &mut State, reservation: &mut Reservation, extent: DiskExtent) {
+        state.free.remove(extent);
+        state.allocated_bytes += extent.bytes;
+        state.promised_data_bytes -= extent.bytes;
+        reservation.spend(extent.bytes);
+        self.assert_sums(state);
+    }
+
+    /// Data that can still be promised if `more_bytes` were free besides.
+    fn available(&self, state: &State, more_bytes: u64) -> u64 {
+        let kept_bytes = self.reserve_bytes.max(state.allowance_bytes);
+        let promised_bytes = state.promised_data_bytes + state.promised_metadata_bytes;
+        let bytes = (state.free.free_bytes() + more_bytes)
+            .saturating_sub(promised_bytes)
+            .saturating_sub(kept_bytes);
+        let share_bytes = (state.free.slots() * self.node_slot_bytes + more_bytes)
+            .saturating_sub(state.promised_metadata_bytes)
+            .saturating_sub(kept_bytes);
+        data_that_fits(bytes, share_bytes)
+    }
+
+    /// Slots that data must leave whole.
+    fn floor_slots(&self, state: &State) -> u64 {
+        let bytes = self.reserve_bytes.max(state.allowance_bytes) + state.promised_metadata_bytes;
+        bytes / self.node_slot_bytes
+    }
+
+    fn assert_request(&self, reservation: &Reservation, bytes: u64) {
+        assert!(
+            reservation.is_of(self),
+            "a promise of another volume was brought here"
+        );
+        assert!(
+            bytes > 0 && bytes.is_multiple_of(SECTOR_BYTES) && bytes <= reservation.bytes(),
+            "allocate {bytes} bytes against a promise of {}",
+            reservation.bytes()
+        );
+    }
+
+    fn assert_sums(&self, state: &State) {
+        let sum = state.allocated_bytes + state.pinned.bytes() + state.free.free_bytes();
+        assert_eq!(
+            sum, self.capacity_bytes,
+            "allocated + pinned + free is the capacity"
+        );
+        assert!(
+            state.reserved_bytes() <= state.free.free_bytes(),
+            "promises are free bytes: {state:?}"
+        );
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+}
+
+impl State {
+    fn reserved_bytes(&self) -> u64 {
+        self.promised_data_bytes + self.promised_metadata_bytes + self.allowance_bytes
+    }
+}
+
+impl NodeAllowance {
+    /// An address for one node.
+    ///
+    /// # Panics
+    /// When the change allocates more than it asked for.
+    pub(crate) fn allocate(&mut self) -> DiskOffset {
+        assert!(self.nodes > 0, "a change needs more nodes than its bound");
+        self.nodes -= 1;
+        let space = &self.space;
+        let mut state = space.lock();
+        let node = strategy::node(&state.free).expect("an allowance is backed by free slots");
+        state.free.remove(node);
+        state.allowance_bytes -= node.bytes;
+        state.allocated_bytes += node.bytes;
+        state.node_bytes += node.bytes;
+        space.assert_sums(&state);
+        node.start
+    }
+}
+
+impl Drop for NodeAllowance {
+    fn drop(&mut self) {
+        self.space.lock().allowance_bytes -= self.nodes * self.space.node_slot_bytes;
     }
 }

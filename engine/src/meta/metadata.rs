@@ -1,29 +1,180 @@
-//! The face of metadata: the tree, the space and the superblocks behind one lock order.
+//! The face of metadata: the tree, the files, the space and the superblocks behind one lock order.
+//!
+//! Every change is one closure under the write lock: what it needs is found out first (and refused
+//! there, with nothing done), then it is carried out whole. Where the nodes it can copy have no space,
+//! a commit makes some and the change starts over. An error in the middle, which only an unreadable
+//! node can cause, leaves memory half changed: the volume is read-only from then on.
+//!
+//! Locks: commit > state > clean nodes, space. `state` is held for in-memory work and for reads of
+//! nodes that are not cached; never while anything is written.
+//!
+//! Not here: what files and mappings do to the tree (files, extents), writing it (commit).
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use delalloc_backends::Backend;
+use delalloc_backends::{AlignedBuf, Backend, BackendExt, Durability};
+use parking_lot::{Mutex, RwLock};
 
-use super::types::{FileExtent, FormatOptions, Inode, Mapping, MetaConfig, MetaStats, NewExtent};
-use crate::alloc::{Reservation, Space};
-use crate::error::Result;
-use crate::units::{DiskExtent, FileId, FileRange, Generation};
+use super::btree::{Change, Tree};
+use super::format::{self, AREA_START, NodePointer, SUPERBLOCK_AT, Superblock};
+use super::node::Node;
+use super::node_writer::NodeWorkers;
+use super::superblock;
+use super::types::{ExtentTotals, FormatOptions, Inode, MetaConfig, MetaStats};
+use crate::alloc::{Reservation, Reserve, Space};
+use crate::error::{EngineError, Result};
+use crate::recover;
+use crate::units::{DiskExtent, DiskOffset, FileId, Generation};
+
+/// Commits tried to make space for one change.
+const COMMITS_FOR_SPACE_MAX: u32 = 3;
+/// A volume has at least so many nodes' worth of space.
+const VOLUME_NODES_MIN: u64 = 64;
 
 /// Tree, space, superblocks and generation of an open volume.
 #[derive(Debug)]
 pub struct Metadata {
-    space: Arc<Space>,
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) space: Arc<Space>,
+    pub(super) config: MetaConfig,
+    /// What stays the same from superblock to superblock.
+    pub(super) identity: Superblock,
+    pub(super) state: RwLock<State>,
+    /// The newest durable generation; held while nodes are written.
+    pub(super) commit: Mutex<Generation>,
+    pub(super) dirty_bytes: Arc<AtomicU64>,
+    pub(super) workers: OnceLock<Arc<dyn NodeWorkers>>,
+    pub(super) counters: Counters,
+    failure: OnceLock<Arc<str>>,
+}
+
+/// What a change changes together.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) tree: Tree,
+    pub(super) files: BTreeMap<FileId, Inode>,
+    pub(super) names: HashMap<String, FileId>,
+    pub(super) file_next: u64,
+    pub(super) totals: ExtentTotals,
+}
+
+/// A change under way.
+#[derive(Debug)]
+pub(super) struct Edit<'s> {
+    pub(super) change: Change<'s>,
+    pub(super) files: &'s mut BTreeMap<FileId, Inode>,
+    pub(super) names: &'s mut HashMap<String, FileId>,
+    pub(super) file_next: &'s mut u64,
+    pub(super) totals: &'s mut ExtentTotals,
+    pub(super) space: &'s Space,
+}
+
+/// The most a change touches.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Need {
+    pub(super) items: u64,
+    pub(super) inserts: u64,
+    pub(super) reserve: Reserve,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) node_writes: AtomicU64,
+    pub(super) node_writes_early: AtomicU64,
+    pub(super) commits: AtomicU64,
+    pub(super) commits_shared: AtomicU64,
+    pub(super) front_gate_stalls: AtomicU64,
 }
 
 impl Metadata {
-    /// Makes an empty volume: an empty tree, both superblocks, flushed.
-    pub fn format(_backend: &dyn Backend, _options: &FormatOptions) -> Result<()> {
-        unimplemented!()
+    /// Makes an empty volume: an empty tree, both superblocks, flushed. Whatever was on the device is
+    /// not a volume any more from the first write on.
+    pub fn format(backend: &dyn Backend, options: &FormatOptions) -> Result<()> {
+        let superblock = empty_superblock(backend, options)?;
+        for at in SUPERBLOCK_AT {
+            let zeros = AlignedBuf::zeroed(format::SUPERBLOCK_BYTES);
+            backend.write_blocking(at.0, zeros, Durability::Fua)?;
+        }
+        let slot_bytes = format::node_slot_bytes(options.node_bytes) as usize;
+        let root = Node::empty(
+            options.node_bytes as usize,
+            0,
+            superblock.root.address,
+            superblock.root.generation,
+        );
+        let mut image = AlignedBuf::zeroed(slot_bytes);
+        root.image(superblock.volume(), &mut image);
+        backend.write_blocking(superblock.root.address.0, image, Durability::Cached)?;
+        backend.flush_blocking()?;
+        for at in SUPERBLOCK_AT {
+            superblock::write_at(backend, &superblock, at)?;
+        }
+        Ok(())
     }
 
-    /// Opens the newest whole superblock, walks its tree and derives the free space.
-    pub fn open(_backend: Arc<dyn Backend>, _config: MetaConfig) -> Result<Arc<Self>> {
-        unimplemented!()
+    /// Opens the newest whole superblock, walks its tree and derives the free space. Mappings past the
+    /// size of their file, left by a crash between the two, are dropped; files without a name are
+    /// listed by `inodes` for the caller to remove.
+    pub fn open(backend: Arc<dyn Backend>, config: MetaConfig) -> Result<Arc<Self>> {
+        let opened = recover::open::open(&backend, config.node_cache_bytes)?;
+        let superblock = opened.superblock;
+        let area = DiskExtent {
+            start: AREA_START,
+            bytes: superblock.capacity_bytes - AREA_START.0,
+        };
+        let slot_bytes = format::node_slot_bytes(superblock.node_bytes);
+        let node_bytes = opened.root.nodes * slot_bytes;
+        let space = Space::new(area, slot_bytes, opened.used, node_bytes);
+        let dirty_bytes = Arc::clone(opened.store.dirty_bytes());
+        let generation = superblock.generation;
+        let tree = Tree::open(
+            opened.store,
+            Arc::clone(&space),
+            opened.root,
+            Generation(generation.0 + 1),
+        );
+        let names = opened
+            .files
+            .values()
+            .filter(|inode| !inode.orphan)
+            .map(|inode| (inode.name.clone(), inode.file))
+            .collect();
+        let metadata = Arc::new(Self {
+            backend,
+            space,
+            config,
+            state: RwLock::new(State {
+                tree,
+                names,
+                file_next: superblock.file_next,
+                totals: opened.totals,
+                files: opened.files,
+            }),
+            identity: superblock,
+            commit: Mutex::new(generation),
+            dirty_bytes,
+            workers: OnceLock::new(),
+            counters: Counters::default(),
+            failure: OnceLock::new(),
+        });
+        for file in opened.overhanging {
+            let size_bytes = metadata.inode(file)?.map_or(0, |inode| inode.size_bytes);
+            metadata.truncate(file, size_bytes)?;
+        }
+        Ok(metadata)
+    }
+
+    /// Encodes nodes on `workers` from now on, instead of on the thread that commits.
+    ///
+    /// # Panics
+    /// The second time.
+    pub fn encode_on(&self, workers: Arc<dyn NodeWorkers>) {
+        assert!(
+            self.workers.set(workers).is_ok(),
+            "the workers of metadata are set once"
+        );
     }
 
     /// The device's space. Allocation and release go there directly.
@@ -32,101 +183,198 @@ impl Metadata {
     }
 
     /// Promises `bytes` of data and their metadata; commits first where only pinned space is left.
-    pub fn reserve(&self, _bytes: u64) -> Result<Reservation> {
-        unimplemented!()
+    pub fn reserve(&self, bytes: u64) -> Result<Reservation> {
+        self.check_writable()?;
+        match self.space.reserve(bytes) {
+            Err(EngineError::NoSpace { .. }) if self.space.commit_would_help(bytes) => {
+                self.commit()?;
+                self.space.reserve(bytes)
+            }
+            result => result,
+        }
     }
 
-    /// Every file, orphans included, by number.
-    pub fn inodes(&self) -> Result<Vec<Inode>> {
-        unimplemented!()
-    }
-
-    /// One file.
-    pub fn inode(&self, _file: FileId) -> Result<Option<Inode>> {
-        unimplemented!()
-    }
-
-    /// A new empty file; `Exists` where the name is taken.
-    pub fn create(&self, _name: &str) -> Result<FileId> {
-        unimplemented!()
-    }
-
-    /// Gives a file a new name; `replace`, which has that name, becomes an orphan in the same step.
-    pub fn rename(&self, _file: FileId, _name: &str, _replace: Option<FileId>) -> Result<()> {
-        unimplemented!()
-    }
-
-    /// Takes a file's name away; the file stays until `remove_file`, or until the next open lists it.
-    pub fn set_orphan(&self, _file: FileId) -> Result<()> {
-        unimplemented!()
-    }
-
-    /// Drops a file's extents in bounded atomic steps, then the file.
-    pub fn remove_file(&self, _file: FileId) -> Result<()> {
-        unimplemented!()
-    }
-
-    /// What is at `offset` of `file`.
-    pub fn lookup(&self, _file: FileId, _offset: u64) -> Result<Mapping> {
-        unimplemented!()
-    }
-
-    /// Every extent of `file`, in order.
-    pub fn extents(&self, _file: FileId) -> Result<Vec<FileExtent>> {
-        unimplemented!()
-    }
-
-    /// CRC32C of each 4 KiB of a stored extent.
-    pub fn checksums(&self, _disk: DiskExtent) -> Result<Vec<u32>> {
-        unimplemented!()
-    }
-
-    /// One atomic change: what the range showed before is dropped, trimmed or split, the new extent
-    /// takes its place, and the file's size becomes `disk_size` if given. Device bytes no mapping
-    /// points to any more are pinned.
-    pub fn finish_extent(
+    /// Allocates in pieces as `Space::allocate_pieces` does; commits first where only pinned space is
+    /// left.
+    pub fn allocate_pieces(
         &self,
-        _file: FileId,
-        _extent: &NewExtent,
-        _disk_size: Option<u64>,
-    ) -> Result<()> {
-        unimplemented!()
+        reservation: &mut Reservation,
+        bytes: u64,
+        piece_bytes_max: u64,
+        hint: Option<DiskOffset>,
+    ) -> Result<Vec<DiskExtent>> {
+        let allocate = |reservation: &mut Reservation| {
+            self.space
+                .allocate_pieces(reservation, bytes, piece_bytes_max, hint)
+        };
+        match allocate(reservation) {
+            Err(EngineError::NoSpace { .. }) => {
+                self.commit()?;
+                allocate(reservation)
+            }
+            result => result,
+        }
     }
 
-    /// Makes a hole of whole pages; atomic up to some thousands of extents, in steps beyond.
-    pub fn punch(&self, _file: FileId, _range: FileRange, _disk_size: Option<u64>) -> Result<()> {
-        unimplemented!()
+    /// The longest name a file of this volume can have, in bytes.
+    pub fn name_bytes_max(&self) -> usize {
+        format::name_bytes_max(self.identity.node_bytes as usize)
     }
 
-    /// Sets the size and drops every whole page past it. The bytes between `size_bytes` and the end of
-    /// its page stay stored: the caller writes zeros there before the file grows again.
-    pub fn truncate(&self, _file: FileId, _size_bytes: u64) -> Result<()> {
-        unimplemented!()
+    /// The most stored bytes an extent of this volume can have.
+    pub fn extent_stored_bytes_max(&self) -> u64 {
+        format::stored_bytes_max(self.identity.node_bytes as usize)
     }
 
-    /// Makes every change made so far durable. Concurrent callers share one commit.
-    pub fn commit(&self) -> Result<Generation> {
-        unimplemented!()
+    /// The identity of the volume.
+    pub fn uuid(&self) -> [u8; 16] {
+        self.identity.uuid
+    }
+
+    /// The name for people that the volume was given.
+    pub fn label(&self) -> &str {
+        &self.identity.label
+    }
+
+    /// Why the volume only reads, if it does.
+    pub fn read_only(&self) -> Option<Arc<str>> {
+        self.failure.get().cloned()
     }
 
     /// Bytes of nodes changed and not yet written.
     pub fn dirty_node_bytes(&self) -> u64 {
-        unimplemented!()
-    }
-
-    /// The front gate: returns at once below it, writes dirty nodes on the caller's time above it.
-    pub fn balance_metadata(&self) -> Result<()> {
-        unimplemented!()
-    }
-
-    /// The flush gate, for a background service: writes a batch of dirty nodes while there are more
-    /// bytes of them than the gate. Returns the bytes written; 0 means below the gate.
-    pub fn write_some_dirty_nodes(&self) -> Result<u64> {
-        unimplemented!()
+        self.dirty_bytes.load(Ordering::Relaxed)
     }
 
     /// A snapshot of the numbers.
     pub fn stats(&self) -> MetaStats {
-        unimplemented!()
+        let state = self.state.read();
+        let (node_hits, node_reads) = state.tree.store().hits_and_reads();
+        let (node_copies, node_recopies) = state.tree.copies();
+        let counters = &self.counters;
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let generation = state.tree.generation().0;
+        MetaStats {
+            generation,
+            durable_generation: load(&counters.commits) + self.identity.generation.0,
+            tree_levels: state.tree.levels(),
+            tree_nodes: state.tree.nodes(),
+            dirty_node_bytes: self.dirty_node_bytes(),
+            cached_node_bytes: state.tree.store().clean_bytes(),
+            node_hits,
+            node_reads,
+            node_copies,
+            node_recopies,
+            node_writes: load(&counters.node_writes),
+            node_writes_early: load(&counters.node_writes_early),
+            commits: load(&counters.commits),
+            commits_shared: load(&counters.commits_shared),
+            front_gate_stalls: load(&counters.front_gate_stalls),
+            extents: state.totals,
+        }
     }
+
+    /// Refuses everything that would change a volume after a failure.
+    pub(super) fn check_writable(&self) -> Result<()> {
+        match self.failure.get() {
+            Some(reason) => Err(EngineError::ReadOnly(Arc::clone(reason))),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the volume read-only for good; the first reason stays.
+    pub(super) fn fail(&self, error: &EngineError) {
+        self.failure.get_or_init(|| error.to_string().into());
+    }
+
+    /// One atomic change. `plan` looks, refuses, and says what `apply` will need; it may run several
+    /// times. `apply` runs once.
+    pub(super) fn edit<P, T>(
+        &self,
+        plan: impl Fn(&State) -> Result<(Need, P)>,
+        apply: impl FnOnce(&mut Edit<'_>, P) -> Result<T>,
+    ) -> Result<T> {
+        let mut commits = 0;
+        loop {
+            self.check_writable()?;
+            let mut state = self.state.write();
+            let (need, planned) = plan(&state)?;
+            let state = &mut *state;
+            if let Some(change) = state.tree.change(need.items, need.inserts, need.reserve) {
+                let mut edit = Edit {
+                    change,
+                    files: &mut state.files,
+                    names: &mut state.names,
+                    file_next: &mut state.file_next,
+                    totals: &mut state.totals,
+                    space: &self.space,
+                };
+                return apply(&mut edit, planned).inspect_err(|error| self.fail(error));
+            }
+            if commits == COMMITS_FOR_SPACE_MAX {
+                let numbers = self.space.numbers();
+                return Err(EngineError::NoSpace {
+                    wanted_bytes: need.items * self.space.node_slot_bytes(),
+                    free_bytes: numbers.free_bytes - numbers.reserved_bytes,
+                });
+            }
+            commits += 1;
+            self.commit()?;
+        }
+    }
+}
+
+fn empty_superblock(backend: &dyn Backend, options: &FormatOptions) -> Result<Superblock> {
+    if !format::node_bytes_valid(options.node_bytes) {
+        return Err(EngineError::Invalid(format!(
+            "node size {}: a power of two from {} to {} would do",
+            options.node_bytes,
+            format::NODE_BYTES_MIN,
+            format::NODE_BYTES_MAX
+        )));
+    }
+    if options.label.len() > format::LABEL_BYTES || options.label.contains('\0') {
+        return Err(EngineError::Invalid(format!(
+            "label {:?}: at most {} bytes, none of them zero",
+            options.label,
+            format::LABEL_BYTES
+        )));
+    }
+    let slot_bytes = format::node_slot_bytes(options.node_bytes);
+    let capacity_bytes = backend.geometry().capacity_bytes / 4096 * 4096;
+    let bytes_min = AREA_START.0 + VOLUME_NODES_MIN * slot_bytes;
+    if capacity_bytes < bytes_min {
+        return Err(EngineError::Invalid(format!(
+            "the device has {capacity_bytes} bytes; a volume with nodes of {} takes at least {bytes_min}",
+            options.node_bytes
+        )));
+    }
+    let generation = Generation(1);
+    Ok(Superblock {
+        node_bytes: options.node_bytes,
+        uuid: uuid_of(options.seed),
+        capacity_bytes,
+        generation,
+        root: NodePointer {
+            address: DiskOffset(capacity_bytes / slot_bytes * slot_bytes - slot_bytes),
+            generation,
+        },
+        root_level: 0,
+        file_next: 1,
+        label: options.label.clone(),
+    })
+}
+
+/// Two rounds of splitmix64 over the seed.
+fn uuid_of(seed: u64) -> [u8; 16] {
+    let mix = |n: u64| {
+        let mut z = seed.wrapping_add(n.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    };
+    let mut uuid = [0; 16];
+    uuid[..8].copy_from_slice(&mix(1).to_le_bytes());
+    uuid[8..].copy_from_slice(&mix(2).to_le_bytes());
+    uuid
 }

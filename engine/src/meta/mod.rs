@@ -6,10 +6,22 @@
 //!
 //! Not here: where free space is (alloc), the image check without an engine (recover).
 
+pub(crate) mod btree;
+mod commit;
+mod extents;
+mod files;
+pub(crate) mod format;
 mod metadata;
+pub(crate) mod node;
+pub(crate) mod node_store;
+mod node_writer;
+pub(crate) mod superblock;
 mod types;
 
+pub use btree::{Change, Cursor, Tree};
+pub use format::{ItemKind, Key};
 pub use metadata::Metadata;
+pub use node_writer::NodeWorkers;
 pub use types::{
     CODEC_RAW, EXTENT_STORED_BYTES_MAX, ExtentTotals, FileExtent, FormatOptions, Inode, Mapping,
     MetaConfig, MetaStats, NAME_BYTES_MAX, NewExtent, StoredExtent,

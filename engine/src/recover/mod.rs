@@ -1,3 +1,6 @@
-//! Looking at a volume's image without trusting it.
+//! Reading a volume's image without trusting it: to open it, and to check it.
 //!
-//! Not here: reading superblocks and nodes (meta).
+//! Not here: reading superblocks and single nodes (meta).
+
+pub(crate) mod open;
+pub(crate) mod walk;

@@ -1,0 +1,145 @@
+//! Making changes durable, and the two gates on the way there.
+//!
+//! ```text
+//!   commit:  close the generation | write its nodes | FLUSH | superblock, FUA | unpin
+//!            under the write lock   changes of the next generation go on
+//! ```
+//!
+//! Data is complete before its mapping enters the tree, so the one FLUSH covers data and nodes alike.
+//! Callers that arrive while a commit runs share the next one: each waits for the lock, and finds its
+//! changes durable or makes them so together with everybody else's.
+//!
+//! The gates trade memory and long commits against copies: a node that was written must be copied
+//! again to be changed. The *flush gate* keeps a background service writing above its threshold, the
+//! *front gate* makes whoever dirties metadata write a batch first.
+//!
+//! A failed node write, FLUSH or superblock write makes the volume read-only: what is on the device
+//! is then known only after opening it again.
+//!
+//! Locks: the commit lock is held throughout and is the outermost; the state's lock only to close a
+//! generation and to take written nodes in.
+//!
+//! Not here: writing nodes (node_writer), the slots (superblock).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use delalloc_backends::BackendExt;
+use parking_lot::MutexGuard;
+
+use super::btree::Snapshot;
+use super::format::Superblock;
+use super::metadata::Metadata;
+use super::node::Node;
+use super::node_writer::write_nodes;
+use super::superblock;
+use crate::error::Result;
+use crate::units::Generation;
+
+/// Bytes of nodes a gate writes at once.
+const GATE_BATCH_BYTES: u64 = 2 << 20;
+
+impl Metadata {
+    /// Makes every change made so far durable. Concurrent callers share one commit. Returns a durable
+    /// generation that has all of the caller's changes.
+    pub fn commit(&self) -> Result<Generation> {
+        self.check_writable()?;
+        let wanted = {
+            let state = self.state.read();
+            let generation = state.tree.generation();
+            if state.tree.is_changed() {
+                generation
+            } else {
+                // What the caller changed is durable or in a commit that runs now.
+                Generation(generation.0 - 1)
+            }
+        };
+        let mut durable = self.commit.lock();
+        if *durable >= wanted {
+            count(&self.counters.commits_shared, 1);
+            return Ok(*durable);
+        }
+        self.check_writable()?;
+        self.commit_locked(&mut durable)
+            .inspect_err(|error| self.fail(error))?;
+        Ok(*durable)
+    }
+
+    /// The front gate: returns at once below it, writes a batch of dirty nodes on the caller's time
+    /// above it.
+    pub fn balance_metadata(&self) -> Result<()> {
+        if self.dirty_node_bytes() <= self.config.front_gate_bytes {
+            return Ok(());
+        }
+        count(&self.counters.front_gate_stalls, 1);
+        self.write_early(self.config.front_gate_bytes).map(|_| ())
+    }
+
+    /// The flush gate, for a background service: writes a batch of dirty nodes while there are more
+    /// bytes of them than the gate. Returns the bytes written; 0 means below the gate.
+    pub fn write_some_dirty_nodes(&self) -> Result<u64> {
+        self.write_early(self.config.flush_gate_bytes)
+    }
+
+    fn write_early(&self, gate_bytes: u64) -> Result<u64> {
+        self.check_writable()?;
+        let above = || self.dirty_node_bytes() > gate_bytes;
+        if !above() {
+            return Ok(0);
+        }
+        // The lock keeps a commit from writing its superblock before these nodes are on the device.
+        let durable = self.commit.lock();
+        self.check_writable()?;
+        if !above() {
+            return Ok(0);
+        }
+        let count_max = GATE_BATCH_BYTES / self.space.node_slot_bytes();
+        let count_max = usize::try_from(count_max).expect("a batch is small");
+        let nodes = self.state.write().tree.begin_early_write(count_max);
+        let bytes = self.write_out(&nodes, &durable)?;
+        count(&self.counters.node_writes_early, nodes.len() as u64);
+        Ok(bytes)
+    }
+
+    fn commit_locked(&self, durable: &mut MutexGuard<'_, Generation>) -> Result<()> {
+        let (snapshot, file_next) = {
+            let mut state = self.state.write();
+            (state.tree.begin_commit(), state.file_next)
+        };
+        let Snapshot {
+            generation,
+            root,
+            root_level,
+            nodes,
+        } = snapshot;
+        self.write_out(&nodes, durable)?;
+        self.backend.flush_blocking()?;
+        let superblock = Superblock {
+            generation,
+            root,
+            root_level,
+            file_next,
+            ..self.identity.clone()
+        };
+        let at = superblock::slot_of(generation);
+        superblock::write_at(self.backend.as_ref(), &superblock, at)?;
+        **durable = generation;
+        count(&self.counters.commits, 1);
+        self.space.unpin_through(generation);
+        Ok(())
+    }
+
+    /// Writes nodes that count as written already, and lets go of them.
+    fn write_out(&self, nodes: &[Arc<Node>], _held: &MutexGuard<'_, Generation>) -> Result<u64> {
+        let reader = self.state.read().tree.store().reader().clone();
+        let workers = self.workers.get().map(AsRef::as_ref);
+        let bytes = write_nodes(&reader, nodes, workers).inspect_err(|error| self.fail(error))?;
+        count(&self.counters.node_writes, nodes.len() as u64);
+        self.state.write().tree.end_commit(nodes);
+        Ok(bytes)
+    }
+}
+
+fn count(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Ordering::Relaxed);
+}

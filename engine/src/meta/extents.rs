@@ -1,0 +1,439 @@
+//! Mappings of files to stored extents: looking up, inserting, cutting.
+//!
+//! ```text
+//!   file A   |--- extent 1 ---|         overwritten in the middle becomes
+//!   file A   |- 1 -|- 2 -|- 1 |         two mappings of extent 1 (a bookend on each side),
+//!                                       which stays stored whole until both are gone
+//! ```
+//!
+//! A stored extent counts the mappings that show it and the plain bytes they show. At zero its item
+//! goes and its bytes are pinned. Holes are what no mapping covers.
+//!
+//! A change of many mappings (truncate, punch) is atomic up to `STEP_EXTENTS_MAX` of them and falls
+//! into steps above, each of them a whole change: the tree's lock is never held for long and a full
+//! volume needs room for one step only. Truncation works from the end, lowering the size with each
+//! step, so that what a crash leaves is a longer file, never one with a hole.
+//!
+//! Not here: names (files), whether the device holds what a mapping says (the caller waited for it).
+
+use super::btree::Tree;
+use super::files::known;
+use super::format::{self, ItemKind, Key, Malformed};
+use super::metadata::{Edit, Metadata, Need, State};
+use super::types::{FileExtent, Mapping, NewExtent, StoredExtent};
+use crate::alloc::Reserve;
+use crate::error::{EngineError, Result};
+use crate::units::{DiskExtent, DiskOffset, FileId, FileRange, PAGE_BYTES, SECTOR_BYTES};
+
+/// Mappings cut by one atomic change.
+const STEP_EXTENTS_MAX: usize = 4096;
+/// Mappings in a step where the volume is so full that the usual step has no room.
+const STEP_EXTENTS_MIN: usize = 8;
+/// Items touched for each mapping that is cut: the mapping, its rest, the stored extent twice.
+const ITEMS_PER_CUT: u64 = 3;
+/// No file reaches this far, so that ends never overflow.
+const FILE_BYTES_MAX: u64 = 1 << 62;
+
+impl Metadata {
+    /// What is at `offset` of `file`.
+    pub fn lookup(&self, file: FileId, offset: u64) -> Result<Mapping> {
+        assert!(offset < FILE_BYTES_MAX, "offset {offset} is in no file");
+        let state = self.state.read();
+        let mut cursor = state.tree.seek(&Key::file_extent(file, offset + 1))?;
+        let mut start = 0;
+        if let Some((key, bytes)) = cursor.prev()? {
+            if let Some(extent) = mapping(file, key, bytes)? {
+                if extent.range().end > offset {
+                    return Ok(Mapping::Extent(extent));
+                }
+                start = extent.range().end;
+            }
+            cursor.next()?;
+        }
+        let end = match cursor.next()? {
+            Some((key, bytes)) => mapping(file, key, bytes)?.map(|extent| extent.file_start),
+            None => None,
+        };
+        Ok(Mapping::Hole {
+            range: FileRange::new(start, end.unwrap_or(u64::MAX)),
+        })
+    }
+
+    /// Every extent of `file`, in order.
+    pub fn extents(&self, file: FileId) -> Result<Vec<FileExtent>> {
+        let state = self.state.read();
+        overlapping(
+            &state.tree,
+            file,
+            FileRange::new(0, FILE_BYTES_MAX),
+            usize::MAX,
+        )
+    }
+
+    /// CRC32C of each 4 KiB of a stored extent.
+    pub fn checksums(&self, disk: DiskExtent) -> Result<Vec<u32>> {
+        let state = self.state.read();
+        let found = state.tree.with(&Key::stored(disk.start), |bytes| {
+            let stored = format::decode_stored(disk.start, bytes)?;
+            if stored.disk != disk {
+                let expected = format!("{} bytes", disk.bytes);
+                return Err(Malformed::new(STORED, expected, stored.disk.bytes));
+            }
+            Ok(format::stored_checksums(bytes))
+        })?;
+        found
+            .unwrap_or_else(|| Err(Malformed::new(STORED, "an item", "none")))
+            .map_err(|malformed| malformed.at(disk.start))
+    }
+
+    /// One atomic change: what the range showed before is dropped, trimmed or split, the new extent
+    /// takes its place, and the file's size becomes `disk_size` if given. Device bytes no mapping
+    /// points to any more are pinned.
+    ///
+    /// # Panics
+    /// If the extent's ranges, sizes or checksums do not belong together.
+    pub fn finish_extent(
+        &self,
+        file: FileId,
+        extent: &NewExtent,
+        disk_size: Option<u64>,
+    ) -> Result<()> {
+        self.assert_extent(extent);
+        self.edit(
+            |state| {
+                known(state, file)?;
+                let cut = overlapping(&state.tree, file, extent.range, usize::MAX)?;
+                Ok((need_for_cut(cut.len(), 3, Reserve::All), cut))
+            },
+            |edit, cut| {
+                for old in cut {
+                    edit.cut(file, &old, extent.range)?;
+                }
+                edit.map_new(file, extent)?;
+                edit.set_size(file, disk_size)
+            },
+        )
+    }
+
+    /// Makes a hole of whole pages and sets the size if one is given; atomic up to some thousands of
+    /// extents, in steps from the front beyond.
+    pub fn punch(&self, file: FileId, range: FileRange, disk_size: Option<u64>) -> Result<()> {
+        assert!(
+            range.to_pages() == range && range.end <= FILE_BYTES_MAX,
+            "a hole is whole pages: {range:?}"
+        );
+        let mut rest = range;
+        while let Some(next) = self.step(
+            file,
+            Reserve::Half,
+            |state, count_max| {
+                let cut = overlapping(&state.tree, file, rest, count_max)?;
+                let end = match cut.last() {
+                    Some(last) if cut.len() == count_max => last.range().end.min(rest.end),
+                    _ => rest.end,
+                };
+                Ok((cut, FileRange::new(rest.start, end)))
+            },
+            |edit, range| {
+                let done = range.end == rest.end;
+                edit.set_size(file, disk_size.filter(|_| done))?;
+                Ok((!done).then(|| FileRange::new(range.end, rest.end)))
+            },
+        )? {
+            rest = next;
+        }
+        Ok(())
+    }
+
+    /// Sets the size and drops every whole page past it. The bytes between `size_bytes` and the end of
+    /// its page stay stored: the caller writes zeros there before the file grows again.
+    pub fn truncate(&self, file: FileId, size_bytes: u64) -> Result<()> {
+        assert!(
+            size_bytes <= FILE_BYTES_MAX,
+            "no file has {size_bytes} bytes"
+        );
+        let from = size_bytes.next_multiple_of(PAGE_BYTES);
+        let dropped = FileRange::new(from, FILE_BYTES_MAX.max(from));
+        while self
+            .step(
+                file,
+                Reserve::All,
+                |state, count_max| {
+                    let cut = last_overlapping(&state.tree, file, dropped, count_max)?;
+                    let start = match cut.last() {
+                        Some(first) if cut.len() == count_max => first.file_start.max(from),
+                        _ => from,
+                    };
+                    Ok((cut, FileRange::new(start, dropped.end)))
+                },
+                |edit, range| {
+                    let done = range.start == from;
+                    let stays_bytes = edit.files.get(&file).map_or(0, |inode| inode.size_bytes);
+                    let size_bytes = if done {
+                        size_bytes
+                    } else {
+                        stays_bytes.min(range.start)
+                    };
+                    edit.set_size(file, Some(size_bytes))?;
+                    Ok((!done).then_some(()))
+                },
+            )?
+            .is_some()
+        {}
+        Ok(())
+    }
+
+    /// One step of a cut: as many mappings as there is room for.
+    fn step<T>(
+        &self,
+        file: FileId,
+        reserve: Reserve,
+        find: impl Fn(&State, usize) -> Result<(Vec<FileExtent>, FileRange)>,
+        after: impl FnOnce(&mut Edit<'_>, FileRange) -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        self.edit(
+            |state| {
+                known(state, file)?;
+                let mut count_max = STEP_EXTENTS_MAX;
+                loop {
+                    let (cut, range) = find(state, count_max)?;
+                    let need = need_for_cut(cut.len(), 1, reserve);
+                    if count_max <= STEP_EXTENTS_MIN || state.has_room(&need) {
+                        return Ok((need, (cut, range)));
+                    }
+                    count_max /= 8;
+                }
+            },
+            |edit, (cut, range)| {
+                for old in cut {
+                    edit.cut(file, &old, range)?;
+                }
+                after(edit, range)
+            },
+        )
+    }
+
+    fn assert_extent(&self, extent: &NewExtent) {
+        let stored_max = self.extent_stored_bytes_max();
+        assert!(
+            extent.range.to_pages() == extent.range
+                && extent.range.bytes() == extent.ram_bytes
+                && extent.range.end <= FILE_BYTES_MAX
+                && !extent.range.is_empty(),
+            "an extent shows whole pages, all of them: {extent:?}"
+        );
+        assert!(
+            extent.disk.bytes <= stored_max && extent.disk.bytes > 0,
+            "an extent stores 1 to {stored_max} bytes, not {}",
+            extent.disk.bytes
+        );
+        assert_eq!(
+            extent.checksums.len() as u64 * SECTOR_BYTES,
+            extent.disk.bytes,
+            "each stored sector has its checksum"
+        );
+        assert!(
+            extent.codec != super::CODEC_RAW || extent.disk.bytes == extent.ram_bytes,
+            "a raw extent is stored as it is"
+        );
+    }
+}
+
+const STORED: &str = "stored extent item";
+
+impl State {
+    fn has_room(&self, need: &Need) -> bool {
+        self.tree.has_room(need.items, need.inserts, need.reserve)
+    }
+}
+
+impl Edit<'_> {
+    /// Takes `range` out of a mapping; what is before and after it stays.
+    fn cut(&mut self, file: FileId, old: &FileExtent, range: FileRange) -> Result<()> {
+        let gone = old.range().intersect(range);
+        assert!(!gone.is_empty(), "a mapping is cut where it is");
+        let head_bytes = gone.start - old.file_start;
+        let tail_bytes = old.range().end - gone.end;
+        let key = Key::file_extent(file, old.file_start);
+        if head_bytes > 0 {
+            let head = FileExtent {
+                length: head_bytes,
+                ..*old
+            };
+            self.change
+                .insert(&key, &format::encode_file_extent(&head))?;
+        } else {
+            self.change.remove(&key)?;
+        }
+        if tail_bytes > 0 {
+            let tail = FileExtent {
+                file_start: gone.end,
+                length: tail_bytes,
+                offset_in_extent: old.offset_in_extent + (gone.end - old.file_start),
+                ..*old
+            };
+            let key = Key::file_extent(file, tail.file_start);
+            self.change
+                .insert(&key, &format::encode_file_extent(&tail))?;
+        }
+        let rests = u32::from(head_bytes > 0) + u32::from(tail_bytes > 0);
+        self.totals.file_extents = self.totals.file_extents + u64::from(rests) - 1;
+        self.unref(old.disk, gone.bytes(), rests)
+    }
+
+    /// One mapping of a stored extent becomes `rests` mappings, which show `gone_bytes` less.
+    fn unref(&mut self, disk: DiskExtent, gone_bytes: u64, rests: u32) -> Result<()> {
+        let key = Key::stored(disk.start);
+        let mut left = Err(Malformed::new(STORED, "an item", "none"));
+        self.change.update(&key, |bytes| {
+            left = format::decode_stored(disk.start, bytes)
+                .and_then(|stored| without(&stored, gone_bytes, rests));
+            if let Ok(stored) = &left {
+                format::patch_stored(bytes, stored);
+            }
+        })?;
+        let left = left.map_err(|malformed| malformed.at(disk.start))?;
+        self.totals.live_bytes -= gone_bytes;
+        if left.refs == 0 {
+            self.change.remove(&key)?;
+            self.totals.extents -= 1;
+            self.totals.stored_bytes -= left.disk.bytes;
+            self.totals.ram_bytes -= left.ram_bytes;
+            self.space.pin(left.disk, self.change.generation());
+        }
+        Ok(())
+    }
+
+    fn map_new(&mut self, file: FileId, extent: &NewExtent) -> Result<()> {
+        let mapping = FileExtent {
+            file_start: extent.range.start,
+            length: extent.range.bytes(),
+            disk: extent.disk,
+            offset_in_extent: 0,
+            ram_bytes: extent.ram_bytes,
+            codec: extent.codec,
+            generation: self.change.generation(),
+        };
+        let stored = StoredExtent {
+            disk: extent.disk,
+            refs: 1,
+            live_bytes: extent.ram_bytes,
+            ram_bytes: extent.ram_bytes,
+        };
+        self.change.insert(
+            &Key::file_extent(file, mapping.file_start),
+            &format::encode_file_extent(&mapping),
+        )?;
+        self.change.insert(
+            &Key::stored(extent.disk.start),
+            &format::encode_stored(&stored, &extent.checksums),
+        )?;
+        self.totals.file_extents += 1;
+        self.totals.extents += 1;
+        self.totals.stored_bytes += stored.disk.bytes;
+        self.totals.ram_bytes += stored.ram_bytes;
+        self.totals.live_bytes += stored.live_bytes;
+        Ok(())
+    }
+
+    fn set_size(&mut self, file: FileId, size_bytes: Option<u64>) -> Result<()> {
+        let (Some(size_bytes), Some(inode)) = (size_bytes, self.files.get_mut(&file)) else {
+            return Ok(());
+        };
+        if inode.size_bytes == size_bytes {
+            return Ok(());
+        }
+        inode.size_bytes = size_bytes;
+        self.change.update(&Key::inode(file), |bytes| {
+            format::patch_inode_size(bytes, size_bytes);
+        })?;
+        Ok(())
+    }
+}
+
+fn without(
+    stored: &StoredExtent,
+    gone_bytes: u64,
+    rests: u32,
+) -> std::result::Result<StoredExtent, Malformed> {
+    let live_bytes = stored.live_bytes.checked_sub(gone_bytes);
+    let refs = (stored.refs + rests).checked_sub(1);
+    match (live_bytes, refs) {
+        (Some(live_bytes), Some(refs)) if (live_bytes == 0) == (refs == 0) => Ok(StoredExtent {
+            live_bytes,
+            refs,
+            ..*stored
+        }),
+        _ => Err(Malformed::new(
+            STORED,
+            format!("at least {gone_bytes} live bytes"),
+            format!("{stored:?}"),
+        )),
+    }
+}
+
+fn need_for_cut(mappings: usize, inserts: u64, reserve: Reserve) -> Need {
+    Need {
+        items: mappings as u64 * ITEMS_PER_CUT + inserts + 1,
+        inserts,
+        reserve,
+    }
+}
+
+/// The mapping in an item, if it is one of this file.
+fn mapping(file: FileId, key: Key, bytes: &[u8]) -> Result<Option<FileExtent>> {
+    if key.object != file.0 || key.kind != ItemKind::FileExtent {
+        return Ok(None);
+    }
+    // A mapping's own place is not known here; its disk address tells which one it is.
+    format::decode_file_extent(key.offset, bytes)
+        .map(Some)
+        .map_err(|malformed| malformed.at(DiskOffset(0)))
+}
+
+/// The first `count_max` mappings that show a byte of `range`, in order.
+fn overlapping(
+    tree: &Tree,
+    file: FileId,
+    range: FileRange,
+    count_max: usize,
+) -> Result<Vec<FileExtent>> {
+    let mut found = Vec::new();
+    let mut cursor = tree.seek(&Key::file_extent(file, range.start))?;
+    if let Some((key, bytes)) = cursor.prev()? {
+        let before = mapping(file, key, bytes)?;
+        found.extend(before.filter(|extent| extent.range().end > range.start));
+        cursor.next()?;
+    }
+    while found.len() < count_max {
+        let Some((key, bytes)) = cursor.next()? else {
+            break;
+        };
+        match mapping(file, key, bytes)? {
+            Some(extent) if extent.file_start < range.end => found.push(extent),
+            _ => break,
+        }
+    }
+    Ok(found)
+}
+
+/// The last `count_max` mappings that show a byte of `range`, last one first.
+fn last_overlapping(
+    tree: &Tree,
+    file: FileId,
+    range: FileRange,
+    count_max: usize,
+) -> Result<Vec<FileExtent>> {
+    let mut found = Vec::new();
+    let mut cursor = tree.seek(&Key::file_extent(file, range.end))?;
+    while found.len() < count_max {
+        let Some((key, bytes)) = cursor.prev()? else {
+            break;
+        };
+        match mapping(file, key, bytes)? {
+            Some(extent) if extent.range().end > range.start => found.push(extent),
+            _ => break,
+        }
+    }
+    Ok(found)
+}

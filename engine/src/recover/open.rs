@@ -1,0 +1,144 @@
+//! What a volume holds, derived from its newest superblock by one walk of the tree.
+//!
+//! Free space is what nothing points to; names, sizes and sums come along. The alternative, storing
+//! free space, would make commits need space and could disagree with the tree. The price: opening
+//! reads every node, many at a time.
+//!
+//! A volume whose nodes overlap or do not decode does not open: writing to it would destroy more.
+//! Data is not read here.
+//!
+//! Not here: the exhaustive look (check).
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use delalloc_backends::Backend;
+
+use super::walk::{Onward, walk};
+use crate::error::Result;
+use crate::meta::btree::TreeRoot;
+use crate::meta::format::{self, ItemKind, Malformed, Superblock};
+use crate::meta::node::Node;
+use crate::meta::node_store::{NodeReader, NodeStore};
+use crate::meta::superblock;
+use crate::meta::{ExtentTotals, Inode};
+use crate::units::{DiskExtent, DiskOffset, FileId, PAGE_BYTES};
+
+/// A volume as it is on the device.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) superblock: Superblock,
+    pub(crate) store: NodeStore,
+    pub(crate) root: TreeRoot,
+    /// Nodes and stored extents, by address.
+    pub(crate) used: Vec<DiskExtent>,
+    pub(crate) files: BTreeMap<FileId, Inode>,
+    /// Files with extents past the page of their last byte: their size had not caught up when the
+    /// volume was last committed.
+    pub(crate) overhanging: Vec<FileId>,
+    pub(crate) totals: ExtentTotals,
+}
+
+/// Reads the newest superblock and walks its tree; nodes stay cached as far as `cache_bytes` goes.
+pub(crate) fn open(backend: &Arc<dyn Backend>, cache_bytes: u64) -> Result<Opened> {
+    let superblock = superblock::choose(backend.as_ref())?;
+    let reader = NodeReader {
+        backend: Arc::clone(backend),
+        volume: superblock.volume(),
+        node_bytes: superblock.node_bytes,
+        capacity_bytes: superblock.capacity_bytes,
+    };
+    let slot_bytes = format::node_slot_bytes(superblock.node_bytes);
+    let mut opened = Opened {
+        store: NodeStore::new(reader.clone(), cache_bytes),
+        root: TreeRoot {
+            root: superblock.root,
+            level: superblock.root_level,
+            nodes: 0,
+        },
+        used: Vec::new(),
+        files: BTreeMap::new(),
+        overhanging: Vec::new(),
+        totals: ExtentTotals::default(),
+        superblock,
+    };
+    let mut seen: HashSet<DiskOffset> = HashSet::new();
+    walk(&reader, opened.root.root, opened.root.level, &mut |visit| {
+        let node = Arc::clone(visit.node.as_ref().map_err(Clone::clone)?);
+        let at = visit.pointer.address;
+        if !seen.insert(at) {
+            return Err(Malformed::new("tree node", "one parent", "two").at(at));
+        }
+        opened.root.nodes += 1;
+        opened.used.push(DiskExtent {
+            start: at,
+            bytes: slot_bytes,
+        });
+        if node.level() == 0 {
+            opened
+                .take_leaf(&node)
+                .map_err(|malformed| malformed.at(at))?;
+        }
+        opened.store.put_clean(node);
+        Ok(Onward::Children)
+    })?;
+    opened.used.sort_unstable();
+    for pair in opened.used.windows(2) {
+        if pair[0].end() > pair[1].start {
+            let malformed = Malformed::new("allocated space", "one owner", "two");
+            return Err(malformed.at(pair[1].start));
+        }
+    }
+    Ok(opened)
+}
+
+impl Opened {
+    fn take_leaf(&mut self, leaf: &Node) -> std::result::Result<(), Malformed> {
+        for at in 0..leaf.items() {
+            let (key, value) = (leaf.key(at), leaf.value(at));
+            match key.kind {
+                ItemKind::Inode => {
+                    let inode = format::decode_inode(FileId(key.object), value)?;
+                    if key.object >= self.superblock.file_next {
+                        let next = format!("a number below {}", self.superblock.file_next);
+                        return Err(Malformed::new("inode item", next, key.object));
+                    }
+                    self.files.insert(inode.file, inode);
+                }
+                ItemKind::FileExtent => {
+                    let extent = format::decode_file_extent(key.offset, value)?;
+                    let file = FileId(key.object);
+                    let Some(inode) = self.files.get(&file) else {
+                        let found = format!("none for file {}", file.0);
+                        return Err(Malformed::new("file extent item", "an inode", found));
+                    };
+                    let end = inode.size_bytes.next_multiple_of(PAGE_BYTES);
+                    if extent.range().end > end && self.overhanging.last() != Some(&file) {
+                        self.overhanging.push(file);
+                    }
+                    self.totals.file_extents += 1;
+                }
+                ItemKind::Stored => {
+                    let stored = format::decode_stored(DiskOffset(key.offset), value)?;
+                    if !format::extent_valid(stored.disk, self.superblock.capacity_bytes) {
+                        let found = format!("{:?}", stored.disk);
+                        return Err(Malformed::new(
+                            "stored extent item",
+                            "inside the volume",
+                            found,
+                        ));
+                    }
+                    self.used.push(stored.disk);
+                    self.totals.extents += 1;
+                    self.totals.stored_bytes += stored.disk.bytes;
+                    self.totals.ram_bytes += stored.ram_bytes;
+                    self.totals.live_bytes += stored.live_bytes;
+                }
+                ItemKind::Lowest => {
+                    return Err(Malformed::new("item of a leaf", "a known kind", "none"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
