@@ -114,6 +114,7 @@ impl StateMap {
     /// Every byte of `range` has every one of `bits`; true of an empty range.
     pub fn all(&self, range: FileRange, bits: State) -> bool {
         assert_pages(range);
+        assert!(!bits.is_empty(), "a question about no bit has no answer");
         let mut at = range.start;
         for (interval, state) in self.intervals.overlapping(range.start..range.end) {
             if interval.start > at || !state.contains(bits) {
