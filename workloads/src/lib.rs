@@ -11,14 +11,21 @@
 #![forbid(unsafe_code)]
 
 pub mod content;
+mod decode;
 pub mod fault;
 pub mod knob;
 pub mod library;
 pub mod load;
 pub mod op;
+mod overrides;
 pub mod plan;
+mod random;
 pub mod schema;
+mod spec;
 pub mod stream;
+pub mod trace;
+pub mod units;
+mod yaml;
 
 pub use content::{Content, ContentError, Mismatch};
 pub use knob::{AssertCheck, AssertFault, Checks, KnobCheck, KnobFault, Knobs};

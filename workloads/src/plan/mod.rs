@@ -13,6 +13,8 @@
 //! Everything here serialises: the record of a run holds the plan it ran.
 
 mod dry_run;
+mod job;
+mod load;
 mod resolve;
 mod streams;
 
@@ -31,6 +33,8 @@ use crate::op::FileSlot;
 /// A workload, resolved.
 #[derive(Debug, Clone, Serialize)]
 pub struct WorkloadPlan {
+    /// Of the language it was written in.
+    pub version: u32,
     /// `name:`, or the file's name without its ending.
     pub name: String,
     /// `about:`, one line; may be empty.
@@ -205,7 +209,7 @@ pub struct PointPlan {
     pub settings: Vec<Setting>,
     /// Knobs of `engine:`, of every engine target.
     pub base_knobs: Knobs,
-    /// Knobs that this point sets; they win over everything.
+    /// Knobs that this point or `--set` sets; they win over everything.
     pub swept_knobs: Knobs,
     /// What is replayed: an index into the plan's `loads` ([`WorkloadPlan::load`]).
     pub load: usize,
@@ -338,7 +342,7 @@ pub struct JobPlan {
     pub work: Work,
     /// When.
     pub pace: Pace,
-    /// Bounds over all clients together.
+    /// When they are through, all clients together.
     pub bound: Bound,
 }
 
@@ -491,7 +495,7 @@ pub enum Pace {
         /// Operations in a second.
         ops_per_s: f64,
     },
-    /// As the recording says.
+    /// As the recording says ([`TraceTiming`]).
     Recorded,
 }
 
@@ -530,6 +534,11 @@ pub struct TracePlan {
     pub first_slot: FileSlot,
 }
 
+/// The files of the k-th trace of a plan, from 1, have the slots from `k << TRACE_SLOT_BITS`; the plan's own are below.
+pub(crate) const TRACE_SLOT_BITS: u32 = 24;
+/// How many files a trace can have.
+pub(crate) const TRACE_SLOTS: u32 = 1 << TRACE_SLOT_BITS;
+
 /// Forms of recordings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -544,15 +553,18 @@ pub enum TraceFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TraceTiming {
-    /// At the recorded time, divided by `speed`: 2 is twice as fast.
+    /// At the recorded time, times `time_scale`: open loop.
     Recorded {
-        /// More is faster.
-        speed: f64,
+        /// 0.5 is twice as fast.
+        time_scale: f64,
     },
-    /// All due at once: open loop, latency counts from the start of the phase's backlog.
+    /// One after the other without a rest.
     AsFastAsPossible,
-    /// Each client takes the next when the one before has returned.
-    ClosedLoop,
+    /// The recorded gap, times `time_scale`, is a rest after each request: closed loop.
+    ClosedLoop {
+        /// 0.5 is half the rest.
+        time_scale: f64,
+    },
 }
 
 impl LoadPlan {
@@ -560,7 +572,10 @@ impl LoadPlan {
     pub fn file_name(&self, file: FileSlot) -> Cow<'_, str> {
         match self.files.get(file.0 as usize) {
             Some(own) => Cow::Borrowed(&own.name),
-            None => Cow::Owned(format!("trace.{}", file.0)),
+            None => {
+                let (trace, nth) = (file.0 >> TRACE_SLOT_BITS, file.0 & (TRACE_SLOTS - 1));
+                Cow::Owned(format!("trace.{trace}.{nth}"))
+            }
         }
     }
 }

@@ -1,25 +1,382 @@
-//! From the workload as written to the plan.
+//! From the workload as written to the plan: everything that takes more than one value to judge.
+//!
+//! ```text
+//! text --parse--> tree --(--set)--> tree --read--> WorkloadSpec --> targets, axes, checks
+//!                                     |
+//!                                     +--(values of swept fields)--> tree --read--> load, one per combination
+//! ```
+//!
+//! Swept knobs change nothing here but the point; a swept field of the workload is an override of the tree, so it
+//! means exactly what `--set` of the same path means.
+//!
+//! Not here: what a phase and a job resolve to (`load`).
 
-use super::WorkloadPlan;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::load::build_load;
+use super::{
+    AxisPlan, LoadPlan, PlanSource, PointPlan, Setting, TargetKind, TargetPlan, WorkloadPlan,
+};
+use crate::decode::{At, Report};
 use crate::fault::{Fault, Faults, SourceText, Span};
-use crate::knob::Checks;
+use crate::knob::{Checks, Knobs};
+use crate::overrides::{Override, Subject, subject};
+use crate::spec::{AxisSpec, KnobsSpec, TargetKindSpec, TargetSpec, WorkloadSpec};
+use crate::yaml::{self, Data, Node};
 
+/// More points than this is a slip: nobody waits for them.
+const POINT_COUNT_MAX: usize = 10_000;
+
+/// Reads `text` with `sets` applied.
 pub(crate) fn resolve(
     text: &str,
     origin: &str,
-    _sets: &[String],
-    _checks: Checks<'_>,
+    sets: &[String],
+    checks: Checks<'_>,
 ) -> Result<WorkloadPlan, Faults> {
-    let span = Span {
-        text: 0,
-        start: 0,
-        end: 0,
+    let mut report = Report::default();
+    let plan = read_and_resolve(text, origin, sets, checks, &mut report);
+    match plan {
+        Some(plan) if report.faults.is_empty() => Ok(plan),
+        _ => {
+            assert!(
+                !report.faults.is_empty(),
+                "a plan is missing and nobody says why"
+            );
+            Err(faults(text, origin, sets, report))
+        }
+    }
+}
+
+fn faults(text: &str, origin: &str, sets: &[String], report: Report) -> Faults {
+    let mut sources = vec![SourceText {
+        origin: origin.to_owned(),
+        text: text.to_owned(),
+    }];
+    sources.extend(sets.iter().map(|set| SourceText {
+        origin: "--set".to_owned(),
+        text: set.clone(),
+    }));
+    let mut faults = report.faults;
+    faults.sort_by_key(|fault| (fault.span.text, fault.span.start));
+    Faults { sources, faults }
+}
+
+fn read_and_resolve(
+    text: &str,
+    origin: &str,
+    sets: &[String],
+    checks: Checks<'_>,
+    report: &mut Report,
+) -> Option<WorkloadPlan> {
+    let mut root = match yaml::parse(text, 0) {
+        Ok(root) => root,
+        Err(fault) => {
+            report.add(fault);
+            return None;
+        }
     };
-    Err(Faults {
-        sources: vec![SourceText {
+    let overrides: Vec<Override> = sets
+        .iter()
+        .zip(1..)
+        .filter_map(|(set, text)| Override::parse(set, text, report))
+        .collect();
+    for change in &overrides {
+        change.apply(&mut root, report);
+    }
+    let spec = WorkloadSpec::read(&root, report)?;
+    let axes = split_axes(&spec.sweep, report);
+    check_knobs(&spec, &axes, checks, report);
+    check_asserts(&spec.asserts, checks, report);
+    let loads = Loads::build(&root, &spec, &axes, report)?;
+    if !report.faults.is_empty() {
+        return None;
+    }
+    Some(WorkloadPlan {
+        version: spec.version,
+        name: spec.name.clone().unwrap_or_else(|| stem(origin)),
+        about: spec.about.clone().unwrap_or_default(),
+        seed: spec.seed,
+        rounds: spec.rounds,
+        verify: spec.verify,
+        targets: spec.targets.iter().map(target_plan).collect(),
+        points: points(&spec, &axes, &overrides, &loads),
+        axes: spec.sweep.iter().map(axis_plan).collect(),
+        loads: loads.plans,
+        asserts: spec.asserts.iter().map(|at| at.value.clone()).collect(),
+        overrides: sets.to_vec(),
+        source: PlanSource {
             origin: origin.to_owned(),
+            text_xxh3: format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes())),
             text: text.to_owned(),
-        }],
-        faults: vec![Fault::new(span, "cannot be read yet")],
+        },
     })
+}
+
+/// A path's file name without its ending.
+fn stem(origin: &str) -> String {
+    std::path::Path::new(origin).file_stem().map_or_else(
+        || origin.to_owned(),
+        |stem| stem.to_string_lossy().into_owned(),
+    )
+}
+
+fn axis_plan(axis: &AxisSpec) -> AxisPlan {
+    AxisPlan {
+        name: axis.name.value.clone(),
+        values: axis.values.iter().map(|at| at.value.clone()).collect(),
+    }
+}
+
+fn target_plan((name, spec): &(At<String>, TargetSpec)) -> TargetPlan {
+    TargetPlan {
+        name: name.value.clone(),
+        kind: match &spec.kind {
+            TargetKindSpec::Engine(engine) => TargetKind::Engine(engine.clone()),
+            TargetKindSpec::Directory(path) => TargetKind::Directory { path: path.clone() },
+            TargetKindSpec::Null => TargetKind::Null,
+        },
+        knobs: knobs(&spec.knobs),
+    }
+}
+
+fn knobs(spec: &KnobsSpec) -> Knobs {
+    Knobs(
+        spec.0
+            .iter()
+            .map(|(name, value)| (name.value.clone(), value.value.clone()))
+            .collect(),
+    )
+}
+
+/// Which axes turn knobs and which turn the workload.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AxisKind {
+    Knob,
+    Field,
+}
+
+fn split_axes(sweep: &[AxisSpec], report: &mut Report) -> Vec<AxisKind> {
+    let mut points: usize = 1;
+    let mut kinds = Vec::new();
+    for axis in sweep {
+        points = points.saturating_mul(axis.values.len());
+        if points > POINT_COUNT_MAX {
+            report.add(Fault::new(
+                axis.name.span,
+                format!("the sweep has more than {POINT_COUNT_MAX} points from here on"),
+            ));
+        }
+        let name = &axis.name.value;
+        kinds.push(match subject(name) {
+            Subject::Knob => AxisKind::Knob,
+            Subject::Field if name.starts_with("engine.") => AxisKind::Knob,
+            Subject::Field => AxisKind::Field,
+        });
+        let first = name.split('.').next().unwrap_or(name);
+        if kinds.last() == Some(&AxisKind::Field)
+            && !matches!(first, "seed" | "content" | "files" | "phases")
+        {
+            report.add(
+                Fault::new(axis.name.span, format!("`{name}` cannot be swept"))
+                    .help("knobs can, and paths into seed, content, files, phases"),
+            );
+        }
+    }
+    kinds
+}
+
+fn knob_name(axis: &str) -> &str {
+    axis.strip_prefix("engine.").unwrap_or(axis)
+}
+
+fn check_knobs(spec: &WorkloadSpec, axes: &[AxisKind], checks: Checks<'_>, report: &mut Report) {
+    let of_targets = spec.targets.iter().flat_map(|(_, target)| &target.knobs.0);
+    for (name, value) in spec.engine.0.iter().chain(of_targets) {
+        check_knob(name, value, checks, report);
+    }
+    for (axis, kind) in spec.sweep.iter().zip(axes) {
+        if *kind == AxisKind::Knob {
+            let name = At::new(knob_name(&axis.name.value).to_owned(), axis.name.span);
+            for value in &axis.values {
+                check_knob(&name, value, checks, report);
+            }
+        }
+    }
+    let has_engine = spec
+        .targets
+        .iter()
+        .any(|(_, target)| matches!(target.kind, TargetKindSpec::Engine(_)));
+    if !has_engine
+        && !spec.targets.is_empty()
+        && let Some((axis, _)) = spec
+            .sweep
+            .iter()
+            .zip(axes)
+            .find(|(_, kind)| **kind == AxisKind::Knob)
+    {
+        report.add(Fault::new(
+            axis.name.span,
+            "a knob is swept and no target is an engine",
+        ));
+    }
+}
+
+fn check_knob(name: &At<String>, value: &At<String>, checks: Checks<'_>, report: &mut Report) {
+    let Err(why) = checks.knobs.check(&name.value, &value.value) else {
+        return;
+    };
+    let span = if why.is_unknown_name {
+        name.span
+    } else {
+        value.span
+    };
+    report.add(Fault::new(span, why.message).did_you_mean(why.suggestion));
+}
+
+fn check_asserts(asserts: &[At<String>], checks: Checks<'_>, report: &mut Report) {
+    for assert in asserts {
+        let Err(why) = checks.asserts.check(&assert.value) else {
+            continue;
+        };
+        report
+            .add(Fault::new(within(assert, &why.range), why.message).did_you_mean(why.suggestion));
+    }
+}
+
+/// The bytes `range` of a scalar. Only where the scalar stands in the file as it is read (no escapes, no folding) is that a shift.
+fn within(scalar: &At<String>, range: &std::ops::Range<usize>) -> Span {
+    let written = scalar.span.end - scalar.span.start;
+    let quote = written.saturating_sub(scalar.value.len()) / 2;
+    let is_verbatim = written == scalar.value.len() || written == scalar.value.len() + 2;
+    if !is_verbatim || range.start >= range.end || range.end > scalar.value.len() {
+        return scalar.span;
+    }
+    Span {
+        text: scalar.span.text,
+        start: scalar.span.start + quote + range.start,
+        end: scalar.span.start + quote + range.end,
+    }
+}
+
+/// The loads of a sweep, by the values of the swept fields.
+struct Loads {
+    plans: Vec<Arc<LoadPlan>>,
+    by_values: HashMap<Vec<usize>, usize>,
+}
+
+impl Loads {
+    fn build(
+        root: &Node,
+        spec: &WorkloadSpec,
+        kinds: &[AxisKind],
+        report: &mut Report,
+    ) -> Option<Self> {
+        let axes: Vec<&AxisSpec> = spec
+            .sweep
+            .iter()
+            .zip(kinds)
+            .filter_map(|(axis, kind)| (*kind == AxisKind::Field).then_some(axis))
+            .collect();
+        let mut loads = Self {
+            plans: Vec::new(),
+            by_values: HashMap::new(),
+        };
+        let sizes: Vec<usize> = axes.iter().map(|axis| axis.values.len()).collect();
+        if sizes.iter().product::<usize>() > POINT_COUNT_MAX {
+            return None;
+        }
+        for choice in product(&sizes) {
+            let plan = if choice.is_empty() {
+                build_load(spec, report)
+            } else {
+                let changed = with_values(root, &axes, &choice, report);
+                build_load(&WorkloadSpec::read(&changed, report)?, report)
+            };
+            loads.by_values.insert(choice, loads.plans.len());
+            loads.plans.push(Arc::new(plan?));
+        }
+        Some(loads)
+    }
+}
+
+/// The tree with one value of each axis put where the axis points.
+fn with_values(root: &Node, axes: &[&AxisSpec], choice: &[usize], report: &mut Report) -> Node {
+    let mut changed = root.clone();
+    for (axis, value) in axes.iter().zip(choice) {
+        let value = &axis.values[*value];
+        let change = Override {
+            name: axis.name.value.clone(),
+            name_span: axis.name.span,
+            value: Node {
+                span: value.span,
+                data: Data::Scalar(value.value.clone()),
+            },
+        };
+        change.apply(&mut changed, report);
+    }
+    changed
+}
+
+/// All choices of one index below each size, the last turning fastest.
+fn product(sizes: &[usize]) -> Vec<Vec<usize>> {
+    sizes.iter().fold(vec![Vec::new()], |choices, size| {
+        choices
+            .iter()
+            .flat_map(|choice| {
+                (0..*size).map(move |value| {
+                    let mut longer = choice.clone();
+                    longer.push(value);
+                    longer
+                })
+            })
+            .collect()
+    })
+}
+
+fn points(
+    spec: &WorkloadSpec,
+    kinds: &[AxisKind],
+    overrides: &[Override],
+    loads: &Loads,
+) -> Vec<PointPlan> {
+    let base_knobs = knobs(&spec.engine);
+    let mut pinned = Knobs::default();
+    for name in overrides.iter().filter_map(Override::knob) {
+        if let Some(value) = base_knobs.0.get(name) {
+            pinned.0.insert(name.to_owned(), value.clone());
+        }
+    }
+    let sizes: Vec<usize> = spec.sweep.iter().map(|axis| axis.values.len()).collect();
+    product(&sizes)
+        .into_iter()
+        .enumerate()
+        .map(|(index, choice)| {
+            let mut swept_knobs = pinned.clone();
+            let mut settings = Vec::new();
+            let mut field_choice = Vec::new();
+            for ((axis, kind), value) in spec.sweep.iter().zip(kinds).zip(&choice) {
+                let setting = Setting {
+                    name: axis.name.value.clone(),
+                    value: axis.values[*value].value.clone(),
+                };
+                match kind {
+                    AxisKind::Knob => {
+                        let knob = knob_name(&setting.name).to_owned();
+                        swept_knobs.0.insert(knob, setting.value.clone());
+                    }
+                    AxisKind::Field => field_choice.push(*value),
+                }
+                settings.push(setting);
+            }
+            PointPlan {
+                index,
+                settings,
+                base_knobs: base_knobs.clone(),
+                swept_knobs,
+                load: loads.by_values[&field_choice],
+            }
+        })
+        .collect()
 }

@@ -1,0 +1,105 @@
+//! Phases as written.
+
+use schemars::JsonSchema;
+
+use super::{JobSpec, read_name};
+use crate::decode::{At, Fields, Report, flag, list, quantity, text, word};
+use crate::fault::{Fault, Span};
+use crate::plan::PhaseEnd;
+use crate::units;
+use crate::yaml::{Data, Node};
+
+/// Jobs side by side.
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Phase")]
+pub(crate) struct PhaseSpec {
+    /// Unique in the workload; assertions and results use it.
+    #[schemars(with = "String")]
+    pub(crate) name: At<String>,
+    /// Ends then, such as 10s; jobs without a bound of their own start over until then.
+    #[schemars(with = "Option<String>", rename = "duration")]
+    pub(crate) duration_ns: Option<At<u64>>,
+    /// Side by side.
+    #[schemars(length(min = 1))]
+    pub(crate) jobs: Vec<JobSpec>,
+    /// When the jobs are through: `sync` the files, `commit` the target, or `none` (default). Part of the phase's time.
+    #[schemars(with = "Option<EndWord>")]
+    pub(crate) end: PhaseEnd,
+    /// Drop the target's and the kernel's caches before it (default false).
+    #[schemars(with = "Option<bool>")]
+    pub(crate) drop_caches: bool,
+    /// Run it, leave it out of the results (default false).
+    #[schemars(with = "Option<bool>")]
+    pub(crate) warm_up: bool,
+    #[schemars(skip)]
+    pub(crate) span: Span,
+}
+
+/// What happens when the jobs are through.
+#[derive(JsonSchema)]
+#[schemars(rename = "PhaseEnd", rename_all = "snake_case")]
+#[expect(dead_code, reason = "lends its shape to the schema")]
+enum EndWord {
+    None,
+    Sync,
+    Commit,
+}
+
+impl PhaseSpec {
+    pub(crate) fn read(node: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, "a phase", report)?;
+        let name = fields
+            .require("name", report)
+            .and_then(|n| text(n, "the name of a phase", report))
+            .and_then(|at| read_name(&at.value, at.span, "a phase", report));
+        let duration_ns = fields
+            .take("duration")
+            .and_then(|n| quantity(n, "duration", units::parse_duration, report))
+            .filter(|at| {
+                if at.value == 0 {
+                    report.add(Fault::new(at.span, "a phase of no time at all"));
+                }
+                at.value > 0
+            });
+        let jobs_node = fields.require("jobs", report);
+        let jobs: Vec<JobSpec> = jobs_node
+            .map(|n| list(n, "jobs", report))
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|item| JobSpec::read(item, report))
+            .collect();
+        if let Some(node) = jobs_node
+            && matches!(&node.data, Data::List(items) if items.is_empty())
+        {
+            report.add(Fault::new(node.span, "a phase without jobs"));
+        }
+        let ends = [
+            ("none", PhaseEnd::None),
+            ("sync", PhaseEnd::Sync),
+            ("commit", PhaseEnd::Commit),
+        ];
+        let end = fields
+            .take("end")
+            .and_then(|n| word(n, "end of a phase", &ends, report))
+            .map_or(PhaseEnd::None, |at| at.value);
+        let mut is_set = |key, report: &mut Report| {
+            fields
+                .take(key)
+                .and_then(|n| flag(n, key, report))
+                .unwrap_or(false)
+        };
+        let drop_caches = is_set("drop_caches", report);
+        let warm_up = is_set("warm_up", report);
+        let span = fields.span();
+        fields.finish(report);
+        Some(Self {
+            name: name?,
+            duration_ns,
+            jobs,
+            end,
+            drop_caches,
+            warm_up,
+            span,
+        })
+    }
+}

@@ -1,0 +1,227 @@
+//! Reads and writes of one client.
+
+use std::sync::Arc;
+
+use super::cursors::Cursors;
+use super::pace::{Moment, Pacer};
+use super::share::Share;
+use super::versions::Versions;
+use super::walk::{Spot, Step, Walk};
+use crate::op::{FileSlot, Op, TimedOp};
+use crate::plan::{AccessPlan, Bound, Verb};
+
+/// How much of the job is left for the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    Ops(u64),
+    Bytes(u64),
+    /// Until the pattern comes round.
+    Lap,
+    Endless,
+}
+
+impl Left {
+    /// What of `bound` falls to `share`. Bytes in blocks of one size are counted as operations, so that
+    /// every operation is a whole block.
+    pub(crate) fn new(bound: Bound, share: Share, block_bytes: Option<u64>) -> Self {
+        match (bound, block_bytes) {
+            (Bound::Once, _) => Self::Lap,
+            (Bound::Phase, _) => Self::Endless,
+            (Bound::Ops(ops), _) => Self::Ops(share.of(ops)),
+            (Bound::Bytes(bytes), Some(block)) => Self::Ops(share.of(bytes.div_ceil(block))),
+            (Bound::Bytes(bytes), None) => Self::Bytes(share.of(bytes)),
+        }
+    }
+
+    /// Nothing is left.
+    pub(crate) fn is_spent(self) -> bool {
+        matches!(self, Self::Ops(0) | Self::Bytes(0))
+    }
+
+    /// Takes an operation of at most `bytes` and says how large it may be.
+    pub(crate) fn take(&mut self, bytes: u64) -> u64 {
+        match self {
+            Self::Ops(ops) => {
+                *ops -= 1;
+                bytes
+            }
+            Self::Bytes(left) => {
+                let taken = bytes.min(*left);
+                *left -= taken;
+                taken
+            }
+            Self::Lap | Self::Endless => bytes,
+        }
+    }
+}
+
+/// A sync after every so many writes.
+#[derive(Debug)]
+pub(crate) struct SyncEvery {
+    every: u64,
+    since: u64,
+    wanted: Option<TimedOp>,
+}
+
+impl SyncEvery {
+    pub(crate) fn new(every: u64) -> Self {
+        Self {
+            every,
+            since: 0,
+            wanted: None,
+        }
+    }
+
+    /// The sync that is due before anything else.
+    pub(crate) fn take(&mut self) -> Option<TimedOp> {
+        self.wanted.take()
+    }
+
+    /// Notes a write to `file`; returns the rest that follows the write itself. Where a sync follows, the rest comes after the sync.
+    pub(crate) fn note(&mut self, file: FileSlot, think_ns: u64) -> u64 {
+        if self.every == 0 {
+            return think_ns;
+        }
+        self.since += 1;
+        if self.since < self.every {
+            return think_ns;
+        }
+        self.since = 0;
+        self.wanted = Some(TimedOp {
+            think_ns,
+            ..TimedOp::asap(Op::Sync { file })
+        });
+        0
+    }
+}
+
+/// The stream.
+#[derive(Debug)]
+pub(crate) struct AccessStream {
+    verb: Verb,
+    walk: Walk,
+    left: Left,
+    pacer: Pacer,
+    versions: Versions,
+    syncs: SyncEvery,
+    /// Writes move the ends of files that are appended to elsewhere.
+    cursors: Option<Arc<Cursors>>,
+}
+
+/// What a stream is made of, apart from its plan.
+pub(crate) struct Parts {
+    pub(crate) share: Share,
+    pub(crate) bound: Bound,
+    pub(crate) pacer: Pacer,
+    pub(crate) versions: Versions,
+    /// Of the job.
+    pub(crate) seed: u64,
+    /// The end of the phase, where it has one.
+    pub(crate) until_ns: u64,
+}
+
+impl AccessStream {
+    pub(crate) fn new(plan: &AccessPlan, parts: Parts, cursors: Option<Arc<Cursors>>) -> Self {
+        let walk = Walk::new(plan, parts.share, parts.seed);
+        let fixed = match &plan.block.sizes[..] {
+            [only] => Some(only.bytes),
+            _ => None,
+        };
+        let mut left = Left::new(parts.bound, parts.share, fixed);
+        if let (Left::Lap, Some(ops)) = (left, walk.lap_ops()) {
+            left = Left::Ops(parts.share.of(ops));
+        }
+        Self {
+            verb: plan.verb,
+            walk,
+            left,
+            pacer: parts.pacer,
+            versions: parts.versions,
+            syncs: SyncEvery::new(plan.fsync_every),
+            cursors,
+        }
+    }
+
+    /// The next place, or none when the job is through. A client whose share of the places is empty is through at once.
+    fn spot(&mut self) -> Option<Spot> {
+        for _ in 0..2 {
+            match self.walk.next() {
+                Step::Spot(spot) => return Some(spot),
+                Step::Lap if self.left == Left::Lap => return None,
+                Step::Lap => {}
+            }
+        }
+        None
+    }
+
+    fn is_write(&mut self) -> bool {
+        match self.verb {
+            Verb::Write => true,
+            Verb::Read | Verb::Trim => false,
+            Verb::Mix {
+                read_weight,
+                write_weight,
+            } => {
+                let sum = u64::from(read_weight) + u64::from(write_weight);
+                self.walk.dice().below(sum) >= u64::from(read_weight)
+            }
+        }
+    }
+
+    fn write(&mut self, spot: Spot, moment: Moment) -> TimedOp {
+        if let Some(cursors) = &self.cursors {
+            cursors.reach(spot.file, spot.offset + spot.bytes);
+        }
+        TimedOp {
+            op: Op::Write {
+                file: spot.file,
+                offset: spot.offset,
+                bytes: spot.bytes,
+                version: self.versions.next(),
+            },
+            due_ns: moment.due_ns,
+            think_ns: self.syncs.note(spot.file, moment.think_ns),
+        }
+    }
+}
+
+impl Iterator for AccessStream {
+    type Item = TimedOp;
+
+    fn next(&mut self) -> Option<TimedOp> {
+        if let Some(sync) = self.syncs.take() {
+            return Some(sync);
+        }
+        if self.left.is_spent() {
+            return None;
+        }
+        let mut spot = self.spot()?;
+        let moment = self.pacer.next()?;
+        spot.bytes = self.left.take(spot.bytes);
+        if self.is_write() {
+            return Some(self.write(spot, moment));
+        }
+        let Spot {
+            file,
+            offset,
+            bytes,
+        } = spot;
+        let op = match self.verb {
+            Verb::Trim => Op::PunchHole {
+                file,
+                offset,
+                bytes,
+            },
+            _ => Op::Read {
+                file,
+                offset,
+                bytes,
+            },
+        };
+        Some(TimedOp {
+            op,
+            due_ns: moment.due_ns,
+            think_ns: moment.think_ns,
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! Appends of one client: writes at wherever the file ends.
+//!
+//! The end is shared ([`Cursors`]), so the offsets of several clients depend on who comes first; those of a single one do not.
+
+use std::sync::Arc;
+
+use super::access::{Left, Parts, SyncEvery};
+use super::cursors::Cursors;
+use super::pace::Pacer;
+use super::versions::Versions;
+use crate::op::{FileSlot, Op, TimedOp};
+use crate::plan::{BlockPlan, FileSpan};
+use crate::random::{Dice, Weights};
+
+/// The stream.
+#[derive(Debug)]
+pub(crate) struct AppendStream {
+    files: FileSpan,
+    /// Files are taken in turns; which is next.
+    turn: u32,
+    block: BlockPlan,
+    sizes: Weights,
+    dice: Dice,
+    left: Left,
+    pacer: Pacer,
+    versions: Versions,
+    syncs: SyncEvery,
+    cursors: Arc<Cursors>,
+}
+
+impl AppendStream {
+    pub(crate) fn new(
+        files: FileSpan,
+        block: &BlockPlan,
+        fsync_every: u64,
+        parts: Parts,
+        cursors: Arc<Cursors>,
+    ) -> Self {
+        let fixed = match &block.sizes[..] {
+            [only] => Some(only.bytes),
+            _ => None,
+        };
+        let share = parts.share;
+        Self {
+            files,
+            turn: share.client % files.count,
+            sizes: Weights::new(block.sizes.iter().map(|size| size.weight)),
+            block: block.clone(),
+            dice: Dice::new(&[parts.seed, 4, u64::from(share.client)]),
+            left: Left::new(parts.bound, share, fixed),
+            pacer: parts.pacer,
+            versions: parts.versions,
+            syncs: SyncEvery::new(fsync_every),
+            cursors,
+        }
+    }
+}
+
+impl Iterator for AppendStream {
+    type Item = TimedOp;
+
+    fn next(&mut self) -> Option<TimedOp> {
+        if let Some(sync) = self.syncs.take() {
+            return Some(sync);
+        }
+        if self.left.is_spent() {
+            return None;
+        }
+        let moment = self.pacer.next()?;
+        let size = self.block.sizes[self.sizes.pick(self.dice.bits())].bytes;
+        let bytes = self.left.take(size);
+        let file = FileSlot(self.files.first.0 + self.turn);
+        self.turn = (self.turn + 1) % self.files.count;
+        Some(TimedOp {
+            op: Op::Write {
+                file,
+                offset: self.cursors.append(file, bytes),
+                bytes,
+                version: self.versions.next(),
+            },
+            due_ns: moment.due_ns,
+            think_ns: self.syncs.note(file, moment.think_ns),
+        })
+    }
+}

@@ -1,0 +1,65 @@
+//! Lines of a file that may be compressed.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+
+/// What is read from the file at a time.
+const BUFFER_BYTES: usize = 256 << 10;
+/// A longer line is no line of a recording: it is cut there and will be malformed.
+const LINE_BYTES_MAX: u64 = 64 << 10;
+
+/// A file, line by line, in one buffer.
+pub(crate) struct Lines {
+    input: Box<dyn BufRead + Send>,
+    line: Vec<u8>,
+    number: u64,
+}
+
+impl Lines {
+    /// Opens `path`; one that ends in `.zst` is unpacked as it is read.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let input: Box<dyn BufRead + Send> = if path.extension().is_some_and(|e| e == "zst") {
+            let decoder = zstd::stream::read::Decoder::new(file)?;
+            Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder))
+        } else {
+            Box::new(BufReader::with_capacity(BUFFER_BYTES, file))
+        };
+        Ok(Self {
+            input,
+            line: Vec::new(),
+            number: 0,
+        })
+    }
+
+    /// Goes to the next line; false at the end.
+    pub(crate) fn advance(&mut self) -> io::Result<bool> {
+        self.line.clear();
+        let mut limited = io::Read::take(&mut self.input, LINE_BYTES_MAX);
+        if limited.read_until(b'\n', &mut self.line)? == 0 {
+            return Ok(false);
+        }
+        self.number += 1;
+        while matches!(self.line.last(), Some(b'\n' | b'\r')) {
+            self.line.pop();
+        }
+        Ok(true)
+    }
+
+    /// The line, if it is text.
+    pub(crate) fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.line).ok()
+    }
+
+    /// The line as far as it can be shown.
+    pub(crate) fn shown(&self) -> String {
+        let shown = String::from_utf8_lossy(&self.line);
+        shown.chars().take(120).collect()
+    }
+
+    /// Its number, from 1.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+}

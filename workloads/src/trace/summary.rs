@@ -1,0 +1,240 @@
+//! What a recording holds, before it is replayed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::footprint::Footprint;
+use super::reader::TraceReader;
+use super::request::{Request, RequestKind};
+use super::slots::Slots;
+use crate::op::FileSlot;
+use crate::plan::TraceFormat;
+use crate::stream::StreamError;
+use crate::units::{format_duration, format_size};
+
+/// Requests of a kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct KindCount {
+    /// How many.
+    pub requests: u64,
+    /// Bytes in all.
+    pub bytes: u64,
+}
+
+/// A line that was not understood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Malformed {
+    /// Its number, from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub reason: String,
+    /// Its beginning.
+    pub text: String,
+}
+
+/// What a recording holds, and what of it a replay cannot keep.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TraceSummary {
+    /// The file.
+    pub path: PathBuf,
+    /// Its form.
+    pub format: TraceFormat,
+    /// What its requests address.
+    pub dialect: String,
+    /// Lines read.
+    pub lines: u64,
+    /// By kind: read, write, flush, fsync, discard, and so on.
+    pub by_kind: BTreeMap<String, KindCount>,
+    /// Devices and files addressed.
+    pub files: u64,
+    /// From the first request to the last.
+    pub duration_ns: u64,
+    /// Distinct bytes read, written or discarded, in whole pages of 4 KiB.
+    pub footprint_bytes: u64,
+    /// Distinct bytes written, in whole pages of 4 KiB.
+    pub written_footprint_bytes: u64,
+    /// Where the highest request ends.
+    pub offset_max: u64,
+    /// Requests earlier than the one before them.
+    pub out_of_order: u64,
+    /// Lines that were not understood.
+    pub malformed: u64,
+    /// The first few of them.
+    pub malformed_first: Vec<Malformed>,
+    /// What a replay cannot keep: reason and how often.
+    pub lost: BTreeMap<String, u64>,
+}
+
+impl TraceSummary {
+    /// All requests.
+    pub fn requests(&self) -> u64 {
+        self.by_kind.values().map(|count| count.requests).sum()
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut out = format!(
+            "{}: {} requests in {}, {} addressed by {}\n",
+            self.path.display(),
+            self.requests(),
+            format_duration(self.duration_ns),
+            self.files,
+            self.dialect,
+        );
+        for (kind, count) in &self.by_kind {
+            out += &format!(
+                "  {kind:<10} {:>12}  {:>10.2} MiB\n",
+                count.requests,
+                count.bytes as f64 / f64::from(1 << 20)
+            );
+        }
+        out += &format!(
+            "  footprint {} ({} written), highest offset {}\n",
+            format_size(self.footprint_bytes),
+            format_size(self.written_footprint_bytes),
+            self.offset_max
+        );
+        if self.out_of_order > 0 {
+            out += &format!(
+                "  {} requests are earlier than the one before them; they are due with it\n",
+                self.out_of_order
+            );
+        }
+        for (reason, count) in &self.lost {
+            out += &format!("  not replayed: {count} x {reason}\n");
+        }
+        if self.malformed > 0 {
+            out += &format!("  {} malformed lines; the first:\n", self.malformed);
+        }
+        for bad in &self.malformed_first {
+            out += &format!("    line {}: {}: {}\n", bad.line, bad.reason, bad.text);
+        }
+        out
+    }
+}
+
+/// Reads `path` once from end to end.
+///
+/// # Errors
+/// Where it cannot be read, or has more than `malformed_max` malformed lines.
+pub fn summarize(
+    path: &Path,
+    format: Option<TraceFormat>,
+    malformed_max: u64,
+) -> Result<TraceSummary, StreamError> {
+    let mut reader = TraceReader::open(path, format, malformed_max)?;
+    let mut counts = Counts::default();
+    while let Some(request) = reader.next()? {
+        if let Some(reason) = counts.add(&request) {
+            reader.lose(reason);
+        }
+    }
+    let (format, dialect) = reader.form();
+    Ok(TraceSummary {
+        path: path.to_owned(),
+        format,
+        dialect: dialect.to_owned(),
+        lines: reader.line_number(),
+        by_kind: counts
+            .by_kind
+            .iter()
+            .map(|(kind, count)| (kind.name().to_owned(), *count))
+            .collect(),
+        files: counts.seen,
+        duration_ns: counts
+            .last_ns
+            .saturating_sub(counts.first_ns.unwrap_or_default()),
+        footprint_bytes: counts.touched.bytes(),
+        written_footprint_bytes: counts.written.bytes(),
+        offset_max: counts.offset_max,
+        out_of_order: counts.out_of_order,
+        malformed: reader.malformed,
+        malformed_first: reader
+            .malformed_first
+            .iter()
+            .map(|bad| Malformed {
+                line: bad.number,
+                reason: bad.reason.to_owned(),
+                text: bad.text.clone(),
+            })
+            .collect(),
+        lost: reader
+            .lost
+            .iter()
+            .map(|(reason, count)| ((*reason).to_owned(), *count))
+            .collect(),
+    })
+}
+
+/// What is counted on the way.
+struct Counts {
+    by_kind: BTreeMap<RequestKind, KindCount>,
+    slots: Slots,
+    seen: u64,
+    first_ns: Option<u64>,
+    last_ns: u64,
+    out_of_order: u64,
+    touched: Footprint,
+    written: Footprint,
+    offset_max: u64,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self {
+            by_kind: BTreeMap::new(),
+            slots: Slots::new(FileSlot(0)),
+            seen: 0,
+            first_ns: None,
+            last_ns: 0,
+            out_of_order: 0,
+            touched: Footprint::default(),
+            written: Footprint::default(),
+            offset_max: 0,
+        }
+    }
+}
+
+impl Counts {
+    /// Counts a request; says why it would not be replayed, if so.
+    fn add(&mut self, request: &Request) -> Option<&'static str> {
+        let count = self.by_kind.entry(request.kind).or_default();
+        count.requests += 1;
+        count.bytes += request.bytes;
+        self.first_ns.get_or_insert(request.at_ns);
+        self.out_of_order += u64::from(request.at_ns < self.last_ns);
+        self.last_ns = self.last_ns.max(request.at_ns);
+        if request.kind == RequestKind::Flush {
+            return None;
+        }
+        if request.kind == RequestKind::Remove {
+            return match self.slots.remove(request.place) {
+                Some(_) => None,
+                None => Some(super::stream::REMOVE_UNSEEN),
+            };
+        }
+        let Some(slot) = self.slots.of(request.place) else {
+            return Some(super::stream::TOO_MANY_FILES);
+        };
+        let file = slot.file;
+        self.seen = u64::from(self.slots.count());
+        let has_range = matches!(
+            request.kind,
+            RequestKind::Read | RequestKind::Write | RequestKind::Discard
+        );
+        if !has_range {
+            return None;
+        }
+        if request.bytes == 0 {
+            return Some(super::stream::NO_BYTES);
+        }
+        self.offset_max = self.offset_max.max(request.offset + request.bytes);
+        self.touched.touch(file, request.offset, request.bytes);
+        if request.kind == RequestKind::Write {
+            self.written.touch(file, request.offset, request.bytes);
+        }
+        None
+    }
+}
