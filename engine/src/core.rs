@@ -116,7 +116,8 @@ impl Core {
         let pages = PageIndex::of(range.start)..PageIndex(range.end.div_ceil(PAGE_BYTES));
         state.pages.announce(pages, |page| clean.push(page));
         drop(state);
-        self.reclaimer.announce(inode.id, clean);
+        self.reclaimer.announce(inode.id, clean, self);
+        self.frames.note_progress();
     }
 
     /// Promises space for `bytes` stored raw. Where there is none, writes back what is dirty (most
@@ -137,7 +138,7 @@ impl Core {
 impl Reclaim for Core {
     fn reclaim(&self, frames_wanted: usize) -> Reclaimed {
         let reclaimed = self.reclaimer.reclaim(frames_wanted, self);
-        if reclaimed.frames < frames_wanted {
+        if reclaimed.frames < frames_wanted && !reclaimed.more {
             self.dirty.note_pressure();
         }
         reclaimed
@@ -145,22 +146,36 @@ impl Reclaim for Core {
 }
 
 impl Evict for Core {
-    fn try_evict(&self, file: FileId, page: PageIndex) -> Eviction {
-        let Some(inode) = self.namespace.inode(file) else {
-            return Eviction::Gone;
-        };
-        evict(&inode, page)
+    fn is_cached(&self, file: FileId, page: PageIndex) -> bool {
+        self.namespace.inode(file).is_some_and(|inode| {
+            inode
+                .try_lock()
+                .is_none_or(|state| state.pages.contains(page))
+        })
     }
-}
 
-fn evict(inode: &Inode, page: PageIndex) -> Eviction {
-    // Whoever holds the lock may be waiting for us in turn; the page gets another round.
-    let Some(mut state) = inode.try_lock() else {
-        return Eviction::Referenced;
-    };
-    let own = FileRange::new(page.start(), page.start() + PAGE_BYTES);
-    let busy = state.states.any(own, State::all());
-    state.pages.try_evict(page, busy)
+    fn try_evict(&self, file: FileId, page: PageIndex) -> Eviction {
+        let mut answers = Vec::new();
+        self.try_evict_pages(file, &[page], &mut answers);
+        answers[0]
+    }
+
+    fn try_evict_pages(&self, file: FileId, pages: &[PageIndex], answers: &mut Vec<Eviction>) {
+        let Some(inode) = self.namespace.inode(file) else {
+            answers.extend(pages.iter().map(|_| Eviction::Gone));
+            return;
+        };
+        // Whoever holds the lock may be waiting for us in turn; the pages get another round.
+        let Some(mut state) = inode.try_lock() else {
+            answers.extend(pages.iter().map(|_| Eviction::Unasked));
+            return;
+        };
+        answers.extend(pages.iter().map(|&page| {
+            let own = FileRange::new(page.start(), page.start() + PAGE_BYTES);
+            let busy = state.states.any(own, State::all());
+            state.pages.try_evict(page, busy)
+        }));
+    }
 }
 
 fn length(bytes: u64) -> usize {

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Lock order: file mutex > pool lock. The queue lock is held with no other: pages are announced
-//! after the file mutex is dropped or while it is held, and a file is asked only after the queue
-//! lock is dropped.
+//! after the file mutex is dropped, and a file is asked only after the queue lock is dropped.
+//! Pages announced are news for `FramePool::note_progress`.
 //!
 //! Not here: which ranges are dirty (extent), when they are written (writeback).
 

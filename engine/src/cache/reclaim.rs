@@ -12,6 +12,10 @@
 //!                    v ask the file: Evicted | Gone | Busy leave the queue
 //! ```
 //!
+//! A page that leaves the cache by another way (truncated, removed) leaves its entry behind; the
+//! hand finds it gone. Where nothing needs room the hand never comes, so a queue that has doubled
+//! is tidied: entries of pages that are not there are dropped.
+//!
 //! Locks: the queue lock is never held while a file is asked. The hand takes a small batch out,
 //! drops the lock, asks, and puts the second rounds back; two hands at once take different pages.
 //!
@@ -44,8 +48,14 @@ pub enum Eviction {
     Unasked,
 }
 
+/// The length below which a queue is not worth tidying: 1 MiB of entries.
+const TIDY_PAGES_MIN: usize = 64 * 1024;
+
 /// Somebody who knows the files: asks one about one page.
 pub trait Evict {
+    /// The page is in the cache, or its file cannot say now.
+    fn is_cached(&self, file: FileId, page: PageIndex) -> bool;
+
     /// Applies `PageMap::try_evict` under the file's mutex; `Gone` where the file is.
     fn try_evict(&self, file: FileId, page: PageIndex) -> Eviction;
 
@@ -62,10 +72,25 @@ pub struct Reclaimer {
     queue: Mutex<Queue>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
     pages: VecDeque<(FileId, PageIndex)>,
+    /// Pages taken out and not put back yet.
+    in_hands: usize,
+    /// The length at which the queue is tidied next.
+    tidy_at: usize,
     stats: ReclaimerStats,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            pages: VecDeque::new(),
+            in_hands: 0,
+            tidy_at: TIDY_PAGES_MIN,
+            stats: ReclaimerStats::default(),
+        }
+    }
 }
 
 /// Counts of a reclaimer.
@@ -89,12 +114,25 @@ impl Reclaimer {
         Self::default()
     }
 
-    /// Tells the queue of clean pages: those that `PageMap::announce` named.
-    pub fn announce(&self, file: FileId, pages: impl IntoIterator<Item = PageIndex>) {
-        let mut queue = self.queue.lock();
-        queue
-            .pages
-            .extend(pages.into_iter().map(|page| (file, page)));
+    /// Tells the queue of clean pages: those that `PageMap::announce` named. Called with no file's
+    /// mutex held, for now and then it asks files.
+    pub fn announce(
+        &self,
+        file: FileId,
+        pages: impl IntoIterator<Item = PageIndex>,
+        evict: &dyn Evict,
+    ) {
+        let length = {
+            let mut queue = self.queue.lock();
+            let pages = pages.into_iter().map(|page| (file, page));
+            queue.pages.extend(pages);
+            if queue.pages.len() < queue.tidy_at {
+                return;
+            }
+            queue.tidy_at = usize::MAX;
+            queue.pages.len()
+        };
+        self.tidy(length, evict);
     }
 
     /// Moves the hand until `frames_wanted` pages went or it has passed enough of them.
@@ -104,17 +142,45 @@ impl Reclaimer {
         let mut batch = Batch::default();
         while frames < frames_wanted && scans_left > 0 {
             let pages_max = BATCH_PAGES.min(scans_left).min(frames_wanted - frames);
-            if !batch.take_from(&mut self.queue.lock(), pages_max) {
-                return Reclaimed {
-                    frames,
-                    more: false,
-                };
+            {
+                let mut queue = self.queue.lock();
+                batch.take_from(&mut queue, pages_max);
+                if batch.pages.is_empty() {
+                    let more = queue.in_hands > 0;
+                    return Reclaimed { frames, more };
+                }
+                queue.stats.scanned += batch.pages.len() as u64;
             }
             scans_left -= batch.pages.len();
             batch.ask(evict);
             frames += batch.put_back(&mut self.queue.lock());
         }
         Reclaimed { frames, more: true }
+    }
+
+    /// Passes `length` pages and drops those that are not there.
+    fn tidy(&self, length: usize, evict: &dyn Evict) {
+        let mut batch = Batch::default();
+        let mut passed = 0;
+        while passed < length {
+            batch.take_from(&mut self.queue.lock(), BATCH_PAGES.min(length - passed));
+            if batch.pages.is_empty() {
+                break;
+            }
+            passed += batch.pages.len();
+            batch.answers.clear();
+            let answers = batch.pages.iter().map(|&(file, page)| {
+                if evict.is_cached(file, page) {
+                    Eviction::Unasked
+                } else {
+                    Eviction::Gone
+                }
+            });
+            batch.answers.extend(answers);
+            batch.put_back(&mut self.queue.lock());
+        }
+        let mut queue = self.queue.lock();
+        queue.tidy_at = TIDY_PAGES_MIN.max(2 * queue.pages.len());
     }
 
     /// This queue and `evict`, as what a frame pool asks for room.
@@ -164,13 +230,12 @@ struct Batch {
 }
 
 impl Batch {
-    /// Takes pages from the front; false where there are none.
-    fn take_from(&mut self, queue: &mut Queue, pages_max: usize) -> bool {
+    /// Takes pages from the front, as many as there are.
+    fn take_from(&mut self, queue: &mut Queue, pages_max: usize) {
         let count = pages_max.min(queue.pages.len());
         self.pages.clear();
         self.pages.extend(queue.pages.drain(..count));
-        queue.stats.scanned += count as u64;
-        count > 0
+        queue.in_hands += count;
     }
 
     fn ask(&mut self, evict: &dyn Evict) {
@@ -186,6 +251,7 @@ impl Batch {
     /// Sends the second rounds to the back; answers how many pages went.
     fn put_back(&mut self, queue: &mut Queue) -> usize {
         let mut evicted = 0;
+        queue.in_hands -= self.pages.len();
         for (&page, answer) in self.pages.iter().zip(&self.answers) {
             match answer {
                 Eviction::Gone => {}
@@ -219,14 +285,15 @@ mod tests {
         fn new(pages: impl IntoIterator<Item = (u64, u64, Eviction)>) -> (Self, Reclaimer) {
             let reclaimer = Reclaimer::new();
             let mut known = BTreeMap::new();
-            for (file, page, answer) in pages {
-                reclaimer.announce(FileId(file), [PageIndex(page)]);
-                known.insert((FileId(file), PageIndex(page)), answer);
-            }
             let files = Self {
-                pages: Mutex::new(known),
+                pages: Mutex::default(),
                 asked: Mutex::default(),
             };
+            for (file, page, answer) in pages {
+                reclaimer.announce(FileId(file), [PageIndex(page)], &files);
+                known.insert((FileId(file), PageIndex(page)), answer);
+            }
+            *files.pages.lock() = known;
             (files, reclaimer)
         }
 
@@ -236,6 +303,10 @@ mod tests {
     }
 
     impl Evict for Files {
+        fn is_cached(&self, file: FileId, page: PageIndex) -> bool {
+            self.pages.lock().contains_key(&(file, page))
+        }
+
         fn try_evict(&self, file: FileId, page: PageIndex) -> Eviction {
             self.asked.lock().push((file, page));
             let mut pages = self.pages.lock();
@@ -315,6 +386,9 @@ mod tests {
     fn pages_of_one_file_in_a_row_are_asked_together() {
         struct ByFile(Mutex<Vec<(FileId, usize)>>);
         impl Evict for ByFile {
+            fn is_cached(&self, _: FileId, _: PageIndex) -> bool {
+                true
+            }
             fn try_evict(&self, _: FileId, _: PageIndex) -> Eviction {
                 unreachable!("asked together")
             }
@@ -329,10 +403,33 @@ mod tests {
             }
         }
         let reclaimer = Reclaimer::new();
-        reclaimer.announce(FileId(1), (0..5).map(PageIndex));
-        reclaimer.announce(FileId(2), (0..3).map(PageIndex));
         let files = ByFile(Mutex::default());
+        reclaimer.announce(FileId(1), (0..5).map(PageIndex), &files);
+        reclaimer.announce(FileId(2), (0..3).map(PageIndex), &files);
         assert_eq!(reclaimer.reclaim(100, &files).frames, 8);
         assert_eq!(*files.0.lock(), [(FileId(1), 5), (FileId(2), 3)]);
+    }
+
+    #[test]
+    fn entries_of_pages_long_gone_do_not_pile_up() {
+        let (files, reclaimer) = Files::new((0..100).map(|page| (1, page, Eviction::Evicted)));
+        for file in 2..3000 {
+            reclaimer.announce(FileId(file), (0..100).map(PageIndex), &files);
+            assert!(reclaimer.stats().queued < TIDY_PAGES_MIN as u64 + 100);
+        }
+        assert_eq!(
+            reclaimer.reclaim(200_000, &files).frames,
+            100,
+            "none was lost"
+        );
+    }
+
+    #[test]
+    fn pages_in_another_hand_may_come_back() {
+        let (files, reclaimer) = Files::new([(1, 0, Eviction::Evicted)]);
+        let mut hand = Batch::default();
+        hand.take_from(&mut reclaimer.queue.lock(), 1);
+        let reclaimed = reclaimer.reclaim(1, &files);
+        assert!(reclaimed.frames == 0 && reclaimed.more);
     }
 }

@@ -87,7 +87,6 @@ fn finish(flight: Flight, outcome: Outcome) -> Flight {
     let redirtied = state.states.any(range, State::DIRTY);
     core.announce(inode, state, range);
     inode.notify();
-    core.frames.note_progress();
     if redirtied {
         fixup::queue(core, inode, range);
     }
