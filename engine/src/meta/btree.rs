@@ -23,7 +23,7 @@ use delalloc_backends::Backend;
 
 use super::format::{self, AREA_START, Key, NodePointer};
 use super::node::Node;
-use super::node_store::{NodeReader, NodeStore, ResidentState};
+use super::node_store::{NodeShape, NodeStore, ResidentState};
 use super::node_writer;
 use crate::alloc::{NodeAllowance, Reserve, Space};
 use crate::error::Result;
@@ -94,13 +94,12 @@ impl Tree {
             bytes: capacity_bytes - AREA_START.0,
         };
         let space = Space::new(area, format::node_slot_bytes(node_bytes), [], 0);
-        let reader = NodeReader {
-            backend,
+        let shape = NodeShape {
             volume: 0,
             node_bytes,
             capacity_bytes,
         };
-        Self::empty(NodeStore::new(reader, cache_bytes), space)
+        Self::empty(NodeStore::new(backend, shape, cache_bytes), space)
     }
 
     /// An empty tree of generation 1.
@@ -205,7 +204,8 @@ impl Tree {
     /// freed becomes reusable: nobody goes back to an earlier root.
     pub fn checkpoint(&mut self) -> Result<()> {
         let snapshot = self.begin_commit();
-        node_writer::write_nodes(self.store.reader(), &snapshot.nodes, None)?;
+        let store = &self.store;
+        node_writer::write_nodes(store.backend(), store.shape(), &snapshot.nodes, None)?;
         self.end_commit(&snapshot.nodes);
         self.space.unpin_through(snapshot.generation);
         Ok(())
@@ -332,11 +332,6 @@ impl Change<'_> {
     /// The generation this change goes into.
     pub(crate) fn generation(&self) -> Generation {
         self.tree.generation
-    }
-
-    /// The tree as it is in the middle of this change.
-    pub(crate) fn tree(&self) -> &Tree {
-        self.tree
     }
 
     /// The path to `key`, every node of it copied as needed, and whether the key is there.

@@ -31,6 +31,7 @@ use super::btree::Snapshot;
 use super::format::Superblock;
 use super::metadata::Metadata;
 use super::node::Node;
+use super::node_store::NodeShape;
 use super::node_writer::write_nodes;
 use super::superblock;
 use crate::error::Result;
@@ -131,9 +132,10 @@ impl Metadata {
 
     /// Writes nodes that count as written already, and lets go of them.
     fn write_out(&self, nodes: &[Arc<Node>], _held: &MutexGuard<'_, Generation>) -> Result<u64> {
-        let reader = self.state.read().tree.store().reader().clone();
+        let shape = NodeShape::of(&self.identity);
         let workers = self.workers.get().map(AsRef::as_ref);
-        let bytes = write_nodes(&reader, nodes, workers).inspect_err(|error| self.fail(error))?;
+        let bytes = write_nodes(&self.backend, shape, nodes, workers)
+            .inspect_err(|error| self.fail(error))?;
         count(&self.counters.node_writes, nodes.len() as u64);
         self.state.write().tree.end_commit(nodes);
         Ok(bytes)

@@ -22,7 +22,7 @@ use super::format::{self, ItemKind, Key, Malformed};
 use super::metadata::{Edit, Metadata, Need, State};
 use super::types::{FileExtent, Mapping, NewExtent, StoredExtent};
 use crate::alloc::Reserve;
-use crate::error::{EngineError, Result};
+use crate::error::Result;
 use crate::units::{DiskExtent, DiskOffset, FileId, FileRange, PAGE_BYTES, SECTOR_BYTES};
 
 /// Mappings cut by one atomic change.

@@ -26,15 +26,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use delalloc_backends::{Backend, BackendExt};
 use parking_lot::Mutex;
 
-use super::format::{self, Malformed, NodePointer};
+use super::format::{self, Malformed, NodePointer, Superblock};
 use super::node::Node;
 use crate::error::{EngineError, Result};
-use crate::units::DiskOffset;
+use crate::units::{DiskOffset, SECTOR_BYTES};
 
-/// Reads and checks nodes of one volume.
-#[derive(Debug, Clone)]
-pub(crate) struct NodeReader {
-    pub(crate) backend: Arc<dyn Backend>,
+/// A cache below this many nodes would read the path of a change twice.
+const CLEAN_NODES_MIN: u64 = 8;
+
+/// What every node of a volume has in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NodeShape {
     pub(crate) volume: u64,
     pub(crate) node_bytes: u32,
     pub(crate) capacity_bytes: u64,
@@ -43,7 +45,8 @@ pub(crate) struct NodeReader {
 /// The nodes of an open tree.
 #[derive(Debug)]
 pub(crate) struct NodeStore {
-    reader: NodeReader,
+    backend: Arc<dyn Backend>,
+    shape: NodeShape,
     resident: HashMap<u64, Resident, AddressHash>,
     clean: Mutex<CleanNodes>,
     dirty_bytes: Arc<AtomicU64>,
@@ -79,13 +82,19 @@ struct CleanNode {
     used: bool,
 }
 
-impl NodeReader {
-    /// The node behind a pointer.
-    pub(crate) fn read(&self, pointer: NodePointer, level: u8, root: bool) -> Result<Node> {
-        self.check_pointer(pointer)?;
-        let slot_bytes = format::node_slot_bytes(self.node_bytes) as usize;
-        let bytes = self.backend.read_blocking(pointer.address.0, slot_bytes)?;
-        self.check(&bytes, pointer, level, root)
+impl NodeShape {
+    /// The shape of the nodes of a volume.
+    pub(crate) fn of(superblock: &Superblock) -> Self {
+        Self {
+            volume: superblock.volume(),
+            node_bytes: superblock.node_bytes,
+            capacity_bytes: superblock.capacity_bytes,
+        }
+    }
+
+    /// Bytes a node takes on the device.
+    pub(crate) fn slot_len(&self) -> usize {
+        (self.node_bytes as usize).max(SECTOR_BYTES as usize)
     }
 
     /// Can there be a node at all?
@@ -93,12 +102,11 @@ impl NodeReader {
         if format::node_address_valid(pointer.address, self.node_bytes, self.capacity_bytes) {
             return Ok(());
         }
-        Err(Malformed::new(
-            "pointer to a tree node",
-            "an address inside the volume",
-            format!("{pointer:?}"),
+        let expected = "an address inside the volume";
+        Err(
+            Malformed::new("pointer to a tree node", expected, format!("{pointer:?}"))
+                .at(pointer.address),
         )
-        .at(pointer.address))
     }
 
     /// Takes bytes read from the device for the node behind `pointer`.
@@ -109,17 +117,12 @@ impl NodeReader {
         level: u8,
         root: bool,
     ) -> Result<Node> {
-        let node = Node::from_device(
-            bytes[..self.node_bytes as usize].into(),
-            pointer,
-            level,
-            self.volume,
-        )
-        .map_err(|malformed| malformed.at(pointer.address))?;
+        let bytes = bytes[..self.node_bytes as usize].into();
+        let node = Node::from_device(bytes, pointer, level, self.volume)
+            .map_err(|malformed| malformed.at(pointer.address))?;
         if node.items() == 0 && !root {
-            return Err(
-                Malformed::new("tree node", "items below the root", "none").at(pointer.address)
-            );
+            let malformed = Malformed::new("tree node", "items below the root", "none");
+            return Err(malformed.at(pointer.address));
         }
         Ok(node)
     }
@@ -127,10 +130,11 @@ impl NodeReader {
 
 impl NodeStore {
     /// No node in memory; at most `cache_bytes` of clean ones later.
-    pub(crate) fn new(reader: NodeReader, cache_bytes: u64) -> Self {
-        let nodes_max = (cache_bytes / u64::from(reader.node_bytes)).max(8);
+    pub(crate) fn new(backend: Arc<dyn Backend>, shape: NodeShape, cache_bytes: u64) -> Self {
+        let nodes_max = (cache_bytes / u64::from(shape.node_bytes)).max(CLEAN_NODES_MIN);
         Self {
-            reader,
+            backend,
+            shape,
             resident: HashMap::default(),
             clean: Mutex::new(CleanNodes {
                 nodes_max: usize::try_from(nodes_max).unwrap_or(usize::MAX),
@@ -142,12 +146,16 @@ impl NodeStore {
         }
     }
 
-    pub(crate) fn reader(&self) -> &NodeReader {
-        &self.reader
+    pub(crate) fn backend(&self) -> &Arc<dyn Backend> {
+        &self.backend
+    }
+
+    pub(crate) fn shape(&self) -> NodeShape {
+        self.shape
     }
 
     pub(crate) fn node_bytes(&self) -> usize {
-        self.reader.node_bytes as usize
+        self.shape.node_bytes as usize
     }
 
     /// The node behind `pointer`, from wherever it is.
@@ -161,7 +169,9 @@ impl NodeStore {
             self.hits.fetch_add(1, Ordering::Relaxed);
             return same_generation(node, pointer);
         }
-        let node = Arc::new(self.reader.read(pointer, level, root)?);
+        self.shape.check_pointer(pointer)?;
+        let bytes = self.backend.read_blocking(address, self.shape.slot_len())?;
+        let node = Arc::new(self.shape.check(&bytes, pointer, level, root)?);
         self.reads.fetch_add(1, Ordering::Relaxed);
         self.clean.lock().insert(address, Arc::clone(&node));
         Ok(node)

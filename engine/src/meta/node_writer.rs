@@ -9,12 +9,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use delalloc_backends::{AlignedBuf, BackendError, Durability, Request};
+use delalloc_backends::{AlignedBuf, Backend, BackendError, Durability, Request};
 use parking_lot::{Condvar, Mutex};
 
-use super::format;
 use super::node::Node;
-use super::node_store::NodeReader;
+use super::node_store::NodeShape;
 use crate::error::{EngineError, Result};
 
 /// Bytes of one write.
@@ -30,12 +29,13 @@ pub trait NodeWorkers: Send + Sync + fmt::Debug {
 
 /// Writes all nodes and waits until each is on the device (not flushed). Returns the bytes written.
 pub(crate) fn write_nodes(
-    reader: &NodeReader,
+    backend: &Arc<dyn Backend>,
+    shape: NodeShape,
     nodes: &[Arc<Node>],
     workers: Option<&dyn NodeWorkers>,
 ) -> Result<u64> {
-    let slot_bytes = format::node_slot_bytes(reader.node_bytes);
-    let request_bytes_max = u64::from(reader.backend.geometry().request_bytes_max);
+    let slot_bytes = shape.slot_len() as u64;
+    let request_bytes_max = u64::from(backend.geometry().request_bytes_max);
     let run_nodes_max = (RUN_BYTES_MAX.min(request_bytes_max) / slot_bytes).max(1);
     let writes = Arc::new(Writes::default());
     let mut rest = nodes;
@@ -44,8 +44,8 @@ pub(crate) fn write_nodes(
         let (run, after) = rest.split_at(run_nodes);
         rest = after;
         let in_flight = Writes::begin(&writes);
-        let (reader, run) = (reader.clone(), run.to_vec());
-        let job = move || write_run(&reader, &run, in_flight);
+        let (backend, run) = (Arc::clone(backend), run.to_vec());
+        let job = move || write_run(backend.as_ref(), shape, &run, in_flight);
         match workers {
             Some(workers) => workers.run(Box::new(job)),
             None => job(),
@@ -64,13 +64,12 @@ fn neighbours(nodes: &[Arc<Node>], slot_bytes: u64, nodes_max: u64) -> usize {
         .count()
 }
 
-fn write_run(reader: &NodeReader, run: &[Arc<Node>], in_flight: InFlight) {
-    let slot_bytes = format::node_slot_bytes(reader.node_bytes) as usize;
-    let mut buf = AlignedBuf::zeroed(run.len() * slot_bytes);
-    for (node, image) in run.iter().zip(buf.chunks_exact_mut(slot_bytes)) {
-        node.image(reader.volume, image);
+fn write_run(backend: &dyn Backend, shape: NodeShape, run: &[Arc<Node>], in_flight: InFlight) {
+    let mut buf = AlignedBuf::zeroed(run.len() * shape.slot_len());
+    for (node, image) in run.iter().zip(buf.chunks_exact_mut(shape.slot_len())) {
+        node.image(shape.volume, image);
     }
-    reader.backend.submit(
+    backend.submit(
         Request::Write {
             offset: run[0].pointer().address.0,
             buf,

@@ -18,8 +18,6 @@ pub(crate) enum SlotContent {
     Whole(Superblock),
     /// Other bytes, and what is wrong with them.
     Unusable {
-        /// The magic was there: it was a superblock once.
-        damaged: bool,
         /// In words.
         reason: String,
     },
@@ -43,7 +41,6 @@ pub(crate) fn read_slots(backend: &dyn Backend) -> Result<[SlotContent; 2]> {
         Ok(match format::decode_superblock(&bytes, at) {
             Ok(superblock) => SlotContent::Whole(superblock),
             Err(malformed) => SlotContent::Unusable {
-                damaged: bytes[..8] == format::SUPERBLOCK_MAGIC,
                 reason: format!(
                     "{}: expected {}, found {}",
                     malformed.what, malformed.expected, malformed.found
@@ -70,7 +67,7 @@ pub(crate) fn choose(backend: &dyn Backend) -> Result<Superblock> {
     let slots = read_slots(backend)?;
     let Some(superblock) = newest(&slots) else {
         let reasons = slots.map(|slot| match slot {
-            SlotContent::Unusable { reason, .. } => reason,
+            SlotContent::Unusable { reason } => reason,
             SlotContent::Whole(_) => String::new(),
         });
         return Err(EngineError::NotAVolume(reasons.join("; ")));

@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::meta::btree::TreeRoot;
 use crate::meta::format::{self, ItemKind, Malformed, Superblock};
 use crate::meta::node::Node;
-use crate::meta::node_store::{NodeReader, NodeStore};
+use crate::meta::node_store::{NodeShape, NodeStore};
 use crate::meta::superblock;
 use crate::meta::{ExtentTotals, Inode};
 use crate::units::{DiskExtent, DiskOffset, FileId, PAGE_BYTES};
@@ -42,15 +42,10 @@ pub(crate) struct Opened {
 /// Reads the newest superblock and walks its tree; nodes stay cached as far as `cache_bytes` goes.
 pub(crate) fn open(backend: &Arc<dyn Backend>, cache_bytes: u64) -> Result<Opened> {
     let superblock = superblock::choose(backend.as_ref())?;
-    let reader = NodeReader {
-        backend: Arc::clone(backend),
-        volume: superblock.volume(),
-        node_bytes: superblock.node_bytes,
-        capacity_bytes: superblock.capacity_bytes,
-    };
-    let slot_bytes = format::node_slot_bytes(superblock.node_bytes);
+    let shape = NodeShape::of(&superblock);
+    let slot_bytes = shape.slot_len() as u64;
     let mut opened = Opened {
-        store: NodeStore::new(reader.clone(), cache_bytes),
+        store: NodeStore::new(Arc::clone(backend), shape, cache_bytes),
         root: TreeRoot {
             root: superblock.root,
             level: superblock.root_level,
@@ -63,7 +58,8 @@ pub(crate) fn open(backend: &Arc<dyn Backend>, cache_bytes: u64) -> Result<Opene
         superblock,
     };
     let mut seen: HashSet<DiskOffset> = HashSet::new();
-    walk(&reader, opened.root.root, opened.root.level, &mut |visit| {
+    let (root, level) = (opened.root.root, opened.root.level);
+    walk(backend.as_ref(), shape, root, level, &mut |visit| {
         let node = Arc::clone(visit.node.as_ref().map_err(Clone::clone)?);
         let at = visit.pointer.address;
         if !seen.insert(at) {
@@ -117,6 +113,13 @@ impl Opened {
                         self.overhanging.push(file);
                     }
                     self.totals.file_extents += 1;
+                }
+                ItemKind::Stored if key.object != format::STORED_OBJECT => {
+                    return Err(Malformed::new(
+                        "stored extent item",
+                        "its object",
+                        key.object,
+                    ));
                 }
                 ItemKind::Stored => {
                     let stored = format::decode_stored(DiskOffset(key.offset), value)?;

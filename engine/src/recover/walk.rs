@@ -6,14 +6,14 @@
 //! Not here: what the items say (open, check).
 
 use std::sync::Arc;
-use std::sync::mpsc;
 
-use delalloc_backends::{AlignedBuf, Request};
+use delalloc_backends::Backend;
 
-use crate::error::{EngineError, Result};
-use crate::meta::format::{self, Key, NodePointer};
+use super::read_many::read_many;
+use crate::error::Result;
+use crate::meta::format::{Key, NodePointer};
 use crate::meta::node::Node;
-use crate::meta::node_store::NodeReader;
+use crate::meta::node_store::NodeShape;
 
 /// Nodes asked for at once.
 const READS_IN_FLIGHT: usize = 64;
@@ -47,7 +47,8 @@ struct Place {
 
 /// Shows every place of the tree to `visit`, parents before children; its error ends the walk.
 pub(crate) fn walk(
-    reader: &NodeReader,
+    backend: &dyn Backend,
+    shape: NodeShape,
     root: NodePointer,
     level: u8,
     visit: &mut dyn FnMut(Visit<'_>) -> Result<Onward>,
@@ -57,18 +58,19 @@ pub(crate) fn walk(
         lowest: Key::LOWEST,
         below: None,
     };
-    walk_places(reader, &[place], level, true, visit)
+    walk_places(backend, shape, &[place], level, true, visit)
 }
 
 fn walk_places(
-    reader: &NodeReader,
+    backend: &dyn Backend,
+    shape: NodeShape,
     places: &[Place],
     level: u8,
     root: bool,
     visit: &mut dyn FnMut(Visit<'_>) -> Result<Onward>,
 ) -> Result<()> {
     for batch in places.chunks(READS_IN_FLIGHT) {
-        let nodes = read_nodes(reader, batch, level, root);
+        let nodes = read_nodes(backend, shape, batch, level, root);
         for (place, node) in batch.iter().zip(nodes) {
             let onward = visit(Visit {
                 pointer: place.pointer,
@@ -81,7 +83,7 @@ fn walk_places(
                 && let Ok(node) = node
             {
                 let children = children_of(&node, place.below);
-                walk_places(reader, &children, level - 1, false, visit)?;
+                walk_places(backend, shape, &children, level - 1, false, visit)?;
             }
         }
     }
@@ -103,42 +105,25 @@ fn children_of(node: &Node, below: Option<Key>) -> Vec<Place> {
 }
 
 fn read_nodes(
-    reader: &NodeReader,
+    backend: &dyn Backend,
+    shape: NodeShape,
     places: &[Place],
     level: u8,
     root: bool,
 ) -> Vec<Result<Arc<Node>>> {
-    let slot_bytes = format::node_slot_bytes(reader.node_bytes) as usize;
-    let (sender, receiver) = mpsc::channel();
-    let mut results: Vec<Result<Arc<Node>>> = Vec::with_capacity(places.len());
-    let mut batch = Vec::with_capacity(places.len());
-    for (at, place) in places.iter().enumerate() {
-        let unread = "the device gave no answer";
-        results.push(Err(EngineError::Invalid(unread.to_owned())));
-        if let Err(error) = reader.check_pointer(place.pointer) {
-            results[at] = Err(error);
-            continue;
-        }
-        let sender = sender.clone();
-        let request = Request::Read {
-            offset: place.pointer.address.0,
-            buf: AlignedBuf::zeroed(slot_bytes),
-        };
-        let done: delalloc_backends::Done = Box::new(move |completion| {
-            // The receiver waits until the last sender is gone.
-            let _ = sender.send((at, completion));
-        });
-        batch.push((request, done));
-    }
-    drop(sender);
-    reader.backend.submit_batch(batch);
-    for (at, completion) in receiver {
-        let pointer = places[at].pointer;
-        results[at] = match (completion.result, completion.buf) {
-            (Ok(()), Some(bytes)) => reader.check(&bytes, pointer, level, root).map(Arc::new),
-            (Ok(()), None) => panic!("a read gives its buffer back"),
-            (Err(error), _) => Err(error.into()),
-        };
-    }
-    results
+    let wanted: Vec<(u64, usize)> = places
+        .iter()
+        .filter(|place| shape.check_pointer(place.pointer).is_ok())
+        .map(|place| (place.pointer.address.0, shape.slot_len()))
+        .collect();
+    let mut found = read_many(backend, &wanted).into_iter();
+    places
+        .iter()
+        .map(|place| {
+            shape.check_pointer(place.pointer)?;
+            let bytes = found.next().expect("an answer for each valid pointer")?;
+            let node = shape.check(&bytes, place.pointer, level, root)?;
+            Ok(Arc::new(node))
+        })
+        .collect()
 }

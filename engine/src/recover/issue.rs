@@ -1,0 +1,239 @@
+//! What can be wrong with an image: one variant per inconsistency, each with its rank.
+//!
+//! Not here: finding it (check).
+
+use crate::error::EngineError;
+use crate::units::{DiskExtent, DiskOffset, FileId, FileRange, Generation};
+
+/// How bad an issue is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// What a crash may leave behind; opening puts it right.
+    Warning,
+    /// Some file shows wrong bytes or none, or space is lost. The volume opens.
+    Error,
+    /// The volume does not open, or writing to it could destroy more.
+    Fatal,
+}
+
+/// One inconsistency of an image.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Issue {
+    /// A superblock slot has no usable superblock; the other one has.
+    #[error("superblock at {at:?}: {reason}")]
+    SuperblockUnusable {
+        /// Where the slot is.
+        at: DiskOffset,
+        /// What is wrong.
+        reason: String,
+    },
+    /// No slot has a usable superblock, or the device cannot be read there.
+    #[error("no superblock: {error}")]
+    NoSuperblock {
+        /// What was found.
+        error: EngineError,
+    },
+    /// A node cannot be read or is not the one its parent points to; all below it is lost.
+    #[error("tree node at {at:?}: {error}")]
+    NodeUnusable {
+        /// Where it should be.
+        at: DiskOffset,
+        /// What is wrong.
+        error: EngineError,
+    },
+    /// A node is newer than its parent or than the superblock.
+    #[error("tree node at {at:?} is of generation {found:?}, what points to it of {newest:?}")]
+    NodeFromFuture {
+        /// Where it is.
+        at: DiskOffset,
+        /// Its generation.
+        found: Generation,
+        /// The newest it could be.
+        newest: Generation,
+    },
+    /// A node has two parents, or a parent points to it twice.
+    #[error("tree node at {at:?} is pointed to twice")]
+    NodeTwice {
+        /// Where it is.
+        at: DiskOffset,
+    },
+    /// A node holds keys outside the range its parent gives it.
+    #[error("tree node at {at:?} holds {found}, its parent says {expected}")]
+    KeysOutOfRange {
+        /// Where the node is.
+        at: DiskOffset,
+        /// The parent's range.
+        expected: String,
+        /// The first key outside it.
+        found: String,
+    },
+    /// An item cannot be decoded, or is where no such item belongs.
+    #[error("item {key} in the node at {at:?}: {error}")]
+    ItemMalformed {
+        /// Where its node is.
+        at: DiskOffset,
+        /// Its key.
+        key: String,
+        /// What is wrong.
+        error: EngineError,
+    },
+    /// Sectors belong to two nodes or stored extents.
+    #[error("{second:?} overlaps {first:?}: sectors with two owners")]
+    SpaceOwnedTwice {
+        /// The owner at the lower address.
+        first: DiskExtent,
+        /// The other one.
+        second: DiskExtent,
+    },
+    /// A stored extent reaches out of the volume.
+    #[error("{extent:?} is not inside the volume")]
+    SpaceOutside {
+        /// The extent.
+        extent: DiskExtent,
+    },
+    /// A file's number is one the volume would give to a new file.
+    #[error("file {file:?} has a number not given out yet, the next is {file_next}")]
+    FileFromFuture {
+        /// The file.
+        file: FileId,
+        /// The next number.
+        file_next: u64,
+    },
+    /// Two files have one name.
+    #[error("files {first:?} and {second:?} are both named {name:?}")]
+    NameTwice {
+        /// The name.
+        name: String,
+        /// One file.
+        first: FileId,
+        /// The other one.
+        second: FileId,
+    },
+    /// A mapping belongs to no file.
+    #[error("{range:?} of file {file:?} is mapped, and there is no such file")]
+    MappingWithoutFile {
+        /// The file that is not there.
+        file: FileId,
+        /// The range.
+        range: FileRange,
+    },
+    /// Two mappings of a file show the same bytes.
+    #[error("file {file:?}: the mapping of {range:?} starts before the one before it ends")]
+    MappingsOverlap {
+        /// The file.
+        file: FileId,
+        /// The later mapping.
+        range: FileRange,
+    },
+    /// A mapping was made after the commit it is in.
+    #[error("file {file:?}: the mapping of {range:?} is of generation {found:?}")]
+    MappingFromFuture {
+        /// The file.
+        file: FileId,
+        /// The range.
+        range: FileRange,
+        /// Its generation.
+        found: Generation,
+    },
+    /// A mapping lies past the page of the file's last byte: its size had not caught up.
+    #[error("file {file:?}: {range:?} is mapped past its size of {size_bytes} bytes")]
+    MappingPastSize {
+        /// The file.
+        file: FileId,
+        /// The range.
+        range: FileRange,
+        /// Its size.
+        size_bytes: u64,
+    },
+    /// A mapping points to a stored extent that has no item.
+    #[error("file {file:?} shows the stored extent at {at:?}, which is not there")]
+    StoredMissing {
+        /// A file that shows it.
+        file: FileId,
+        /// Where it would be.
+        at: DiskOffset,
+    },
+    /// Mappings of one stored extent, or a mapping and the extent, disagree about its sizes or codec.
+    #[error("file {file:?} and others disagree about the stored extent at {at:?}: {what}")]
+    StoredDisputed {
+        /// A file that shows it.
+        file: FileId,
+        /// Where it is.
+        at: DiskOffset,
+        /// About what.
+        what: &'static str,
+    },
+    /// No mapping points to a stored extent.
+    #[error("the stored extent {extent:?} belongs to no file")]
+    StoredUnused {
+        /// The extent.
+        extent: DiskExtent,
+    },
+    /// A stored extent counts its mappings wrongly.
+    #[error("the stored extent at {at:?} counts {counted} mappings, there are {found}")]
+    RefsDiffer {
+        /// Where it is.
+        at: DiskOffset,
+        /// What it says.
+        counted: u32,
+        /// What there is.
+        found: u32,
+    },
+    /// A stored extent counts the bytes shown of it wrongly.
+    #[error("the stored extent at {at:?} counts {counted} live bytes, there are {found}")]
+    LiveBytesDiffer {
+        /// Where it is.
+        at: DiskOffset,
+        /// What it says.
+        counted: u64,
+        /// What there is.
+        found: u64,
+    },
+    /// Stored bytes cannot be read.
+    #[error("stored bytes {extent:?}: {error}")]
+    DataUnreadable {
+        /// Which ones.
+        extent: DiskExtent,
+        /// The device's word.
+        error: EngineError,
+    },
+    /// A stored sector does not have its checksum.
+    #[error("stored bytes at {at:?}: expected crc32c {expected:08x}, found {found:08x}")]
+    DataChecksum {
+        /// Which sector.
+        at: DiskOffset,
+        /// What was written.
+        expected: u32,
+        /// What is there.
+        found: u32,
+    },
+}
+
+impl Issue {
+    /// Its rank.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::SuperblockUnusable { .. } | Self::MappingPastSize { .. } => Severity::Warning,
+            Self::NameTwice { .. }
+            | Self::MappingsOverlap { .. }
+            | Self::MappingFromFuture { .. }
+            | Self::StoredMissing { .. }
+            | Self::StoredDisputed { .. }
+            | Self::StoredUnused { .. }
+            | Self::RefsDiffer { .. }
+            | Self::LiveBytesDiffer { .. }
+            | Self::DataUnreadable { .. }
+            | Self::DataChecksum { .. } => Severity::Error,
+            Self::NoSuperblock { .. }
+            | Self::NodeUnusable { .. }
+            | Self::NodeFromFuture { .. }
+            | Self::NodeTwice { .. }
+            | Self::KeysOutOfRange { .. }
+            | Self::ItemMalformed { .. }
+            | Self::SpaceOwnedTwice { .. }
+            | Self::SpaceOutside { .. }
+            | Self::FileFromFuture { .. }
+            | Self::MappingWithoutFile { .. } => Severity::Fatal,
+        }
+    }
+}
