@@ -1,0 +1,184 @@
+//! What was typed.
+//!
+//! Only shapes are checked here; what the arguments mean, and whether that can be done, is the
+//! business of `plan` and of the commands.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use clap::{Parser, Subcommand};
+use delalloc_results::ExitCode;
+
+/// A workbench for compressed writeback: replay workloads, sweep knobs, gate regressions.
+#[derive(Debug, Parser)]
+#[command(name = "delalloc", version, after_help = EXIT_CODES.as_str(), max_term_width = 100)]
+#[command(arg_required_else_help = true, propagate_version = true)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+static EXIT_CODES: LazyLock<String> = LazyLock::new(|| {
+    let rows: Vec<String> = ExitCode::ALL
+        .iter()
+        .map(|code| format!("  {:>3}  {}", code.code(), code.meaning()))
+        .collect();
+    format!("Exit codes:\n{}", rows.join("\n"))
+});
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Replay a workload; leaves result.json, events.ndjson, report.html, CSV and an HDR log
+    #[command(after_help = EXIT_CODES.as_str())]
+    Replay(ReplayArgs),
+    /// Compare two results, or the targets and points of one
+    Compare(CompareArgs),
+    /// Compare a result with a committed baseline; --bless makes the baseline
+    #[command(after_help = EXIT_CODES.as_str())]
+    Gate(GateArgs),
+    /// List the knobs: name, default, range, meaning
+    Params(ParamsArgs),
+    /// Print the JSON Schema of workloads or of results
+    Schema(SchemaArgs),
+    /// What of this machine would disturb a measurement, and what it supports
+    Doctor(DoctorArgs),
+    /// List the workloads that come along, or print one
+    Library(LibraryArgs),
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, clap::Args)]
+pub struct ReplayArgs {
+    /// A workload file, or the name of one that comes along (see `delalloc library`)
+    pub workload: String,
+    /// Set a value of the workload or a knob, as if it stood in the file; may be repeated
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub sets: Vec<String>,
+    /// Where results go [default: results/runs/NAME-TIMESTAMP]
+    #[arg(long, short, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Replay on these targets of the workload alone; may be repeated
+    #[arg(long = "target", value_name = "NAME")]
+    pub targets: Vec<String>,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Everything random comes from here
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// How often each point is replayed on each target
+    #[arg(long)]
+    pub rounds: Option<u32>,
+    /// Print the outcome as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// End with 0 where an assertion could not be evaluated
+    #[arg(long)]
+    pub allow_inconclusive: bool,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, clap::Args)]
+pub struct CompareArgs {
+    /// The reference: a result.json or a run's directory
+    pub before: PathBuf,
+    /// What is compared with it
+    pub after: PathBuf,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `gate`.
+#[derive(Debug, clap::Args)]
+pub struct GateArgs {
+    /// The result.json or run's directory to judge or to bless
+    pub result: PathBuf,
+    /// The committed baseline
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "bless",
+        conflicts_with = "bless"
+    )]
+    pub baseline: Option<PathBuf>,
+    /// Make a baseline of the result
+    #[arg(long, requires_all = ["reason", "output"])]
+    pub bless: bool,
+    /// Why the baseline changes; kept in it
+    #[arg(long, value_name = "TEXT", requires = "bless")]
+    pub reason: Option<String>,
+    /// Where the baseline goes
+    #[arg(long, short, value_name = "FILE", requires = "bless")]
+    pub output: Option<PathBuf>,
+    /// Print the verdicts as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// End with 0 where nothing can be told
+    #[arg(long)]
+    pub allow_inconclusive: bool,
+}
+
+/// Arguments of `params`.
+#[derive(Debug, clap::Args)]
+pub struct ParamsArgs {
+    /// Only knobs whose name contains this
+    pub filter: Option<String>,
+    /// Print them as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `schema`.
+#[derive(Debug, clap::Args)]
+pub struct SchemaArgs {
+    /// Of what
+    pub what: SchemaOf,
+}
+
+/// What has a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SchemaOf {
+    /// Workload files
+    Workload,
+    /// result.json
+    Result,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// Where images would lie
+    #[arg(default_value = ".")]
+    pub directory: PathBuf,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `library`.
+#[derive(Debug, clap::Args)]
+pub struct LibraryArgs {
+    /// Print this one
+    pub name: Option<String>,
+    /// Print names and summaries as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Args {
+    /// Whether stdout is read by a program.
+    pub fn json(&self) -> bool {
+        match &self.command {
+            Command::Replay(args) => args.json,
+            Command::Compare(args) => args.json,
+            Command::Gate(args) => args.json,
+            Command::Params(args) => args.json,
+            Command::Doctor(args) => args.json,
+            Command::Library(args) => args.json,
+            Command::Schema(_) => false,
+        }
+    }
+}

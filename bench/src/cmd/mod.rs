@@ -1,0 +1,49 @@
+//! One file per command. A command returns the exit code, or the failure that has one.
+
+mod compare;
+mod doctor;
+mod gate;
+mod library;
+mod params;
+mod replay;
+mod schema;
+
+use std::path::{Path, PathBuf};
+
+use delalloc_results::{ExitCode, RunRecord, load, salvage};
+
+use crate::args::{Args, Command};
+use crate::failure::{Failure, OrExit};
+
+/// Carries out what was typed.
+pub fn dispatch(args: Args) -> Result<ExitCode, Failure> {
+    match args.command {
+        Command::Replay(args) => replay::replay(&args),
+        Command::Compare(args) => compare::compare(&args),
+        Command::Gate(args) => gate::gate(&args),
+        Command::Params(args) => Ok(params::params(&args)),
+        Command::Schema(args) => Ok(schema::schema(&args)),
+        Command::Doctor(args) => doctor::doctor(&args),
+        Command::Library(args) => library::library(&args),
+    }
+}
+
+/// The record a path means: a result.json, an events.ndjson, or a directory that holds one of them.
+fn find_record(path: &Path) -> Result<(RunRecord, PathBuf), Failure> {
+    let file = if path.is_dir() {
+        let whole = path.join("result.json");
+        if whole.exists() {
+            whole
+        } else {
+            path.join("events.ndjson")
+        }
+    } else {
+        path.to_owned()
+    };
+    let record = if file.extension().is_some_and(|ending| ending == "ndjson") {
+        salvage(&file).or_usage()?.record
+    } else {
+        load(&file).or_usage()?
+    };
+    Ok((record, file))
+}

@@ -1,0 +1,148 @@
+//! `delalloc replay`: plan, run, and a short table of what came out.
+
+use delalloc_results::assertion::Standing;
+use delalloc_results::metric::Unit;
+use delalloc_results::record::{OpRecord, PhaseRecord, point_label};
+use delalloc_results::{ExitCode, RunRecord, stats};
+use delalloc_workloads::dry_run_text;
+
+use crate::args::ReplayArgs;
+use crate::failure::{Failure, OrExit, allowing};
+use crate::plan::{self, RunPlan};
+use crate::run::{self, Finished};
+use crate::signals::Signals;
+use crate::table::Table;
+use crate::targets;
+
+pub(super) fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
+    if args.dry_run {
+        let workload = plan::load(args)?;
+        if args.json {
+            let text = serde_json::to_string_pretty(&workload).or_failed()?;
+            println!("{text}");
+        } else {
+            print!("{}", dry_run_text(&workload));
+        }
+        return Ok(ExitCode::Good);
+    }
+    let plan = RunPlan::resolve(args)?;
+    let signals = Signals::catch().or_failed()?;
+    let finished = run::run(&plan, &targets::open, &signals)?;
+    if args.json {
+        println!("{}", json(&finished));
+    } else {
+        print(&finished);
+    }
+    Ok(allowing(
+        finished.verdict.exit.code,
+        args.allow_inconclusive,
+    ))
+}
+
+fn json(finished: &Finished) -> serde_json::Value {
+    let files: Vec<String> = finished
+        .files
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    serde_json::json!({
+        "exit": finished.verdict.exit,
+        "verdict": finished.verdict,
+        "files": files,
+        "cells": finished.record.cells.len(),
+    })
+}
+
+fn print(finished: &Finished) {
+    let record = &finished.record;
+    print!("{}", summary(record));
+    for cell in record.cells.iter().filter(|cell| cell.fault.is_some()) {
+        let fault = cell.fault.as_deref().unwrap_or_default();
+        println!(
+            "{} at {}, round {}: {fault}",
+            cell.target,
+            point_label(&cell.point),
+            cell.round
+        );
+    }
+    for assertion in &finished.verdict.assertions {
+        let word = match assertion.standing {
+            Standing::Held => "held    ",
+            Standing::Violated => "VIOLATED",
+            Standing::Unknown => "unknown ",
+        };
+        println!("{word}  {}: {}", assertion.text, assertion.reason);
+    }
+    if let Some(cost) = &record.harness {
+        println!(
+            "harness: {:.0} ns per operation on the null target",
+            cost.ns_per_op
+        );
+    }
+    println!(
+        "verified: {}, {} mismatches",
+        Unit::Bytes.format(finished.verdict.bytes_verified as f64),
+        finished.verdict.mismatches
+    );
+    for path in &finished.files {
+        println!("{}", path.display());
+    }
+    println!("{}", finished.verdict.last_line());
+}
+
+/// One row per target, point, phase and kind of operation; medians over the rounds.
+fn summary(record: &RunRecord) -> Table {
+    let mut table = Table::new(
+        4,
+        &[
+            "target",
+            "point",
+            "phase",
+            "op",
+            "ops/s",
+            "throughput",
+            "p50",
+            "p99",
+            "max",
+        ],
+    );
+    for point in record.points() {
+        for target in &record.targets {
+            let rounds = record.rounds(&target.name, &point);
+            let Some(first) = rounds.iter().find(|cell| cell.fault.is_none()) else {
+                continue;
+            };
+            for phase in first.measured() {
+                for op in &phase.ops {
+                    let each = |number: &dyn Fn(&PhaseRecord, &OpRecord) -> f64| {
+                        let numbers: Vec<f64> = rounds
+                            .iter()
+                            .flat_map(|cell| cell.phases_named(&phase.name))
+                            .filter_map(|found| {
+                                let op = found.ops.iter().find(|other| other.op == op.op)?;
+                                Some(number(found, op))
+                            })
+                            .collect();
+                        stats::median(&numbers).unwrap_or(0.0)
+                    };
+                    let per_s = |amount: u64, phase: &PhaseRecord| {
+                        amount as f64 * 1e9 / phase.wall_ns.max(1) as f64
+                    };
+                    let ns = |number| Unit::Nanoseconds.format(number);
+                    table.row(vec![
+                        target.name.clone(),
+                        point_label(&point),
+                        phase.name.clone(),
+                        op.op.clone(),
+                        Unit::PerSecond.format(each(&|phase, op| per_s(op.count, phase))),
+                        Unit::BytesPerSecond.format(each(&|phase, op| per_s(op.bytes, phase))),
+                        ns(each(&|_, op| op.response.ns_p50 as f64)),
+                        ns(each(&|_, op| op.response.ns_p99 as f64)),
+                        ns(each(&|_, op| op.response.ns_max as f64)),
+                    ]);
+                }
+            }
+        }
+    }
+    table
+}

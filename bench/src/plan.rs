@@ -1,0 +1,190 @@
+//! What a replay means: every default filled in, every fault found before the first byte is moved.
+//!
+//! Not here: the workload's own language (`delalloc-workloads`), carrying it out (run).
+
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use delalloc_results::{Assertion, ExitCode};
+use delalloc_workloads::knob::{AssertCheck, AssertFault};
+use delalloc_workloads::plan::{BackendPlan, TargetKind};
+use delalloc_workloads::{Checks, LoadError, WorkloadPlan};
+
+use crate::args::ReplayArgs;
+use crate::failure::{Failure, OrExit};
+use crate::replay::order::{Place, interleaved};
+use crate::stamp::Stamp;
+use crate::targets::EngineKnobs;
+
+/// A replay, resolved.
+#[derive(Debug)]
+pub struct RunPlan {
+    /// What is replayed, on which targets.
+    pub workload: WorkloadPlan,
+    /// Every cell, in the order it runs.
+    pub places: Vec<Place>,
+    /// Where results go.
+    pub out: PathBuf,
+    /// When it began.
+    pub begun: Stamp,
+    /// The command as typed.
+    pub command_line: Vec<String>,
+}
+
+impl RunPlan {
+    /// What the arguments mean. All faults that can be seen without I/O on a target are reported, at once.
+    pub fn resolve(args: &ReplayArgs) -> Result<Self, Failure> {
+        let mut workload = load(args)?;
+        keep_targets(&mut workload, &args.targets).or_usage()?;
+        let begun = Stamp::now();
+        let out = args.out.clone().unwrap_or_else(|| {
+            Path::new("results/runs").join(format!("{}-{}", workload.name, begun.file_name()))
+        });
+        let mut faults = target_faults(&workload);
+        faults.extend(knob_faults(&workload));
+        faults.extend(out_fault(&out));
+        if !faults.is_empty() {
+            return Err(Failure {
+                code: ExitCode::Usage,
+                error: anyhow!(faults.join("\n")),
+            });
+        }
+        let places = interleaved(
+            workload.seed,
+            workload.rounds,
+            workload.points.len(),
+            workload.targets.len(),
+        );
+        Ok(Self {
+            workload,
+            places,
+            out,
+            begun,
+            command_line: std::env::args().collect(),
+        })
+    }
+}
+
+/// Loads the workload with the arguments' settings laid over it.
+pub fn load(args: &ReplayArgs) -> Result<WorkloadPlan, Failure> {
+    let mut sets = args.sets.clone();
+    sets.extend(args.seed.map(|seed| format!("seed={seed}")));
+    sets.extend(args.rounds.map(|rounds| format!("rounds={rounds}")));
+    let checks = Checks {
+        knobs: &EngineKnobs,
+        asserts: &Assertions,
+    };
+    delalloc_workloads::load(&args.workload, &sets, checks).map_err(|error| match error {
+        LoadError::Faults(faults) => {
+            let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            Failure::usage(anyhow!("invalid workload\n{}", faults.render(color)))
+        }
+        other => Failure::usage(other),
+    })
+}
+
+/// Assertions are checked by the crate that evaluates them.
+struct Assertions;
+
+impl AssertCheck for Assertions {
+    fn check(&self, text: &str) -> Result<(), AssertFault> {
+        Assertion::parse(text).map(drop).map_err(|fault| {
+            let at = |characters: usize| {
+                text.char_indices()
+                    .nth(characters)
+                    .map_or(text.len(), |(at, _)| at)
+            };
+            let start = at(fault.column.saturating_sub(1));
+            let end = at(fault.column).max(start);
+            AssertFault {
+                message: fault.message,
+                suggestion: fault.suggestion,
+                range: start..end,
+            }
+        })
+    }
+}
+
+fn keep_targets(workload: &mut WorkloadPlan, wanted: &[String]) -> anyhow::Result<()> {
+    for name in wanted {
+        let known: Vec<&str> = workload
+            .targets
+            .iter()
+            .map(|target| target.name.as_str())
+            .collect();
+        anyhow::ensure!(
+            known.contains(&name.as_str()),
+            "--target {name}: the workload has the targets {}",
+            known.join(", ")
+        );
+    }
+    if !wanted.is_empty() {
+        workload
+            .targets
+            .retain(|target| wanted.contains(&target.name));
+    }
+    Ok(())
+}
+
+fn target_faults(workload: &WorkloadPlan) -> Vec<String> {
+    let mut faults = Vec::new();
+    for target in &workload.targets {
+        let name = &target.name;
+        match &target.kind {
+            TargetKind::Directory { path } if !path.is_dir() => {
+                let path = path.display();
+                faults.push(format!(
+                    "target {name}: {path} is no directory; make or mount it"
+                ));
+            }
+            TargetKind::Engine(engine) => match &engine.backend {
+                BackendPlan::File { path, .. } => {
+                    let home = match path.parent() {
+                        Some(parent) if !parent.as_os_str().is_empty() => parent,
+                        _ => Path::new("."),
+                    };
+                    if !home.is_dir() {
+                        let home = home.display();
+                        faults.push(format!("target {name}: {home} is no directory; make it"));
+                    }
+                }
+                BackendPlan::Block { path, .. } if !path.exists() => {
+                    faults.push(format!("target {name}: no device {}", path.display()));
+                }
+                BackendPlan::Block { .. } | BackendPlan::Mem { .. } | BackendPlan::Sim { .. } => {}
+            },
+            TargetKind::Directory { .. } | TargetKind::Null => {}
+        }
+    }
+    faults
+}
+
+/// Knobs that are right one by one may still contradict each other, at some point of the sweep.
+fn knob_faults(workload: &WorkloadPlan) -> Vec<String> {
+    let mut faults = Vec::new();
+    for target in &workload.targets {
+        if !matches!(target.kind, TargetKind::Engine(_)) {
+            continue;
+        }
+        for point in &workload.points {
+            if let Err(error) = EngineKnobs::config(&point.knobs_for(target)) {
+                let at = match point.label() {
+                    label if label.is_empty() => String::new(),
+                    label => format!(" at {label}"),
+                };
+                faults.push(format!("target {}{at}: {error:#}", target.name));
+            }
+        }
+    }
+    faults
+}
+
+fn out_fault(out: &Path) -> Option<String> {
+    let shown = out.display();
+    if out.join("result.json").exists() {
+        return Some(format!(
+            "--out {shown}: holds a result already; name another directory"
+        ));
+    }
+    (out.exists() && !out.is_dir()).then(|| format!("--out {shown}: is no directory"))
+}

@@ -1,0 +1,74 @@
+//! What the harness itself costs: the clients of a phase on a target that does nothing, for a moment.
+//!
+//! Streams, clock, histograms and hand-offs are the same as in a real run; schedules and think
+//! times are not followed, since waiting is no cost. Bytes are not made here: that is paid per
+//! byte and not per operation, and lies outside every latency.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use delalloc_results::record::HarnessCost;
+use delalloc_workloads::plan::{PhaseEnd, PhasePlan, Work};
+use delalloc_workloads::{Cursors, LoadPlan};
+
+use super::client::{Halt, Pacing, Shared};
+use super::files::FileTable;
+use super::pacer::SleepSlack;
+use super::phase;
+use crate::signals::Signals;
+use crate::targets::NullTarget;
+
+/// How long the harness is measured.
+const MEASURED: Duration = Duration::from_millis(250);
+
+/// Measures the last phase that reads or writes; none where there is no such phase.
+pub fn harness_cost(
+    load: &LoadPlan,
+    slack: SleepSlack,
+    signals: &Signals,
+) -> anyhow::Result<Option<HarnessCost>> {
+    let moves_bytes = |phase: &PhasePlan| {
+        phase
+            .jobs
+            .iter()
+            .any(|job| matches!(job.work, Work::Access(_) | Work::Append { .. }))
+    };
+    let Some(index) = load.phases.iter().rposition(moves_bytes) else {
+        return Ok(None);
+    };
+    let target = NullTarget;
+    let files = FileTable::new(&target, load);
+    let streams = load.streams(index, &Arc::new(Cursors::new(load)))?;
+    let threads = u32::try_from(streams.len()).expect("a phase has fewer than 2^32 clients");
+    let halt = Halt::default();
+    let shared = Shared {
+        files: &files,
+        content: None,
+        expected: None,
+        signals,
+        pacing: Pacing {
+            end_ns: Some(u64::try_from(MEASURED.as_nanos()).expect("a moment")),
+            follow_schedule: false,
+        },
+        halt: &halt,
+    };
+    let plan = PhasePlan {
+        end: PhaseEnd::None,
+        ..load.phases[index].clone()
+    };
+    let finished = phase::run(&plan, streams, &shared, slack, &mut |_| {});
+    if let Some(error) = halt.take() {
+        return Err(error);
+    }
+    let ops = finished.totals.ops();
+    if ops == 0 {
+        return Ok(None);
+    }
+    let thread_ns = finished.record.wall_ns as f64 * f64::from(threads);
+    Ok(Some(HarnessCost {
+        ops,
+        threads,
+        ns_per_op: thread_ns / ops as f64,
+        latency: (&finished.totals.response_of_all()).into(),
+    }))
+}

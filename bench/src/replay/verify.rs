@@ -1,0 +1,388 @@
+//! Compares what is read back with what was written, while others write.
+//!
+//! Every operation that changes bytes takes a ticket of one logical clock when it begins and
+//! another when it ends; `versions` turns the tickets into the set of versions a byte may have.
+//! A read announces its first ticket in its client's slot before it starts, so that versions it
+//! may still see are kept until it is over.
+//!
+//! Why that is sound: a write's end-ticket is taken after its I/O, a read's announcement is made
+//! before its I/O, both sequentially consistent. A writer that does not see a reader's
+//! announcement therefore finished before that reader's I/O began, and the reader must see it.
+//!
+//! Locks: one per file, held for the map alone, never during I/O or content generation.
+//!
+//! Not here: which bytes a version stands for (`delalloc-workloads`), the final pass (driver).
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use delalloc_results::record::Verification;
+use delalloc_workloads::{Content, FileSlot};
+use parking_lot::{Mutex, RwLock};
+
+use super::versions::{Acceptable, Ticket, Version, VersionMap};
+
+const NO_READ: Ticket = Ticket::MAX;
+
+/// What every byte of every file of one cell should be.
+#[derive(Debug)]
+pub struct Expected {
+    content: Arc<Content>,
+    clock: AtomicU64,
+    /// First ticket of each client's read in flight; `NO_READ` where there is none.
+    readers: Box<[AtomicU64]>,
+    files: RwLock<HashMap<FileSlot, Arc<Mutex<VersionMap>>>>,
+    bytes_verified: AtomicU64,
+    mismatches: AtomicU64,
+    first_mismatch: Mutex<Option<String>>,
+}
+
+/// A change in flight. Ends with `Expected::end` or `Expected::fail`.
+#[derive(Debug)]
+#[must_use = "a change that never ends leaves old and new bytes both acceptable"]
+pub struct Change {
+    file: FileSlot,
+    range: Range<u64>,
+    began: Ticket,
+}
+
+impl Expected {
+    /// Nothing written yet; at most `clients` at once.
+    pub fn new(content: Arc<Content>, clients: usize) -> Self {
+        Self {
+            content,
+            clock: AtomicU64::new(1),
+            readers: (0..clients).map(|_| AtomicU64::new(NO_READ)).collect(),
+            files: RwLock::default(),
+            bytes_verified: AtomicU64::new(0),
+            mismatches: AtomicU64::new(0),
+            first_mismatch: Mutex::default(),
+        }
+    }
+
+    /// A write is about to start.
+    pub fn begin_write(&self, file: FileSlot, range: Range<u64>, version: Version) -> Change {
+        let began = self.ticket();
+        self.map(file)
+            .lock()
+            .begin_write(range.clone(), version, began);
+        Change { file, range, began }
+    }
+
+    /// A range is about to read as zeros.
+    pub fn begin_zeros(&self, file: FileSlot, range: Range<u64>) -> Change {
+        let began = self.ticket();
+        let range = self.map(file).lock().begin_zeros(range, began);
+        Change { file, range, began }
+    }
+
+    /// The change succeeded.
+    pub fn end(&self, change: Change) {
+        let ended = self.ticket();
+        let oldest_reader = self
+            .readers
+            .iter()
+            .map(|slot| slot.load(Ordering::SeqCst))
+            .min();
+        let map = self.map(change.file);
+        map.lock().end(
+            change.range,
+            change.began,
+            ended,
+            oldest_reader.unwrap_or(NO_READ),
+        );
+    }
+
+    /// The change failed: from here its bytes may be old or new.
+    pub fn fail(&self, change: Change) {
+        let ended = self.ticket();
+        self.map(change.file)
+            .lock()
+            .fail(change.range, change.began, ended);
+    }
+
+    /// A read of client `client` is about to start.
+    pub fn begin_read(&self, client: usize) {
+        // The ticket after the last one taken: whatever ended until now has a lower one.
+        let began = self.clock.load(Ordering::SeqCst) + 1;
+        self.readers[client].store(began, Ordering::SeqCst);
+    }
+
+    /// The read that client began has returned `bytes` of the `wanted_bytes` at `offset`; fewer mean the file ended.
+    pub fn end_read(
+        &self,
+        client: usize,
+        file: FileSlot,
+        offset: u64,
+        bytes: &[u8],
+        wanted_bytes: u64,
+    ) {
+        let began = self.readers[client].load(Ordering::SeqCst);
+        assert!(began != NO_READ, "a read ends that never began");
+        let range = offset..offset + wanted_bytes;
+        let map = self.map(file);
+        let single = map.lock().single(&range);
+        let parts = match single {
+            Some(version) => vec![Acceptable {
+                range,
+                versions: vec![version],
+            }],
+            None => map.lock().acceptable(range, began),
+        };
+        self.readers[client].store(NO_READ, Ordering::SeqCst);
+        for part in &parts {
+            self.compare(file, offset, bytes, part);
+        }
+        self.bytes_verified
+            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    }
+
+    /// A read that client began has failed: there is nothing to compare.
+    pub fn abandon_read(&self, client: usize) {
+        self.readers[client].store(NO_READ, Ordering::SeqCst);
+    }
+
+    /// Every file that ever held bytes, and the end of what it held, in order of slot.
+    pub fn files(&self) -> Vec<(FileSlot, u64)> {
+        let files = self.files.read();
+        let mut ends: Vec<_> = files
+            .iter()
+            .map(|(slot, map)| (*slot, map.lock().end_offset()))
+            .collect();
+        ends.sort_unstable();
+        ends
+    }
+
+    /// What was compared so far and how it went.
+    pub fn verdict(&self) -> Verification {
+        Verification {
+            bytes_verified: self.bytes_verified.load(Ordering::Relaxed),
+            mismatches: self.mismatches.load(Ordering::Relaxed),
+            first_mismatch: self.first_mismatch.lock().clone().unwrap_or_default(),
+        }
+    }
+
+    /// Compares the part of `bytes` (which start at `offset` of the file) that `part` is about.
+    fn compare(&self, file: FileSlot, offset: u64, bytes: &[u8], part: &Acceptable) {
+        let start = index(part.range.start - offset);
+        let end = index(part.range.end - offset).min(bytes.len());
+        if start >= end || end < index(part.range.end - offset) {
+            // Past the end of the file: right only where nothing was ever written.
+            if !part.versions.contains(&0) {
+                let missing_from = offset + bytes.len().max(start) as u64;
+                self.mismatch(
+                    file,
+                    missing_from,
+                    format!(
+                        "the file ends at {missing_from} before bytes of version {}",
+                        part.versions[0]
+                    ),
+                );
+                return;
+            }
+            if start >= end {
+                return;
+            }
+        }
+        let found = &bytes[start..end];
+        let at = part.range.start;
+        if part
+            .versions
+            .iter()
+            .any(|&version| self.is_version(file, at, version, found))
+        {
+            return;
+        }
+        if let Some((wrong, what)) = self.first_impossible(file, at, &part.versions, found) {
+            self.mismatch(file, wrong, what);
+        }
+    }
+
+    fn is_version(&self, file: FileSlot, offset: u64, version: Version, found: &[u8]) -> bool {
+        if version == 0 {
+            return is_zero(found);
+        }
+        self.content.verify(file, offset, version, found).is_ok()
+    }
+
+    /// The first byte that no acceptable version has: pieces of several may be mixed.
+    fn first_impossible(
+        &self,
+        file: FileSlot,
+        offset: u64,
+        versions: &[Version],
+        found: &[u8],
+    ) -> Option<(u64, String)> {
+        let mut possible = vec![false; found.len()];
+        let mut expected = vec![0; found.len()];
+        for &version in versions {
+            expected.fill(0);
+            if version != 0 {
+                self.content.fill(file, offset, version, &mut expected);
+            }
+            for ((possible, expected), found) in possible.iter_mut().zip(&expected).zip(found) {
+                *possible |= expected == found;
+            }
+        }
+        let at = possible.iter().position(|possible| !possible)?;
+        let wrong = possible.iter().filter(|possible| !**possible).count();
+        let what = format!(
+            "{wrong} wrong bytes in {} at {}: found 0x{:02x}, expected 0x{:02x} of version {}{}",
+            found.len(),
+            offset + at as u64,
+            found[at],
+            expected[at],
+            versions[versions.len() - 1],
+            if versions.len() > 1 {
+                " or of another write in flight"
+            } else {
+                ""
+            },
+        );
+        Some((offset + at as u64, what))
+    }
+
+    fn mismatch(&self, file: FileSlot, offset: u64, what: String) {
+        self.mismatches.fetch_add(1, Ordering::Relaxed);
+        let mut first = self.first_mismatch.lock();
+        if first.is_none() {
+            *first = Some(format!("file slot {} at {offset}: {what}", file.0));
+        }
+    }
+
+    fn ticket(&self) -> Ticket {
+        self.clock.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn map(&self, file: FileSlot) -> Arc<Mutex<VersionMap>> {
+        if let Some(map) = self.files.read().get(&file) {
+            return Arc::clone(map);
+        }
+        Arc::clone(self.files.write().entry(file).or_default())
+    }
+}
+
+fn index(bytes: u64) -> usize {
+    usize::try_from(bytes).expect("a read fits memory")
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| byte == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use delalloc_workloads::LoadPlan;
+    use delalloc_workloads::plan::ContentPlan;
+
+    const FILE: FileSlot = FileSlot(0);
+
+    fn expected() -> (Expected, Arc<Content>) {
+        let load = LoadPlan {
+            seed: 7,
+            content: ContentPlan::Random,
+            files: Vec::new(),
+            phases: Vec::new(),
+        };
+        let content = Arc::new(Content::build(&load).unwrap());
+        (Expected::new(Arc::clone(&content), 2), content)
+    }
+
+    fn bytes_of(content: &Content, offset: u64, version: Version, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        content.fill(FILE, offset, version, &mut bytes);
+        bytes
+    }
+
+    fn write(expected: &Expected, range: Range<u64>, version: Version) {
+        let change = expected.begin_write(FILE, range, version);
+        expected.end(change);
+    }
+
+    fn read(expected: &Expected, offset: u64, bytes: &[u8], wanted_bytes: u64) -> u64 {
+        let before = expected.verdict().mismatches;
+        expected.begin_read(0);
+        expected.end_read(0, FILE, offset, bytes, wanted_bytes);
+        expected.verdict().mismatches - before
+    }
+
+    #[test]
+    fn the_latest_bytes_are_right_and_older_ones_are_not() {
+        let (expected, content) = expected();
+        write(&expected, 0..8192, 1);
+        write(&expected, 4096..8192, 2);
+        let mut bytes = bytes_of(&content, 0, 1, 4096);
+        bytes.extend(bytes_of(&content, 4096, 2, 4096));
+        assert_eq!(read(&expected, 0, &bytes, 8192), 0);
+        let stale = bytes_of(&content, 0, 1, 8192);
+        assert_eq!(read(&expected, 0, &stale, 8192), 1);
+        assert!(expected.verdict().first_mismatch.contains("4096"));
+        assert_eq!(expected.verdict().bytes_verified, 16384);
+    }
+
+    #[test]
+    fn one_flipped_bit_is_found() {
+        let (expected, content) = expected();
+        write(&expected, 0..4096, 1);
+        let mut bytes = bytes_of(&content, 0, 1, 4096);
+        bytes[4000] ^= 1;
+        assert_eq!(read(&expected, 0, &bytes, 4096), 1);
+    }
+
+    #[test]
+    fn a_file_that_ends_before_what_was_written_is_wrong() {
+        let (expected, content) = expected();
+        write(&expected, 0..4096, 1);
+        let bytes = bytes_of(&content, 0, 1, 4000);
+        assert_eq!(read(&expected, 0, &bytes, 4096), 1);
+        assert_eq!(read(&expected, 0, &[], 4096), 1);
+        assert_eq!(
+            read(&expected, 4096, &[], 4096),
+            0,
+            "nothing was ever written there"
+        );
+    }
+
+    #[test]
+    fn while_a_write_is_in_flight_old_new_and_a_mix_are_right_and_anything_else_is_not() {
+        let (expected, content) = expected();
+        write(&expected, 0..8192, 1);
+        let change = expected.begin_write(FILE, 0..8192, 2);
+        let old = bytes_of(&content, 0, 1, 8192);
+        let new = bytes_of(&content, 0, 2, 8192);
+        let mut mixed = old.clone();
+        mixed[4096..].copy_from_slice(&new[4096..]);
+        assert_eq!(read(&expected, 0, &old, 8192), 0);
+        assert_eq!(read(&expected, 0, &new, 8192), 0);
+        assert_eq!(read(&expected, 0, &mixed, 8192), 0);
+        assert_eq!(read(&expected, 0, &bytes_of(&content, 0, 3, 8192), 8192), 1);
+        expected.end(change);
+        assert_eq!(read(&expected, 0, &old, 8192), 1);
+    }
+
+    #[test]
+    fn a_read_that_overlaps_a_whole_write_may_see_the_old_bytes() {
+        let (expected, content) = expected();
+        write(&expected, 0..4096, 1);
+        expected.begin_read(1);
+        write(&expected, 0..4096, 2);
+        expected.end_read(1, FILE, 0, &bytes_of(&content, 0, 1, 4096), 4096);
+        assert_eq!(expected.verdict().mismatches, 0);
+        assert_eq!(read(&expected, 0, &bytes_of(&content, 0, 1, 4096), 4096), 1);
+    }
+
+    #[test]
+    fn a_punched_range_reads_as_zeros() {
+        let (expected, content) = expected();
+        write(&expected, 0..8192, 1);
+        let change = expected.begin_zeros(FILE, 0..4096);
+        expected.end(change);
+        let mut bytes = vec![0; 4096];
+        bytes.extend(bytes_of(&content, 4096, 1, 4096));
+        assert_eq!(read(&expected, 0, &bytes, 8192), 0);
+        assert_eq!(read(&expected, 0, &bytes_of(&content, 0, 1, 8192), 8192), 1);
+    }
+}

@@ -1,0 +1,416 @@
+//! Which versions of its content a byte of a file may hold, at any moment of a replay.
+//!
+//! Content is a pure function of (seed, file, offset, version), so a number per range is enough to
+//! know every byte. One client alone makes that number exact. Clients that write the same bytes at
+//! the same time do not: either may win, so a range then holds a *set* of candidates, and a read
+//! is right if each of its bytes is one of them. The alternative, forbidding overlap, would leave
+//! the races of the target unverified, and those are where it is wrong if it is wrong.
+//!
+//! ```text
+//!   began ------ ended ............ superseded        (tickets of one logical clock)
+//!     |  in flight |  settled            |  a write that began after this one ended has ended too
+//!     '------------ may be read ---------'            ... and by reads that began before that
+//! ```
+//!
+//! Version 0 is zeros: never written, punched out, or cut off. A write that failed leaves both the
+//! old bytes and the new possible, for ever or until it is overwritten.
+//!
+//! Invariants
+//!   * Segments do not overlap; a byte in no segment has the single candidate 0.
+//!   * A segment has at least one candidate that is not superseded.
+//!   * Versions of writes are unique in a run, so stale content never looks fresh.
+//!
+//! Not here: tickets and readers (verify), the bytes (`delalloc-workloads`).
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// A moment of the replay's logical clock.
+pub type Ticket = u64;
+/// Which content; 0 is zeros.
+pub type Version = u64;
+
+const OPEN: Ticket = Ticket::MAX;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Candidate {
+    version: Version,
+    began: Ticket,
+    /// `OPEN` while in flight.
+    ended: Ticket,
+    /// `OPEN` while it is the truth.
+    superseded: Ticket,
+}
+
+impl Candidate {
+    const ZEROS: Self = Self {
+        version: 0,
+        began: 0,
+        ended: 0,
+        superseded: OPEN,
+    };
+
+    fn settled(self) -> bool {
+        self.ended != OPEN && self.superseded == OPEN
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Segment {
+    end: u64,
+    first: Candidate,
+    rest: Vec<Candidate>,
+}
+
+impl Segment {
+    fn candidates(&self) -> impl Iterator<Item = &Candidate> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+
+    /// Ends the write that began at `began` and marks what it replaces.
+    fn end(&mut self, began: Ticket, ended: Ticket, replaces: bool) {
+        for candidate in std::iter::once(&mut self.first).chain(&mut self.rest) {
+            if candidate.began == began && candidate.ended == OPEN {
+                candidate.ended = ended;
+            } else if replaces && candidate.ended < began && candidate.superseded == OPEN {
+                candidate.superseded = ended;
+            }
+        }
+    }
+
+    /// Forgets candidates that no read in flight may still see.
+    fn forget(&mut self, oldest_reader: Ticket) {
+        let kept = |candidate: &Candidate| candidate.superseded >= oldest_reader;
+        self.rest.retain(kept);
+        if !kept(&self.first) {
+            self.first = self.rest.swap_remove(0);
+        }
+    }
+}
+
+/// Bytes and the versions each of them may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acceptable {
+    /// The bytes.
+    pub range: Range<u64>,
+    /// The versions, newest first, at least one.
+    pub versions: Vec<Version>,
+}
+
+/// The candidates of one file.
+#[derive(Debug, Default)]
+pub struct VersionMap {
+    segments: BTreeMap<u64, Segment>,
+}
+
+impl VersionMap {
+    /// A write of `version` to `range` begins.
+    pub fn begin_write(&mut self, range: Range<u64>, version: Version, began: Ticket) {
+        assert!(
+            version != 0,
+            "version 0 is for bytes that were never written"
+        );
+        self.add(range, version, began);
+    }
+
+    /// `range` is about to become zeros: punched out or cut off. Returns the part of it that ever
+    /// held anything, which is the range to end or fail.
+    pub fn begin_zeros(&mut self, range: Range<u64>, began: Ticket) -> Range<u64> {
+        // Past the last segment there is nothing but zeros already.
+        let range = range.start..range.end.min(self.end_offset()).max(range.start);
+        self.add(range.clone(), 0, began);
+        range
+    }
+
+    /// What began at `began` over `range` has succeeded. Reads that began before `oldest_reader` are over.
+    pub fn end(&mut self, range: Range<u64>, began: Ticket, ended: Ticket, oldest_reader: Ticket) {
+        self.finish(range, began, ended, oldest_reader, true);
+    }
+
+    /// What began at `began` over `range` has failed: old and new are both possible from here.
+    pub fn fail(&mut self, range: Range<u64>, began: Ticket, ended: Ticket) {
+        self.finish(range, began, ended, 0, false);
+    }
+
+    /// What a read of `range` that began at `read_began` and ends now may return, without gaps, in order.
+    pub fn acceptable(&self, range: Range<u64>, read_began: Ticket) -> Vec<Acceptable> {
+        let mut out = Vec::new();
+        let mut at = range.start;
+        for (start, segment) in self.overlapping(&range) {
+            let (from, to) = (start.max(range.start), segment.end.min(range.end));
+            if at < from {
+                out.push(Acceptable {
+                    range: at..from,
+                    versions: vec![0],
+                });
+            }
+            let mut versions: Vec<Version> = segment
+                .candidates()
+                .filter(|candidate| candidate.superseded >= read_began)
+                .map(|candidate| candidate.version)
+                .collect();
+            versions.sort_unstable_by(|left, right| right.cmp(left));
+            versions.dedup();
+            assert!(
+                !versions.is_empty(),
+                "a byte has at least one possible version"
+            );
+            out.push(Acceptable {
+                range: from..to,
+                versions,
+            });
+            at = to;
+        }
+        if at < range.end {
+            out.push(Acceptable {
+                range: at..range.end,
+                versions: vec![0],
+            });
+        }
+        out
+    }
+
+    /// The one version of all of `range`, where that is so: the common case, without an allocation.
+    pub fn single(&self, range: &Range<u64>) -> Option<Version> {
+        match self.segments.range(..=range.start).next_back() {
+            Some((_, segment)) if segment.end > range.start => (segment.end >= range.end
+                && segment.rest.is_empty())
+            .then_some(segment.first.version),
+            _ => self.overlapping(range).next().is_none().then_some(0),
+        }
+    }
+
+    /// The byte after the last that was ever written.
+    pub fn end_offset(&self) -> u64 {
+        self.segments
+            .last_key_value()
+            .map_or(0, |(_, segment)| segment.end)
+    }
+
+    /// How many segments there are: what this map costs.
+    pub fn segment_count(&self) -> usize {
+        self.segments.len()
+    }
+
+    fn finish(
+        &mut self,
+        range: Range<u64>,
+        began: Ticket,
+        ended: Ticket,
+        oldest_reader: Ticket,
+        replaces: bool,
+    ) {
+        // The range was split at its edges when the write began, and segments only split after that.
+        for (_, segment) in self.segments.range_mut(range.start..range.end) {
+            segment.end(began, ended, replaces);
+            segment.forget(oldest_reader);
+        }
+        self.join(range);
+    }
+
+    fn add(&mut self, range: Range<u64>, version: Version, began: Ticket) {
+        if range.is_empty() {
+            return;
+        }
+        self.split(range.start);
+        self.split(range.end);
+        let new = Candidate {
+            version,
+            began,
+            ended: OPEN,
+            superseded: OPEN,
+        };
+        let mut gaps = Vec::new();
+        let mut at = range.start;
+        for (&start, segment) in self.segments.range_mut(range.start..range.end) {
+            if at < start {
+                gaps.push(at..start);
+            }
+            segment.rest.push(new);
+            at = segment.end;
+        }
+        if at < range.end {
+            gaps.push(at..range.end);
+        }
+        for gap in gaps {
+            let segment = Segment {
+                end: gap.end,
+                first: Candidate::ZEROS,
+                rest: vec![new],
+            };
+            self.segments.insert(gap.start, segment);
+        }
+    }
+
+    fn split(&mut self, at: u64) {
+        let Some((_, segment)) = self.segments.range_mut(..at).next_back() else {
+            return;
+        };
+        if segment.end > at {
+            let right = segment.clone();
+            segment.end = at;
+            self.segments.insert(at, right);
+        }
+    }
+
+    /// Joins settled neighbours of one version, so that a file written in order stays one segment.
+    fn join(&mut self, range: Range<u64>) {
+        let from = self
+            .segments
+            .range(..range.start)
+            .next_back()
+            .map_or(range.start, |(&start, _)| start);
+        let mut at = from;
+        while let Some(left) = self.segments.get(&at) {
+            let (end, left) = (left.end, left.clone());
+            if at >= range.end {
+                return;
+            }
+            let Some(right) = self.segments.get(&end) else {
+                let Some((&next, _)) = self.segments.range(end..).next() else {
+                    return;
+                };
+                at = next;
+                continue;
+            };
+            let same = left.rest.is_empty()
+                && right.rest.is_empty()
+                && left.first.settled()
+                && right.first.settled()
+                && left.first.version == right.first.version;
+            if !same {
+                at = end;
+                continue;
+            }
+            let right = self.segments.remove(&end).expect("looked up just now");
+            let joined = self.segments.get_mut(&at).expect("looked up just now");
+            joined.end = right.end;
+            joined.first.began = left.first.began.min(right.first.began);
+            joined.first.ended = left.first.ended.max(right.first.ended);
+        }
+    }
+
+    fn overlapping(&self, range: &Range<u64>) -> impl Iterator<Item = (u64, &Segment)> {
+        let before = self
+            .segments
+            .range(..range.start)
+            .next_back()
+            .filter(|(_, segment)| segment.end > range.start);
+        before
+            .into_iter()
+            .chain(self.segments.range(range.start..range.end.max(range.start)))
+            .map(|(&start, segment)| (start, segment))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn versions(map: &VersionMap, at: u64, read_began: Ticket) -> Vec<Version> {
+        map.acceptable(at..at + 1, read_began).remove(0).versions
+    }
+
+    #[test]
+    fn one_writer_leaves_one_version() {
+        let mut map = VersionMap::default();
+        map.begin_write(0..100, 7, 1);
+        map.end(0..100, 1, 2, Ticket::MAX);
+        map.begin_write(50..150, 8, 3);
+        map.end(50..150, 3, 4, Ticket::MAX);
+        assert_eq!(map.single(&(0..50)), Some(7));
+        assert_eq!(map.single(&(50..150)), Some(8));
+        assert_eq!(map.single(&(40..60)), None);
+        assert_eq!(map.single(&(150..900)), Some(0));
+        let parts: Vec<_> = map
+            .acceptable(0..200, 5)
+            .into_iter()
+            .map(|a| a.versions)
+            .collect();
+        assert_eq!(parts, [vec![7], vec![8], vec![0]]);
+    }
+
+    #[test]
+    fn writes_that_overlap_in_time_leave_both() {
+        let mut map = VersionMap::default();
+        map.begin_write(0..10, 1, 1);
+        map.begin_write(0..10, 2, 2);
+        map.end(0..10, 2, 3, Ticket::MAX);
+        map.end(0..10, 1, 4, Ticket::MAX);
+        assert_eq!(versions(&map, 5, 5), [2, 1]);
+        map.begin_write(0..10, 3, 6);
+        map.end(0..10, 6, 7, Ticket::MAX);
+        assert_eq!(versions(&map, 5, 8), [3]);
+    }
+
+    #[test]
+    fn a_read_that_began_before_an_overwrite_ended_may_see_the_old() {
+        let mut map = VersionMap::default();
+        map.begin_write(0..10, 1, 1);
+        map.end(0..10, 1, 2, Ticket::MAX);
+        let read_began = 3;
+        map.begin_write(0..10, 2, 4);
+        map.end(0..10, 4, 5, read_began);
+        assert_eq!(versions(&map, 0, read_began), [2, 1]);
+        assert_eq!(versions(&map, 0, 6), [2]);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_old_and_new_until_overwritten() {
+        let mut map = VersionMap::default();
+        map.begin_write(0..10, 1, 1);
+        map.fail(0..10, 1, 2);
+        assert_eq!(versions(&map, 0, 3), [1, 0]);
+        map.begin_write(0..10, 2, 4);
+        map.end(0..10, 4, 5, Ticket::MAX);
+        assert_eq!(versions(&map, 0, 6), [2]);
+    }
+
+    #[test]
+    fn a_cut_tail_reads_as_zeros() {
+        let mut map = VersionMap::default();
+        map.begin_write(0..100, 1, 1);
+        map.end(0..100, 1, 2, Ticket::MAX);
+        let cut = map.begin_zeros(40..u64::MAX, 3);
+        assert_eq!(cut, 40..100);
+        map.end(cut, 3, 4, Ticket::MAX);
+        assert_eq!(map.single(&(40..100)), Some(0));
+        assert_eq!(map.single(&(0..40)), Some(1));
+    }
+
+    proptest! {
+        /// Sequential random writes and cuts against a version per byte.
+        #[test]
+        fn sequential_use_equals_a_version_per_byte(
+            steps in prop::collection::vec((0_u64..300, 1_u64..120, prop::bool::weighted(0.2)), 1..60)
+        ) {
+            let mut map = VersionMap::default();
+            let mut oracle = vec![0; 500];
+            for (step, (offset, bytes, zeros)) in steps.into_iter().enumerate() {
+                let range = offset..offset + bytes;
+                let (version, ticket) = (step as u64 + 1, step as u64 * 2 + 1);
+                let part = if zeros {
+                    map.begin_zeros(range.clone(), ticket)
+                } else {
+                    map.begin_write(range.clone(), version, ticket);
+                    range.clone()
+                };
+                map.end(part, ticket, ticket + 1, Ticket::MAX);
+                let end = usize::try_from(range.end).unwrap();
+                oracle[usize::try_from(offset).unwrap()..end].fill(if zeros { 0 } else { version });
+            }
+            let mut at = 0;
+            for part in map.acceptable(0..500, Ticket::MAX) {
+                prop_assert_eq!(part.range.start, at);
+                prop_assert_eq!(part.versions.len(), 1);
+                for byte in part.range.clone() {
+                    prop_assert_eq!(oracle[usize::try_from(byte).unwrap()], part.versions[0]);
+                }
+                prop_assert_eq!(map.single(&part.range), Some(part.versions[0]));
+                at = part.range.end;
+            }
+            prop_assert_eq!(at, 500);
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! A whole run: every cell in its order, the record they make, the files they leave.
+//!
+//! `events.ndjson` is written as things happen and reaches the kernel line by line: a run that is
+//! killed has it. `result.json` and everything rendered from it are written when the run ends, also
+//! by a signal or a failure, with what there is.
+//!
+//! Not here: one cell (replay/cell), what is printed about it (cmd/replay).
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+use delalloc_results::export::{CellKey, cells_csv, hdr_log, intervals_csv};
+use delalloc_results::record::{
+    Cell, Doubt, Knob, KnobValue, Machine, PhaseRecord, RunStatus, Sample, Setting, SweepAxis,
+    Target as TargetRecord, Tool, Workload,
+};
+use delalloc_results::{Event, EventLog, RunRecord, RunVerdict, save};
+use delalloc_workloads::plan::{PhasePlan, TargetKind, TargetPlan};
+use delalloc_workloads::{Content, LoadPlan, PointPlan};
+
+use crate::failure::{Failure, OrExit};
+use crate::host::{self, Host};
+use crate::plan::RunPlan;
+use crate::progress::Progress;
+use crate::replay::calibrate::harness_cost;
+use crate::replay::cell::{self, Setup, Watch};
+use crate::replay::order::Place;
+use crate::replay::pacer::SleepSlack;
+use crate::signals::Signals;
+use crate::targets::{EngineKnobs, Target};
+
+/// Opens the target of a cell, fresh.
+pub type Opener<'a> = dyn Fn(&TargetPlan, &PointPlan) -> anyhow::Result<Box<dyn Target>> + 'a;
+
+/// A run that is over.
+#[derive(Debug)]
+pub struct Finished {
+    /// Everything measured.
+    pub record: RunRecord,
+    /// Whether it ended well, its bytes were right and its promises were kept.
+    pub verdict: RunVerdict,
+    /// The files it left, the record first.
+    pub files: Vec<PathBuf>,
+}
+
+/// Carries out the plan.
+pub fn run(plan: &RunPlan, open: &Opener<'_>, signals: &Signals) -> Result<Finished, Failure> {
+    std::fs::create_dir_all(&plan.out)
+        .with_context(|| format!("making {}", plan.out.display()))
+        .or_usage()?;
+    let begun = Instant::now();
+    let mut run = Run {
+        plan,
+        signals,
+        slack: SleepSlack::measure(),
+        contents: HashMap::new(),
+        log: EventLog::create(&plan.out.join("events.ndjson")).or_failed()?,
+        record: blank_record(plan),
+        progress: Progress::new(plan.places.len(), phases_max(plan)),
+    };
+    let started = Event::RunStarted {
+        record: Box::new(run.record.clone()),
+        cells_planned: plan.places.len() as u64,
+    };
+    run.log.append(&started).or_failed()?;
+    let result = run.cells(open);
+    run.progress.finish();
+    run.record.wall_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    run.record.status = status(&run.record, result, signals);
+    let finished = Event::RunFinished {
+        status: run.record.status.clone(),
+        wall_ns: run.record.wall_ns,
+    };
+    run.log.append(&finished).or_failed()?;
+    let files = leave(&run.record, &plan.out).or_failed()?;
+    let verdict = RunVerdict::of(&run.record);
+    Ok(Finished {
+        record: run.record,
+        verdict,
+        files,
+    })
+}
+
+struct Run<'a> {
+    plan: &'a RunPlan,
+    signals: &'a Signals,
+    slack: SleepSlack,
+    /// Content of each load met so far: making it takes up to a second.
+    contents: HashMap<usize, Arc<Content>>,
+    log: EventLog,
+    record: RunRecord,
+    progress: Progress,
+}
+
+impl Run<'_> {
+    fn cells(&mut self, open: &Opener<'_>) -> anyhow::Result<()> {
+        let load = &self.plan.workload.loads[0];
+        self.record.harness = harness_cost(load, self.slack, self.signals)
+            .context("measuring the harness on the null target")?;
+        if let Some(cost) = &self.record.harness {
+            self.log
+                .append(&Event::HarnessMeasured { cost: cost.clone() })?;
+        }
+        for (done, place) in self.plan.places.iter().enumerate() {
+            if self.signals.interrupted() {
+                return Ok(());
+            }
+            self.cell(*place, done, open)?;
+        }
+        Ok(())
+    }
+
+    fn cell(&mut self, place: Place, done: usize, open: &Opener<'_>) -> anyhow::Result<()> {
+        let workload = &self.plan.workload;
+        let (target, point) = (
+            &workload.targets[place.target],
+            &workload.points[place.point],
+        );
+        let key = CellKey {
+            target: target.name.clone(),
+            point: settings(point),
+            round: place.round,
+        };
+        let name = match point.label() {
+            label if label.is_empty() => target.name.clone(),
+            label => format!("{} {label}", target.name),
+        };
+        self.progress.cell(name, done, phases_max(self.plan));
+        self.log.append(&Event::CellStarted { cell: key.clone() })?;
+        let content = self.content(point.load)?;
+        let setup = Setup {
+            load: &workload.loads[point.load],
+            content,
+            verify: workload.verify,
+            slack: self.slack,
+            signals: self.signals,
+        };
+        let mut cell = match open(target, point) {
+            Ok(opened) => {
+                self.record.targets[place.target].describe = opened.describe();
+                let mut seen = Seen {
+                    key: &key,
+                    log: &mut self.log,
+                    progress: &mut self.progress,
+                    failed: None,
+                };
+                let ran = cell::run(&setup, &*opened, &mut seen);
+                if let Some(error) = seen.failed {
+                    return Err(error).context("writing events.ndjson");
+                }
+                self.record.metrics.extend(ran.metrics);
+                ran.cell
+            }
+            Err(error) => Cell {
+                fault: Some(format!("{:#}", error.context("opening the target"))),
+                ..Cell::default()
+            },
+        };
+        (cell.target, cell.point, cell.round) = (key.target, key.point, key.round);
+        self.log.append(&Event::CellFinished {
+            cell: Box::new(cell.clone()),
+        })?;
+        self.record.cells.push(cell);
+        Ok(())
+    }
+
+    fn content(&mut self, load: usize) -> anyhow::Result<Arc<Content>> {
+        if let Some(content) = self.contents.get(&load) {
+            return Ok(Arc::clone(content));
+        }
+        let content = Arc::new(Content::build(&self.plan.workload.loads[load])?);
+        self.contents.insert(load, Arc::clone(&content));
+        Ok(content)
+    }
+}
+
+/// Passes on what a cell shows. A log that cannot be written is told once, at the end of the cell.
+struct Seen<'a> {
+    key: &'a CellKey,
+    log: &'a mut EventLog,
+    progress: &'a mut Progress,
+    failed: Option<anyhow::Error>,
+}
+
+impl Seen<'_> {
+    fn append(&mut self, event: &Event) {
+        if let Err(error) = self.log.append(event) {
+            self.failed.get_or_insert_with(|| error.into());
+        }
+    }
+}
+
+impl Watch for Seen<'_> {
+    fn phase_started(&mut self, phase: &PhasePlan) {
+        self.progress.phase(phase);
+        self.append(&Event::PhaseStarted {
+            cell: self.key.clone(),
+            phase: phase.name.clone(),
+        });
+    }
+
+    fn sampled(&mut self, phase: &PhasePlan, sample: &Sample) {
+        self.progress.sample(phase, sample);
+        let (cell, phase) = (self.key.clone(), phase.name.clone());
+        self.append(&Event::Interval {
+            cell,
+            phase,
+            sample: sample.clone(),
+        });
+    }
+
+    fn phase_finished(&mut self, phase: &PhaseRecord) {
+        self.progress.phase_done();
+        self.append(&Event::PhaseFinished {
+            cell: self.key.clone(),
+            phase: phase.clone(),
+        });
+    }
+
+    fn verifying(&mut self, done_bytes: u64, total_bytes: u64) {
+        self.progress.verifying(done_bytes, total_bytes);
+    }
+}
+
+/// The record before anything was measured.
+fn blank_record(plan: &RunPlan) -> RunRecord {
+    let workload = &plan.workload;
+    let resolved = serde_json::to_string_pretty(workload).expect("a plan has only string keys");
+    let tool = Tool {
+        name: "delalloc".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: String::new(),
+    };
+    let mut record = RunRecord::begin(
+        tool,
+        plan.begun.rfc3339(),
+        Workload {
+            name: workload.name.clone(),
+            hash: workload_hash(plan),
+            source: workload.source.origin.clone(),
+            resolved,
+            seed: workload.seed,
+        },
+    );
+    record.command_line.clone_from(&plan.command_line);
+    record.machine = machine();
+    record.assertions.clone_from(&workload.asserts);
+    record.targets = workload
+        .targets
+        .iter()
+        .map(|target| TargetRecord {
+            name: target.name.clone(),
+            kind: match target.kind {
+                TargetKind::Engine(_) => "engine",
+                TargetKind::Directory { .. } => "directory",
+                TargetKind::Null => "null",
+            }
+            .to_owned(),
+            describe: String::new(),
+            knobs: match target.kind {
+                TargetKind::Engine(_) => knobs(target, &workload.points[0]),
+                TargetKind::Directory { .. } | TargetKind::Null => Vec::new(),
+            },
+        })
+        .collect();
+    record.sweep = workload
+        .axes
+        .iter()
+        .map(|axis| SweepAxis {
+            knob: axis.name.clone(),
+            unit: EngineKnobs::unit(&axis.name),
+            values: axis.values.iter().map(|value| knob_value(value)).collect(),
+        })
+        .collect();
+    record
+}
+
+/// Over everything that decides the stream of operations, and nothing else: equal hashes, equal work.
+fn workload_hash(plan: &RunPlan) -> String {
+    let workload = &plan.workload;
+    let order: Vec<usize> = workload.points.iter().map(|point| point.load).collect();
+    let loads: Vec<&LoadPlan> = workload.loads.iter().map(Arc::as_ref).collect();
+    let text = serde_json::to_string(&(loads, order)).expect("loads have string keys");
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
+}
+
+fn knobs(target: &TargetPlan, point: &PointPlan) -> Vec<Knob> {
+    let Ok(config) = EngineKnobs::config(&point.knobs_for(target)) else {
+        return Vec::new();
+    };
+    EngineKnobs::dump(&config)
+}
+
+fn settings(point: &PointPlan) -> Vec<Setting> {
+    let setting = |setting: &delalloc_workloads::plan::Setting| Setting {
+        knob: setting.name.clone(),
+        value: knob_value(&setting.value),
+    };
+    point.settings.iter().map(setting).collect()
+}
+
+/// A value as YAML would read it.
+pub fn knob_value(text: &str) -> KnobValue {
+    if let Ok(value) = text.parse::<i64>() {
+        return KnobValue::Integer(value);
+    }
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() => KnobValue::Real(value),
+        _ => match text {
+            "true" => KnobValue::Bool(true),
+            "false" => KnobValue::Bool(false),
+            _ => KnobValue::Text(text.to_owned()),
+        },
+    }
+}
+
+fn machine() -> Machine {
+    let host = Host::look();
+    let fact = |name| host.get(name).unwrap_or_default().to_owned();
+    let doubts = host::doubts(&host)
+        .into_iter()
+        .map(|doubt| Doubt {
+            code: doubt.code.to_owned(),
+            seen: doubt.seen,
+            advice: doubt.advice,
+        })
+        .collect();
+    Machine {
+        cpu_model: fact("cpu.model"),
+        logical_cores: host
+            .number("cpu.count")
+            .and_then(|n| u32::try_from(n).ok())
+            .unwrap_or(0),
+        memory_bytes: host.number("memory.bytes").unwrap_or(0),
+        kernel: fact("kernel"),
+        virtualization: match host.get("virtual") {
+            Some("no") | None => String::new(),
+            Some(by) => by.to_owned(),
+        },
+        build: if cfg!(debug_assertions) {
+            "debug"
+        } else {
+            "release"
+        }
+        .to_owned(),
+        doubts,
+        ..Machine::default()
+    }
+}
+
+fn status(record: &RunRecord, result: anyhow::Result<()>, signals: &Signals) -> RunStatus {
+    if let Err(error) = result {
+        return RunStatus::Failed {
+            reason: format!("{error:#}"),
+        };
+    }
+    if signals.interrupted() {
+        return RunStatus::Interrupted {
+            reason: "a signal".to_owned(),
+        };
+    }
+    let fault = record.cells.iter().find_map(|cell| {
+        cell.fault
+            .as_ref()
+            .map(|fault| format!("{}: {fault}", cell.target))
+    });
+    fault.map_or(RunStatus::Complete, |reason| RunStatus::Failed { reason })
+}
+
+/// Writes the record and everything rendered from it.
+fn leave(record: &RunRecord, out: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let at = |name: &str| out.join(name);
+    save(record, &at("result.json"))?;
+    let texts = [
+        ("cells.csv", cells_csv(record)),
+        ("intervals.csv", intervals_csv(record)),
+        ("latency.hlog", hdr_log(record)?),
+    ];
+    let mut files = vec![at("result.json"), at("events.ndjson")];
+    for (name, text) in texts {
+        let path = at(name);
+        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+        files.push(path);
+    }
+    Ok(files)
+}
+
+fn phases_max(plan: &RunPlan) -> usize {
+    plan.workload
+        .loads
+        .iter()
+        .map(|load| load.phases.len())
+        .max()
+        .unwrap_or(0)
+}

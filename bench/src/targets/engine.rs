@@ -1,0 +1,419 @@
+//! The engine as a target: a volume, freshly formatted, on a backend with a meter around it.
+//!
+//! Bytes and requests at the device are the meter's, so they are whatever really left, log and
+//! superblocks included. Everything else is the engine's own rows. `reopen` closes the volume and
+//! opens it again on the same device: what is read then went through recovery.
+//!
+//! Depths and held bytes of stages are true at one moment only; their largest values here are the
+//! largest that the sampler saw.
+//!
+//! Locks: `volume` for the moment of taking a handle, never during I/O, except while it closes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use delalloc_backends::{Backend, Clock, MeterBackend, OsClock, RequestKind};
+use delalloc_engine::pool::Series;
+use delalloc_engine::stats::{EngineStats, StageSnapshot};
+use delalloc_engine::{EngineConfig, EngineError, File, FileRange, FormatOptions, Volume};
+use delalloc_results::metric::{Better, Class, Metric, Unit};
+use delalloc_results::record::{PoolRecord, StageRecord};
+use parking_lot::Mutex;
+
+use super::{Levels, Reading, Target, TargetFile};
+
+/// A volume on a device.
+#[derive(Debug)]
+pub struct EngineTarget {
+    device: Arc<MeterBackend>,
+    clock: Arc<dyn Clock>,
+    config: EngineConfig,
+    volume: Mutex<Option<Volume>>,
+    seen: Mutex<BTreeMap<&'static str, Peak>>,
+}
+
+/// The most the sampler saw in a stage.
+#[derive(Debug, Default, Clone, Copy)]
+struct Peak {
+    depth: u64,
+    held_bytes: u64,
+}
+
+impl EngineTarget {
+    /// Formats `backend`, whose content is lost, and opens a volume on it.
+    pub fn open(backend: Arc<dyn Backend>, config: EngineConfig) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(OsClock::new());
+        let device = Arc::new(MeterBackend::new(backend, Arc::clone(&clock)));
+        let dyn_device: Arc<dyn Backend> = Arc::<MeterBackend>::clone(&device);
+        Volume::format(&dyn_device, &FormatOptions::default()).context("formatting the volume")?;
+        let volume = Volume::open(dyn_device, Arc::clone(&clock), config.clone())
+            .context("opening the volume")?;
+        Ok(Self {
+            device,
+            clock,
+            config,
+            volume: Mutex::new(Some(volume)),
+            seen: Mutex::default(),
+        })
+    }
+
+    fn volume(&self) -> anyhow::Result<Volume> {
+        self.volume
+            .lock()
+            .clone()
+            .ok_or_else(|| anyhow!("the volume is closed"))
+    }
+
+    fn stats(&self) -> Option<EngineStats> {
+        self.volume.lock().as_ref().map(Volume::stats)
+    }
+
+    fn shut(&self) -> anyhow::Result<()> {
+        let volume = self.volume.lock().take();
+        volume.map_or(Ok(()), |volume| {
+            volume.close().context("closing the volume")
+        })
+    }
+}
+
+impl Target for EngineTarget {
+    fn open_file(&self, name: &str) -> anyhow::Result<Arc<dyn TargetFile>> {
+        let volume = self.volume()?;
+        let file = match volume.open_file(name) {
+            Err(EngineError::NotFound(_)) => volume.create(name),
+            found => found,
+        };
+        Ok(Arc::new(EngineFile(
+            file.with_context(|| format!("opening {name:?}"))?,
+        )))
+    }
+
+    fn remove(&self, name: &str) -> anyhow::Result<()> {
+        self.volume()?
+            .remove(name)
+            .with_context(|| format!("removing {name:?}"))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> anyhow::Result<()> {
+        self.volume()?
+            .rename(from, to)
+            .with_context(|| format!("renaming {from:?} to {to:?}"))
+    }
+
+    fn sync_all(&self) -> anyhow::Result<()> {
+        self.volume()?.sync().context("syncing the volume")
+    }
+
+    fn drop_caches(&self) -> anyhow::Result<()> {
+        self.volume()?
+            .drop_caches()
+            .context("dropping the engine's cache")
+    }
+
+    fn reopen(&self) -> anyhow::Result<()> {
+        self.shut()?;
+        let device: Arc<dyn Backend> = Arc::<MeterBackend>::clone(&self.device);
+        let volume = Volume::open(device, Arc::clone(&self.clock), self.config.clone())
+            .context("opening the volume again")?;
+        *self.volume.lock() = Some(volume);
+        Ok(())
+    }
+
+    fn counters(&self) -> Vec<Reading> {
+        let meter = self.device.snapshot();
+        let (written, read) = (
+            meter.kind(RequestKind::Write),
+            meter.kind(RequestKind::Read),
+        );
+        let flushes = meter.kind(RequestKind::Flush);
+        let mut readings = vec![
+            Reading::counted("device.write_bytes", Unit::Bytes, written.bytes as f64),
+            Reading::counted(
+                "device.write_requests",
+                Unit::Count,
+                written.completed as f64,
+            ),
+            Reading::counted("device.read_bytes", Unit::Bytes, read.bytes as f64),
+            Reading::counted("device.read_requests", Unit::Count, read.completed as f64),
+            Reading::counted("device.flushes", Unit::Count, flushes.completed as f64),
+            Reading::timed(
+                "device.write_ns",
+                Unit::Nanoseconds,
+                written.service_ns_sum as f64,
+            ),
+            Reading::timed(
+                "device.read_ns",
+                Unit::Nanoseconds,
+                read.service_ns_sum as f64,
+            ),
+        ];
+        let rows = self.stats().map(|stats| stats.rows()).unwrap_or_default();
+        readings.extend(
+            rows.into_iter()
+                .filter(|row| is_total(&row.name, row.unit))
+                .map(|row| Reading {
+                    metric: metric_of(&row.name, row.unit),
+                    number: row.value,
+                }),
+        );
+        readings
+    }
+
+    fn levels(&self) -> Levels {
+        let Some(stats) = self.stats() else {
+            return Levels::default();
+        };
+        let mut seen = self.seen.lock();
+        for (name, stage) in stages_of(&stats) {
+            let peak = seen.entry(name).or_default();
+            peak.depth = peak.depth.max(stage.depth);
+            peak.held_bytes = peak.held_bytes.max(stage.held_bytes);
+        }
+        let mut queues: BTreeMap<String, u64> = stats
+            .pools
+            .iter()
+            .map(|pool| (pool.name.to_owned(), pool.depth_now as u64))
+            .collect();
+        queues.insert("device".to_owned(), self.device.snapshot().depth_now);
+        let stalled_ns = BTreeMap::from([
+            ("dirty limit".to_owned(), stats.dirty.stops.ns_sum),
+            ("dirty delay".to_owned(), stats.dirty.delays.ns_sum),
+            ("byte budget".to_owned(), stats.budget.wait_ns_sum),
+        ]);
+        let dirty_bytes = Some(stats.dirty.dirty_bytes + stats.dirty.writeback_bytes);
+        Levels {
+            dirty_bytes,
+            queues,
+            stalled_ns,
+        }
+    }
+
+    fn finals(&self) -> Vec<Reading> {
+        let Some(stats) = self.stats() else {
+            return Vec::new();
+        };
+        let mut readings = vec![
+            Reading::counted("stored_ratio", Unit::Ratio, stats.stored_ratio())
+                .higher()
+                .doc("plain bytes written back for each byte of data on the device"),
+            Reading::timed("cache_hit_ratio", Unit::Ratio, stats.cache_hit_ratio()).higher(),
+            Reading::timed(
+                "populated_used_ratio",
+                Unit::Ratio,
+                stats.populated_used_ratio(),
+            )
+            .higher()
+            .doc("pages that came along with a compressed read and were used"),
+        ];
+        let rows = stats.rows().into_iter().filter(|row| is_final(&row.name));
+        readings.extend(rows.map(|row| Reading {
+            metric: metric_of(&row.name, row.unit),
+            number: row.value,
+        }));
+        readings
+    }
+
+    fn stages(&self) -> Vec<StageRecord> {
+        let Some(stats) = self.stats() else {
+            return Vec::new();
+        };
+        let times = &stats.stages;
+        let bytes = |name| match name {
+            "dirty" => stats.counters.accepted_bytes,
+            "compress" => stats.counters.written_back_bytes(),
+            "device" => stats.counters.device_written_bytes(),
+            "read device" => stats.counters.device_read_bytes,
+            _ => 0,
+        };
+        let seen = self.seen.lock();
+        stages_of(&stats)
+            .into_iter()
+            .map(|(name, stage)| {
+                // Waiting before and after compression belongs to it: one row, three times.
+                let (queued_ns, head_wait_ns) = match name {
+                    "compress" => (times.queued.time.sum_ns, times.head_wait.time.sum_ns),
+                    _ => (0, 0),
+                };
+                let peak = seen.get(name).copied().unwrap_or_default();
+                StageRecord {
+                    name: name.to_owned(),
+                    items: stage.time.count,
+                    bytes: bytes(name),
+                    queued_ns,
+                    running_ns: stage.time.sum_ns,
+                    head_wait_ns,
+                    depth_max: peak.depth,
+                    bytes_held_max: peak.held_bytes,
+                }
+            })
+            .collect()
+    }
+
+    fn pools(&self) -> Vec<PoolRecord> {
+        let Some(stats) = self.stats() else {
+            return Vec::new();
+        };
+        let count = |workers: usize| u32::try_from(workers).unwrap_or(u32::MAX);
+        stats
+            .pools
+            .iter()
+            .map(|pool| PoolRecord {
+                name: pool.name.to_owned(),
+                kind: pool.kind.to_owned(),
+                workers_max: count(self.workers_max(pool.name)),
+                workers_peak: count(pool.workers_started),
+                items: pool.items_completed,
+                wakeups: pool.wake_ups,
+                to_busy: pool.turned_busy,
+                to_idle: pool.turned_idle,
+                depth_max: pool.depth_max as u64,
+                running_ns: running_ns(&[&pool.running_ns, &pool.complete_ns]),
+            })
+            .collect()
+    }
+
+    fn describe(&self) -> String {
+        format!("engine on {}", self.device.describe())
+    }
+
+    fn keeps(&self) -> bool {
+        true
+    }
+
+    fn close(&self) -> anyhow::Result<()> {
+        self.shut()?;
+        self.device.close().context("closing the device")
+    }
+}
+
+impl EngineTarget {
+    fn workers_max(&self, pool: &str) -> usize {
+        let knobs = match pool {
+            "workers" => self.config.workers,
+            "delalloc" => self.config.delalloc,
+            "submit" => self.config.submit,
+            "endio" => self.config.endio,
+            "endio_write" => self.config.endio_write,
+            _ => self.config.fixup,
+        };
+        if knobs.threads > 0 {
+            knobs.threads
+        } else {
+            self.config.thread_pool_size
+        }
+    }
+}
+
+struct EngineFile(File);
+
+impl TargetFile for EngineFile {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> anyhow::Result<usize> {
+        Ok(self.0.read_at(offset, buf)?)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> anyhow::Result<()> {
+        Ok(self.0.write_at(offset, bytes)?)
+    }
+
+    fn sync(&self) -> anyhow::Result<()> {
+        Ok(self.0.sync()?)
+    }
+
+    fn truncate(&self, file_bytes: u64) -> anyhow::Result<()> {
+        Ok(self.0.truncate(file_bytes)?)
+    }
+
+    fn punch_hole(&self, offset: u64, bytes: u64) -> anyhow::Result<()> {
+        Ok(self
+            .0
+            .punch_hole(FileRange::new(offset, offset.saturating_add(bytes)))?)
+    }
+}
+
+/// The stages in the order they pass, under the names the record uses.
+fn stages_of(stats: &EngineStats) -> [(&'static str, &StageSnapshot); 10] {
+    let times = &stats.stages;
+    [
+        ("dirty", &times.dirty),
+        ("collect", &times.collect),
+        ("compress", &times.encode),
+        ("place", &times.place),
+        ("submit", &times.submit),
+        ("device", &times.device),
+        ("finish", &times.finish),
+        ("sync", &times.sync),
+        ("read device", &times.read_device),
+        ("decode", &times.decode),
+    ]
+}
+
+fn running_ns(series: &[&Series]) -> u64 {
+    series.iter().map(|series| series.sum_ns).sum()
+}
+
+/// Rows that grow, and are compared as differences. Stages and pools have tables of their own.
+fn is_total(name: &str, unit: &str) -> bool {
+    let grows = name.starts_with("data.")
+        || name.starts_with("reclaim.")
+        || [
+            "meta.node_",
+            "meta.commits",
+            "meta.front_gate",
+            "dirty.stops",
+            "dirty.delays",
+        ]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+        || [
+            "budget.waits",
+            "budget.wait_ns_sum",
+            "cache.copies",
+            "cache.waits",
+        ]
+        .contains(&name);
+    grows && unit != "ratio" && !name.ends_with("_max") && name != "reclaim.queued"
+}
+
+/// Rows that are true at the end.
+fn is_final(name: &str) -> bool {
+    name.starts_with("meta.extents.")
+        || [
+            "meta.tree_levels",
+            "meta.tree_nodes",
+            "dirty.held_bytes_max",
+            "budget.held_bytes_max",
+        ]
+        .contains(&name)
+}
+
+/// What a row of the engine means. Bytes of data and extents follow from the workload; how often
+/// somebody waited, was woken or came along does not.
+fn metric_of(name: &str, unit: &str) -> Metric {
+    let counted = (name.starts_with("data.") || name.starts_with("meta.extents."))
+        && !name.contains("cache")
+        && !name.contains("populated");
+    let unit = match unit {
+        "bytes" => Unit::Bytes,
+        "ns" => Unit::Nanoseconds,
+        "count" => Unit::Count,
+        "ratio" => Unit::Ratio,
+        _ => Unit::Plain,
+    };
+    let better = match name {
+        "data.accepted_bytes" | "data.served_bytes" | "data.zero_bytes" => Better::Neither,
+        "data.cache_hits" | "data.populated_used_pages" => Better::Higher,
+        _ => Better::Lower,
+    };
+    Metric {
+        name: name.to_owned(),
+        unit,
+        better,
+        class: if counted {
+            Class::Counted
+        } else {
+            Class::Timed
+        },
+        doc: String::new(),
+    }
+}
