@@ -6,7 +6,7 @@
 //! Lock order, the one of the whole engine, left to right:
 //!
 //! ```text
-//!   namespace > inode.writer > inode.state > metadata tree > space > leaves
+//!   gate > namespace > inode.writer > inode.state > metadata tree > space > leaves
 //! ```
 //!
 //! Leaves (queues of pools, dirty accounting, budget, frame pool, reclaim queue, submit limit,
@@ -17,7 +17,7 @@
 use std::sync::Arc;
 
 use delalloc_backends::{Backend, BufPool, Clock};
-use parking_lot::MutexGuard;
+use parking_lot::{MutexGuard, RwLock, RwLockReadGuard};
 
 use crate::alloc::Reservation;
 use crate::budget::Budget;
@@ -59,6 +59,8 @@ pub(crate) struct Core {
     /// Buffers of one item stored raw.
     pub(crate) raw_bufs: Arc<BufPool>,
     pub(crate) stats: Stats,
+    /// True until the volume closes. Operations hold it for reading, so closing waits for them.
+    gate: RwLock<bool>,
 }
 
 impl Core {
@@ -87,6 +89,7 @@ impl Core {
             plain_bufs: buf_pool(config.compression.extent_bytes),
             raw_bufs: buf_pool(config.compression.item_bytes),
             stats: Stats::default(),
+            gate: RwLock::new(true),
             backend,
             clock,
             config,
@@ -94,6 +97,26 @@ impl Core {
             pools,
             namespace,
         }
+    }
+
+    /// Begins an operation of a caller, which the volume does not close under.
+    pub(crate) fn enter(&self) -> Result<RwLockReadGuard<'_, bool>> {
+        let gate = self.gate.read();
+        if *gate {
+            Ok(gate)
+        } else {
+            Err(EngineError::Closed)
+        }
+    }
+
+    /// The same, without waiting for a volume that is about to close.
+    pub(crate) fn try_enter(&self) -> Option<RwLockReadGuard<'_, bool>> {
+        self.gate.try_read().filter(|gate| **gate)
+    }
+
+    /// Lets no more operations begin, and waits for those that have. False if that was done before.
+    pub(crate) fn shut(&self) -> bool {
+        std::mem::replace(&mut *self.gate.write(), false)
     }
 
     /// Which ordered queue the work of a file goes through.
@@ -121,7 +144,7 @@ impl Core {
     }
 
     /// Promises space for `bytes` stored raw. Where there is none, writes back what is dirty (most
-    /// of it shrinks) and commits (what was freed becomes free), and asks once more.
+    /// of it takes less than was promised for it) and asks once more.
     pub(crate) fn reserve(self: &Arc<Self>, bytes: u64) -> Result<Reservation> {
         match self.meta.reserve(bytes) {
             Err(EngineError::NoSpace { .. }) => {}
@@ -130,7 +153,6 @@ impl Core {
         for inode in self.namespace.inodes() {
             writeback::flush(self, &inode);
         }
-        self.meta.commit()?;
         self.meta.reserve(bytes)
     }
 }

@@ -48,6 +48,9 @@ pub enum EngineError {
     /// A metadata write failed earlier; the volume only reads until it is opened again.
     #[error("the volume is read-only since an earlier failure: {0}")]
     ReadOnly(Arc<str>),
+    /// The volume was closed; a handle outlived it.
+    #[error("the volume is closed")]
+    Closed,
     /// An argument or a combination of knobs that cannot be; the text says what would do.
     #[error("{0}")]
     Invalid(String),

@@ -25,7 +25,7 @@ use crate::extent::State;
 use crate::failure::FailureCursor;
 use crate::inode::{Inode, InodeState, Life};
 use crate::read::{self, ReadAhead};
-use crate::units::{FileRange, PAGE_BYTES, PAGE_LEN, PageIndex};
+use crate::units::{FILE_BYTES_MAX, FileRange, PAGE_BYTES, PAGE_LEN, PageIndex};
 use crate::volume;
 use crate::writeback;
 
@@ -33,8 +33,6 @@ use crate::writeback;
 const BATCH_BYTES_MAX: u64 = 2 << 20;
 /// Most pages copied under one hold of the state lock: about 20 us of copying.
 const COPY_PAGES_MAX: usize = 32;
-/// The end of every file is below this: offsets stay clear of the arithmetic's ends.
-pub const FILE_BYTES_MAX: u64 = 1 << 60;
 
 /// An open file. Clones share one handle: one read-ahead stream, one account of failures.
 #[derive(Debug, Clone)]
@@ -76,6 +74,7 @@ impl File {
     /// # Errors
     /// `Corrupt` where stored bytes do not match their checksum, `Device` where they cannot be read.
     pub fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<usize> {
+        let _open = self.0.core.enter()?;
         read::read(&self.0.core, &self.0.inode, &self.0.ahead, offset, out)
     }
 
@@ -95,6 +94,7 @@ impl File {
             )));
         };
         let core = &self.0.core;
+        let _open = core.enter()?;
         let whole = FileRange::new(offset, end);
         for batch in writeback::cut(whole, BATCH_BYTES_MAX) {
             let started = core.clock.now();
@@ -115,29 +115,33 @@ impl File {
             )));
         }
         let (core, inode) = (&self.0.core, &self.0.inode);
+        let _open = core.enter()?;
         let writer = inode.writer.lock();
         let old_bytes = inode.lock().size.memory_bytes();
         if size_bytes > old_bytes {
             self.settle_tail(&writer, old_bytes, size_bytes)?;
         }
-        let cut = FileRange::new(size_bytes, u64::MAX / PAGE_BYTES * PAGE_BYTES);
+        let kept_pages = FileRange::new(0, size_bytes).to_pages();
+        let cut = FileRange::new(size_bytes, FILE_BYTES_MAX);
         let mut state = inode.lock();
-        inode.wait_writeback(
-            &mut state,
-            FileRange::new(size_bytes / PAGE_BYTES * PAGE_BYTES, cut.end),
-        );
+        inode.wait_writeback(&mut state, cut.to_pages());
         check_life(&state)?;
-        let gone = FileRange::new(size_bytes.next_multiple_of(PAGE_BYTES), cut.end);
-        forget_pages(core, inode, &mut state, gone);
+        forget_pages(
+            core,
+            inode,
+            &mut state,
+            FileRange::new(kept_pages.end, cut.end),
+        );
         zero_tail(core, &mut state, size_bytes);
         state.tickets.invalidate(cut);
         let disk_bytes = state.size.truncate(size_bytes);
-        core.meta.punch(inode.id, gone, Some(disk_bytes))
+        core.meta.truncate(inode.id, size_bytes, disk_bytes)
     }
 
     /// Makes `range` read as zeros. Whole pages give their space back; the size stays.
     pub fn punch_hole(&self, range: FileRange) -> Result<()> {
         let (core, inode) = (&self.0.core, &self.0.inode);
+        let _open = core.enter()?;
         let writer = inode.writer.lock();
         let size_bytes = inode.lock().size.memory_bytes();
         let range = range.intersect(FileRange::new(0, size_bytes));
@@ -171,6 +175,7 @@ impl File {
     /// A write of this file that failed since this handle was last told.
     pub fn sync(&self) -> Result<()> {
         let (core, inode) = (&self.0.core, &self.0.inode);
+        let _open = core.enter()?;
         let started = core.clock.now();
         writeback::flush(core, inode);
         let failed = inode.lock().failures.take(&mut self.0.told.lock());

@@ -59,11 +59,11 @@ pub mod writeback;
 
 pub use config::EngineConfig;
 pub use error::{EngineError, Result};
-pub use file::{FILE_BYTES_MAX, File};
+pub use file::File;
 pub use meta::FormatOptions;
 pub use stats::EngineStats;
 pub use units::{
-    DiskExtent, DiskOffset, FileId, FileRange, Generation, PAGE_BYTES, PAGE_LEN, PageIndex,
-    SECTOR_BYTES,
+    DiskExtent, DiskOffset, FILE_BYTES_MAX, FileId, FileRange, Generation, PAGE_BYTES, PAGE_LEN,
+    PageIndex, SECTOR_BYTES,
 };
 pub use volume::{FileInfo, Volume};

@@ -14,7 +14,30 @@ use std::sync::Arc;
 use delalloc_backends::Clock;
 
 use crate::config::{EngineConfig, PoolKnobs};
-use crate::pool::{self, Pool, PoolConfig, PoolStats};
+use crate::meta::NodeWorkers;
+use crate::pool::{self, Order, Pool, PoolConfig, PoolStats, WorkItem};
+
+/// The `workers` pool as a commit sees it: it encodes and checksums tree nodes.
+#[derive(Debug)]
+pub(crate) struct NodePool(pub(crate) Arc<dyn Pool>);
+
+struct NodeJob(Option<Box<dyn FnOnce() + Send>>);
+
+impl NodeWorkers for NodePool {
+    fn run(&self, job: Box<dyn FnOnce() + Send>) {
+        self.0
+            .submit(Box::new(NodeJob(Some(job))), Order::Unordered);
+    }
+}
+
+impl WorkItem for NodeJob {
+    fn run(&mut self) {
+        let job = self.0.take().expect("an item runs once");
+        job();
+    }
+
+    fn complete(self: Box<Self>) {}
+}
 
 /// The pools of an open volume.
 #[derive(Debug)]

@@ -8,6 +8,8 @@ pub const PAGE_BYTES: u64 = 4096;
 pub const PAGE_LEN: usize = 4096;
 /// The unit of allocation on the device, and of checksums over stored bytes.
 pub const SECTOR_BYTES: u64 = 4096;
+/// The end of every file is at or below this: offsets stay clear of the arithmetic's ends.
+pub const FILE_BYTES_MAX: u64 = 1 << 60;
 
 const _: () = assert!(
     PAGE_BYTES == SECTOR_BYTES,
@@ -53,6 +55,12 @@ pub struct FileRange {
 }
 
 impl FileRange {
+    /// All that a file can have.
+    pub const WHOLE: Self = Self {
+        start: 0,
+        end: FILE_BYTES_MAX,
+    };
+
     /// `start..end`.
     ///
     /// # Panics

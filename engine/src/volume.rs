@@ -13,14 +13,15 @@ use parking_lot::Mutex;
 use crate::config::EngineConfig;
 use crate::core::Core;
 use crate::error::{EngineError, Result};
+use crate::extent::State;
 use crate::file::{File, forget_pages};
 use crate::inode::{Inode, Life};
 use crate::meta::{self, FormatOptions, Metadata};
 use crate::namespace::{Namespace, check_name};
-use crate::pools::Pools;
+use crate::pools::{NodePool, Pools};
 use crate::services::Services;
 use crate::stats::EngineStats;
-use crate::units::{FileId, FileRange, PAGE_BYTES};
+use crate::units::{FILE_BYTES_MAX, FileId, FileRange, PAGE_BYTES, PageIndex};
 use crate::writeback;
 
 /// An open volume. Clones share it.
@@ -41,6 +42,7 @@ impl Drop for Open {
 
 impl Open {
     fn stop(&self) {
+        self.core.shut();
         if let Some(services) = self.services.lock().take() {
             services.stop(&self.core);
             self.core.pools.shutdown();
@@ -91,6 +93,7 @@ impl Volume {
             }
         }
         let pools = Pools::start(&config, &clock);
+        meta.encode_on(Arc::new(NodePool(Arc::clone(&pools.workers))));
         let core = Arc::new(Core::new(backend, clock, config, meta, pools, namespace));
         let services = Services::start(&core);
         Ok(Self(Arc::new(Open {
@@ -101,8 +104,9 @@ impl Volume {
 
     /// Makes an empty file and opens it.
     pub fn create(&self, name: &str) -> Result<File> {
-        check_name(name)?;
         let core = &self.0.core;
+        check_name(name, core.meta.name_bytes_max())?;
+        let _open = core.enter()?;
         let mut names = core.namespace.lock();
         if names.by_name.contains_key(name) {
             return Err(EngineError::Exists(name.to_owned()));
@@ -117,6 +121,7 @@ impl Volume {
     /// Opens a file.
     pub fn open_file(&self, name: &str) -> Result<File> {
         let core = &self.0.core;
+        let _open = core.enter()?;
         let mut names = core.namespace.lock();
         let file = names.find(name)?;
         let inode = load(core, file)?;
@@ -127,6 +132,7 @@ impl Volume {
     /// Takes a file's name away. Its bytes go at once, or with its last open handle.
     pub fn remove(&self, name: &str) -> Result<()> {
         let core = &self.0.core;
+        let _open = core.enter()?;
         let mut names = core.namespace.lock();
         let file = names.find(name)?;
         let inode = load(core, file)?;
@@ -140,8 +146,9 @@ impl Volume {
 
     /// Gives a file another name. A file that had that name is removed, in the same change.
     pub fn rename(&self, from: &str, to: &str) -> Result<()> {
-        check_name(to)?;
         let core = &self.0.core;
+        check_name(to, core.meta.name_bytes_max())?;
+        let _open = core.enter()?;
         let mut names = core.namespace.lock();
         let file = names.find(from)?;
         if from == to {
@@ -196,12 +203,8 @@ impl Volume {
     /// Writes back every dirty byte and commits: all that was written before this call is durable.
     pub fn sync(&self) -> Result<()> {
         let core = &self.0.core;
-        for inode in core.namespace.inodes() {
-            writeback::flush(core, &inode);
-        }
-        core.submit_limit.drain();
-        core.meta.commit()?;
-        Ok(())
+        let _open = core.enter()?;
+        sync_all(core)
     }
 
     /// Writes everything back and empties the page cache, so that reads meet the device.
@@ -211,12 +214,12 @@ impl Volume {
             let mut state = inode.lock();
             let clean: Vec<_> = state
                 .pages
-                .range(crate::PageIndex(0)..crate::PageIndex(u64::MAX / PAGE_BYTES))
+                .range(PageIndex(0)..PageIndex::of(FILE_BYTES_MAX))
                 .map(|(index, _)| index)
                 .collect();
             for index in clean {
                 let own = FileRange::new(index.start(), index.start() + PAGE_BYTES);
-                if !state.states.any(own, crate::extent::State::all()) {
+                if !state.states.any(own, State::all()) {
                     state.pages.remove(index);
                 }
             }
@@ -235,7 +238,7 @@ impl Volume {
             frames: core.frames.stats(),
             reclaim: core.reclaimer.stats(),
             meta: core.meta.stats(),
-            node_bytes: u64::from(FormatOptions::default().node_bytes),
+            node_bytes: core.meta.node_slot_bytes(),
             pools: core.pools.stats(),
         }
     }
@@ -250,10 +253,20 @@ impl Volume {
     /// # Errors
     /// A commit that failed. Failed data writes are told by `File::sync`.
     pub fn close(self) -> Result<()> {
-        let synced = self.sync();
+        let core = &self.0.core;
+        let synced = if core.shut() { sync_all(core) } else { Ok(()) };
         self.0.stop();
         synced
     }
+}
+
+fn sync_all(core: &Arc<Core>) -> Result<()> {
+    for inode in core.namespace.inodes() {
+        writeback::flush(core, &inode);
+    }
+    core.submit_limit.drain();
+    core.meta.commit()?;
+    Ok(())
 }
 
 /// The inode of `file`, read from the tree if it is not in memory. The caller holds the names.
@@ -274,6 +287,9 @@ fn load(core: &Arc<Core>, file: FileId) -> Result<Arc<Inode>> {
 /// One handle less; an orphan goes with its last.
 pub(crate) fn close_handle(core: &Arc<Core>, inode: &Arc<Inode>) {
     let last = core.namespace.lock().closed(inode.id);
+    let Some(_open) = core.try_enter() else {
+        return;
+    };
     if last && inode.lock().life == Life::Orphan {
         // An orphan that cannot be removed now is removed at the next open.
         let _removed_now = bury(core, inode);
@@ -283,12 +299,11 @@ pub(crate) fn close_handle(core: &Arc<Core>, inode: &Arc<Inode>) {
 /// Drops the bytes of a file that has neither name nor handle.
 fn bury(core: &Arc<Core>, inode: &Arc<Inode>) -> Result<()> {
     let _writer = inode.writer.lock();
-    let everything = FileRange::new(0, u64::MAX / PAGE_BYTES * PAGE_BYTES);
     let mut state = inode.lock();
-    inode.wait_writeback(&mut state, everything);
+    inode.wait_writeback(&mut state, FileRange::WHOLE);
     state.life = Life::Gone;
-    forget_pages(core, inode, &mut state, everything);
-    state.tickets.invalidate(everything);
+    forget_pages(core, inode, &mut state, FileRange::WHOLE);
+    state.tickets.invalidate(FileRange::WHOLE);
     state.size.truncate(0);
     drop(state);
     core.namespace.forget(inode.id);

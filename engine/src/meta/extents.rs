@@ -23,7 +23,9 @@ use super::metadata::{Edit, Metadata, Need, State};
 use super::types::{FileExtent, Mapping, NewExtent, StoredExtent};
 use crate::alloc::Reserve;
 use crate::error::Result;
-use crate::units::{DiskExtent, DiskOffset, FileId, FileRange, PAGE_BYTES, SECTOR_BYTES};
+use crate::units::{
+    DiskExtent, DiskOffset, FILE_BYTES_MAX, FileId, FileRange, PAGE_BYTES, SECTOR_BYTES,
+};
 
 /// Mappings cut by one atomic change.
 const STEP_EXTENTS_MAX: usize = 4096;
@@ -31,8 +33,6 @@ const STEP_EXTENTS_MAX: usize = 4096;
 const STEP_EXTENTS_MIN: usize = 8;
 /// Items touched for each mapping that is cut: the mapping, its rest, the stored extent twice.
 const ITEMS_PER_CUT: u64 = 3;
-/// No file reaches this far, so that ends never overflow.
-const FILE_BYTES_MAX: u64 = 1 << 62;
 
 impl Metadata {
     /// What is at `offset` of `file`.
@@ -62,12 +62,7 @@ impl Metadata {
     /// Every extent of `file`, in order.
     pub fn extents(&self, file: FileId) -> Result<Vec<FileExtent>> {
         let state = self.state.read();
-        overlapping(
-            &state.tree,
-            file,
-            FileRange::new(0, FILE_BYTES_MAX),
-            usize::MAX,
-        )
+        overlapping(&state.tree, file, FileRange::WHOLE, usize::MAX)
     }
 
     /// CRC32C of each 4 KiB of a stored extent.
@@ -145,12 +140,13 @@ impl Metadata {
         Ok(())
     }
 
-    /// Sets the size and drops every whole page past it. The bytes between `size_bytes` and the end of
-    /// its page stay stored: the caller writes zeros there before the file grows again.
-    pub fn truncate(&self, file: FileId, size_bytes: u64) -> Result<()> {
+    /// Drops every whole page past `size_bytes`, and sets the size to `disk_bytes`: less, where bytes
+    /// before the end have not been written back. The bytes between `size_bytes` and the end of its
+    /// page stay stored: the caller writes zeros there before the file grows again.
+    pub fn truncate(&self, file: FileId, size_bytes: u64, disk_bytes: u64) -> Result<()> {
         assert!(
-            size_bytes <= FILE_BYTES_MAX,
-            "no file has {size_bytes} bytes"
+            disk_bytes <= size_bytes && size_bytes <= FILE_BYTES_MAX,
+            "no file has {size_bytes} bytes, of which {disk_bytes} are on disk"
         );
         let from = size_bytes.next_multiple_of(PAGE_BYTES);
         let dropped = FileRange::new(from, FILE_BYTES_MAX.max(from));
@@ -170,7 +166,7 @@ impl Metadata {
                     let done = range.start == from;
                     let stays_bytes = edit.files.get(&file).map_or(0, |inode| inode.size_bytes);
                     let size_bytes = if done {
-                        size_bytes
+                        disk_bytes
                     } else {
                         stays_bytes.min(range.start)
                     };

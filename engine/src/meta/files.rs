@@ -118,7 +118,7 @@ impl Metadata {
         if !inode.orphan {
             self.set_orphan(file)?;
         }
-        self.truncate(file, 0)?;
+        self.truncate(file, 0, 0)?;
         self.edit(
             |state| {
                 known(state, file)?;

@@ -161,7 +161,7 @@ impl Metadata {
         });
         for file in opened.overhanging {
             let size_bytes = metadata.inode(file)?.map_or(0, |inode| inode.size_bytes);
-            metadata.truncate(file, size_bytes)?;
+            metadata.truncate(file, size_bytes, size_bytes)?;
         }
         Ok(metadata)
     }
@@ -214,6 +214,11 @@ impl Metadata {
             }
             result => result,
         }
+    }
+
+    /// Bytes that one node takes on the device.
+    pub fn node_slot_bytes(&self) -> u64 {
+        format::node_slot_bytes(self.identity.node_bytes)
     }
 
     /// The longest name a file of this volume can have, in bytes.

@@ -37,15 +37,15 @@ pub(crate) fn queue(core: &Core, inode: &Arc<Inode>, range: FileRange) {
 /// Makes what is dirty in `range` and no longer in writeback collectable.
 pub(crate) fn redirty(state: &mut InodeState, range: FileRange) {
     let mut at = range.start;
-    while let Some(found) = state.states.find_first(
-        at,
-        State::DIRTY,
-        State::DELALLOC | State::WRITEBACK,
-        u64::MAX,
-    ) {
-        if found.start >= range.end {
+    while at < range.end {
+        let in_the_way = State::DELALLOC | State::WRITEBACK;
+        let rest_bytes = range.end - at;
+        let found = state
+            .states
+            .find_first(at, State::DIRTY, in_the_way, rest_bytes);
+        let Some(found) = found.filter(|found| found.start < range.end) else {
             return;
-        }
+        };
         let own = found.intersect(range);
         state.states.set(own, State::DELALLOC);
         at = own.end;

@@ -40,7 +40,7 @@ pub(crate) use place::PlaceHint;
 use crate::core::Core;
 use crate::extent::State;
 use crate::inode::Inode;
-use crate::units::{FileRange, PAGE_BYTES};
+use crate::units::{FILE_BYTES_MAX, FileRange};
 
 /// Writes back what is dirty in a file now, and waits for it.
 ///
@@ -48,13 +48,12 @@ use crate::units::{FileRange, PAGE_BYTES};
 /// flight; what was dirty *over* a writeback becomes collectable then, and the second takes that.
 /// What is written meanwhile may go along but is not waited for.
 pub(crate) fn flush(core: &Arc<Core>, inode: &Arc<Inode>) {
-    let everything = FileRange::new(0, u64::MAX / PAGE_BYTES * PAGE_BYTES);
     for _pass in 0..2 {
-        write_back(core, inode, 0, everything.end);
+        write_back(core, inode, 0, FILE_BYTES_MAX);
         let mut state = inode.lock();
         let sequence = state.ordered.latest();
         inode.wait_until(&mut state, |state| state.ordered.done_through(sequence));
-        redirty(&mut state, everything);
+        redirty(&mut state, FileRange::WHOLE);
         if state.states.bytes(State::DIRTY) == 0 {
             return;
         }

@@ -23,7 +23,6 @@ use crate::compress::Codec;
 use crate::core::Core;
 use crate::error::{EngineError, Result};
 use crate::inode::Inode;
-use crate::meta::EXTENT_STORED_BYTES_MAX;
 use crate::stats::Passage;
 use crate::units::{DiskExtent, DiskOffset, FileRange};
 use crate::writeback::collect::Collected;
@@ -204,23 +203,12 @@ impl RawRun {
     }
 }
 
-/// Room for `range` stored raw. The promise guarantees it, except while freed space waits for a commit.
 fn pieces(core: &Core, reservation: &mut Reservation, range: FileRange) -> Result<Vec<DiskExtent>> {
-    let mut allocate = || {
-        core.meta.space().allocate_pieces(
-            reservation,
-            range.bytes(),
-            EXTENT_STORED_BYTES_MAX,
-            core.place_hint.get(),
-        )
-    };
-    let pieces = match allocate() {
-        Err(EngineError::NoSpace { .. }) => {
-            core.meta.commit()?;
-            allocate()?
-        }
-        other => other?,
-    };
+    let piece_bytes_max = core.meta.extent_stored_bytes_max();
+    let hint = core.place_hint.get();
+    let pieces = core
+        .meta
+        .allocate_pieces(reservation, range.bytes(), piece_bytes_max, hint)?;
     let total_bytes: u64 = pieces.iter().map(|disk| disk.bytes).sum();
     assert_eq!(total_bytes, range.bytes(), "raw pieces hold the range");
     if let Some(last) = pieces.last() {
