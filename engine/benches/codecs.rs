@@ -1,7 +1,7 @@
 //! Codecs on one extent of 128 KiB, one thread: the ceiling of the engine's throughput per core, and what
 //! the cheap looks before a codec cost.
 //!
-//! The bytes are words of a skewed vocabulary with numbers in between, which shrink about as much as
+//! The bytes are words of a skewed vocabulary, numbers and phrases said before, and shrink about as much as
 //! source code and logs do: to a half by lz4, to a third by zstd.
 
 use std::hint::black_box;
@@ -46,6 +46,11 @@ fn text() -> Vec<u8> {
         match draw.next() % 24 {
             0 => text.push('\n'),
             1 => text.push_str(&draw.next().to_string()),
+            2..=3 if text.len() > 4096 => {
+                let back = usize::try_from(draw.next() % 4000).expect("it is small") + 80;
+                let len = usize::try_from(16 + draw.next() % 64).expect("it is small");
+                text.extend_from_within(text.len() - back..text.len() - back + len);
+            }
             _ => {
                 text.push_str(&words[skewed(&mut draw, words.len())]);
                 text.push(' ');

@@ -1,8 +1,8 @@
 //! From plain bytes of an extent to stored ones, and back.
 //!
 //! ```text
-//!   plain --> all zero? --> backing off? --> sample --> probe --> codec --> a sector saved?
-//!              hole          raw              raw        raw       stored      else raw
+//!   plain --> all zero? --> backing off? --> sample, echo --> probe --> codec --> a sector saved?
+//!              hole          raw              raw              raw       stored      else raw
 //! ```
 //!
 //! Each extent gets a verdict of its own (unit.rs), from cheap to dear. What a file remembers is a
@@ -15,6 +15,7 @@
 
 mod backoff;
 mod codec;
+mod echo;
 mod lz4;
 mod sample;
 mod scratch;
