@@ -1,10 +1,11 @@
-//! Wrapper: caps on requests and bytes per second, as a smaller device or a cloud volume has.
+//! Wrapper: caps on requests and bytes per second and added latency, as a smaller device or a
+//! cloud volume has.
 //!
 //! Each cap is a token bucket kept as one instant: when the bucket would be empty of debt. A
 //! request moves it on by its price; it may run `burst` ahead of the clock, and what is beyond
 //! waits. The bucket is pure: it is given the time and says when.
 //!
-//! Reads and writes pay; flushes and discards pass. A waiting request sits in a delay line of at
+//! Reads and writes pay; flushes and discards have the latency alone. A waiting request sits in a delay line of at
 //! most 4096, and `submit` blocks above that.
 //!
 //! Locks: `buckets` is a leaf.
@@ -15,23 +16,31 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::delay::DelayLine;
-use crate::{Backend, BackendError, Clock, Completion, Done, Geometry, Instant, Request};
+use crate::{
+    Backend, BackendError, Clock, Completion, Done, Geometry, Instant, Request, RequestKind,
+};
 
 const WAITING_MAX: usize = 4096;
 const NS_PER_SECOND: u128 = 1_000_000_000;
 
-/// Caps on a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a device is slowed down to. The default slows nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ThrottleLimits {
     /// Reads and writes per second; `None` is no cap.
     pub requests_per_second: Option<u64>,
-    /// Bytes read and written per second; `None` is no cap.
+    /// Bytes read and written per second, together; `None` is no cap.
     pub bytes_per_second: Option<u64>,
+    /// Bytes read per second; `None` is no cap.
+    pub read_bytes_per_second: Option<u64>,
+    /// Bytes written per second; `None` is no cap.
+    pub write_bytes_per_second: Option<u64>,
+    /// Added to every request, flushes and discards too.
+    pub latency: Duration,
     /// How much unused allowance may be saved up, as time. Zero spaces requests evenly.
     pub burst: Duration,
 }
 
-/// Slows a backend down to its caps.
+/// Slows a backend down to its limits.
 #[derive(Debug)]
 pub struct ThrottleBackend {
     base: Arc<dyn Backend>,
@@ -45,38 +54,55 @@ pub struct ThrottleBackend {
 struct Buckets {
     requests: Option<Bucket>,
     bytes: Option<Bucket>,
+    read_bytes: Option<Bucket>,
+    write_bytes: Option<Bucket>,
+}
+
+impl Buckets {
+    /// Pays for a transfer and says from when it may go.
+    fn take(&mut self, now: Instant, kind: RequestKind, bytes: u64) -> Instant {
+        let one_way = match kind {
+            RequestKind::Read => &mut self.read_bytes,
+            RequestKind::Write => &mut self.write_bytes,
+            RequestKind::Flush | RequestKind::Discard => return now,
+        };
+        let dues = [
+            self.requests.as_mut().map(|bucket| bucket.take(now, 1)),
+            self.bytes.as_mut().map(|bucket| bucket.take(now, bytes)),
+            one_way.as_mut().map(|bucket| bucket.take(now, bytes)),
+        ];
+        dues.into_iter().flatten().max().unwrap_or(now)
+    }
 }
 
 impl ThrottleBackend {
-    /// Caps `base` by `limits` in the time of `clock`.
+    /// Slows `base` down to `limits` in the time of `clock`.
     ///
     /// # Panics
     /// If a cap is zero.
     pub fn new(base: Arc<dyn Backend>, limits: ThrottleLimits, clock: Arc<dyn Clock>) -> Self {
-        let bucket = |per_second| Bucket::new(per_second, limits.burst);
+        let bucket = |cap: Option<u64>| cap.map(|cap| Bucket::new(cap, limits.burst));
         Self {
             base,
             line: DelayLine::start(Arc::clone(&clock), WAITING_MAX),
             clock,
             limits,
             buckets: Mutex::new(Buckets {
-                requests: limits.requests_per_second.map(bucket),
-                bytes: limits.bytes_per_second.map(bucket),
+                requests: bucket(limits.requests_per_second),
+                bytes: bucket(limits.bytes_per_second),
+                read_bytes: bucket(limits.read_bytes_per_second),
+                write_bytes: bucket(limits.write_bytes_per_second),
             }),
         }
     }
 
     /// When this request may go, if not at once.
     fn due(&self, request: &Request) -> Option<Instant> {
-        let bytes = match request {
-            Request::Read { buf, .. } | Request::Write { buf, .. } => buf.len() as u64,
-            Request::Flush | Request::Discard { .. } => return None,
-        };
+        let (kind, _, bytes) = request.shape();
         let mut buckets = self.buckets.lock();
         let now = self.clock.now();
-        let requests_due = buckets.requests.as_mut().map(|bucket| bucket.take(now, 1));
-        let bytes_due = buckets.bytes.as_mut().map(|bucket| bucket.take(now, bytes));
-        requests_due.max(bytes_due).filter(|due| *due > now)
+        let due = buckets.take(now, kind, bytes).after(self.limits.latency);
+        (due > now).then_some(due)
     }
 }
 
@@ -112,12 +138,20 @@ impl Backend for ThrottleBackend {
 
     fn describe(&self) -> String {
         let cap = |cap: Option<u64>, unit: &str| cap.map(|cap| format!("{cap} {unit}/s"));
-        let caps = [
+        let latency = self.limits.latency;
+        let limits = [
             cap(self.limits.requests_per_second, "requests"),
             cap(self.limits.bytes_per_second, "bytes"),
+            cap(self.limits.read_bytes_per_second, "bytes read"),
+            cap(self.limits.write_bytes_per_second, "bytes written"),
+            (!latency.is_zero()).then(|| format!("{latency:?} more per request")),
         ];
-        let caps: Vec<String> = caps.into_iter().flatten().collect();
-        format!("{} capped at [{}]", self.base.describe(), caps.join(", "))
+        let limits: Vec<String> = limits.into_iter().flatten().collect();
+        format!(
+            "{}, throttled [{}]",
+            self.base.describe(),
+            limits.join(", ")
+        )
     }
 }
 
@@ -161,10 +195,22 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AlignedBuf, BackendExt, MemBackend, OsClock};
+    use crate::{AlignedBuf, BackendExt, Durability, MemBackend, OsClock};
 
     const fn at(ns: u64) -> Instant {
         Instant { ns }
+    }
+
+    /// Time stands still.
+    #[derive(Debug)]
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn now(&self) -> Instant {
+            at(1_000_000_000)
+        }
+
+        fn sleep(&self, _duration: Duration) {}
     }
 
     #[test]
@@ -183,12 +229,36 @@ mod tests {
     }
 
     #[test]
+    fn each_way_has_its_cap_and_latency_comes_on_top() {
+        let limits = ThrottleLimits {
+            write_bytes_per_second: Some(1 << 20),
+            latency: Duration::from_micros(500),
+            ..ThrottleLimits::default()
+        };
+        let base = Arc::new(MemBackend::new(1 << 20));
+        let throttle = ThrottleBackend::new(base, limits, Arc::new(Stopped));
+        let write = |offset| Request::Write {
+            offset,
+            buf: AlignedBuf::zeroed(8192),
+            durability: Durability::Cached,
+        };
+        let due_in_us = |request: &Request| {
+            let due = throttle.due(request).expect("there is a latency");
+            due.ns_since(Stopped.now()) / 1000
+        };
+        assert_eq!(due_in_us(&write(0)), 500);
+        assert_eq!(due_in_us(&write(8192)), 7812 + 500);
+        assert_eq!(due_in_us(&Request::Flush), 500);
+        assert!(throttle.describe().contains("bytes written/s"));
+    }
+
+    #[test]
     fn a_capped_device_is_no_faster_than_its_cap() {
         let clock: Arc<dyn Clock> = Arc::new(OsClock::new());
         let limits = ThrottleLimits {
             requests_per_second: Some(1000),
             bytes_per_second: Some(1 << 30),
-            burst: Duration::ZERO,
+            ..ThrottleLimits::default()
         };
         let base = Arc::new(MemBackend::new(1 << 20));
         let throttle = ThrottleBackend::new(base, limits, Arc::clone(&clock));

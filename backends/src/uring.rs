@@ -467,3 +467,54 @@ fn build_ring(entries: u32) -> io::Result<IoUring> {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AlignedBuf;
+
+    fn slot(request: Request) -> Slot {
+        Slot {
+            job: Job::new(request, Box::new(|_| ())),
+            moved_bytes: 0,
+        }
+    }
+
+    fn read() -> Slot {
+        slot(Request::Read {
+            offset: 4096,
+            buf: AlignedBuf::zeroed(8192),
+        })
+    }
+
+    #[test]
+    fn a_short_transfer_goes_on_where_it_stopped() {
+        let mut slot = read();
+        assert!(matches!(slot.advance(512), Step::Again));
+        assert!(matches!(slot.advance(4096), Step::Again));
+        assert_eq!(slot.moved_bytes, 4608);
+        assert!(matches!(slot.advance(3584), Step::Finished(Ok(()))));
+    }
+
+    #[test]
+    fn an_interruption_asks_again_and_an_error_ends() {
+        let mut slot = read();
+        assert!(matches!(slot.advance(-libc::EINTR), Step::Again));
+        assert!(matches!(slot.advance(-libc::EAGAIN), Step::Again));
+        assert_eq!(slot.moved_bytes, 0);
+        let Step::Finished(Err(BackendError::Io { source, .. })) = slot.advance(-libc::EIO) else {
+            panic!("an error ends the job");
+        };
+        assert_eq!(source.raw_os_error(), Some(libc::EIO));
+    }
+
+    #[test]
+    fn nothing_moved_is_the_end_of_a_read_and_success_of_a_flush() {
+        let Step::Finished(Err(BackendError::Io { source, .. })) = read().advance(0) else {
+            panic!("nothing is there");
+        };
+        assert_eq!(source.kind(), io::ErrorKind::UnexpectedEof);
+        let mut flush = slot(Request::Flush);
+        assert!(matches!(flush.advance(0), Step::Finished(Ok(()))));
+    }
+}

@@ -14,7 +14,8 @@ use std::time::Duration;
 use delalloc_backends::{
     AlignedBuf, Backend, BackendError, BackendExt, BlockOptions, Clock, Completion, Durability,
     FaultBackend, FileCaching, FileDiscard, FileOptions, MemBackend, MeterBackend, MoverKind,
-    MoverOptions, OsClock, Preallocation, Recorder, Request, ThrottleBackend, ThrottleLimits,
+    MoverOptions, OsClock, Preallocation, Recorder, Request, SimBackend, SimModel, ThrottleBackend,
+    ThrottleLimits,
 };
 use support::LoopDevice;
 
@@ -472,6 +473,7 @@ fn throttle_over_memory() {
         requests_per_second: Some(20_000),
         bytes_per_second: Some(4 << 30),
         burst: Duration::from_millis(1),
+        ..ThrottleLimits::default()
     };
     conform_over_memory(|memory| {
         let clock = Arc::clone(&clock);
@@ -487,4 +489,35 @@ fn unarmed_fault_over_memory() {
 #[test]
 fn recorder_over_memory() {
     conform_over_memory(|memory| Arc::new(Recorder::new(memory)));
+}
+
+#[test]
+fn modelled_device() {
+    let clock: Arc<dyn Clock> = Arc::new(OsClock::new());
+    let model = SimModel {
+        queue_depth: QUEUE_DEPTH,
+        ..SimModel::NVME
+    };
+    conform_over_memory(|memory| Arc::new(SimBackend::new(memory, model, Arc::clone(&clock), 1)));
+}
+
+#[test]
+fn a_file_cut_from_outside_is_an_error_and_not_zeroes() {
+    for kind in [MoverKind::Threads, MoverKind::Uring] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("device.img");
+        let mut options = FileOptions::create_new(&path, CAPACITY_BYTES);
+        options.mover = mover(kind);
+        let device = options.open().expect("opens");
+        let cut = std::fs::OpenOptions::new().write(true).open(&path);
+        cut.and_then(|file| file.set_len(4096)).expect("cuts");
+        for offset in [0, 65536] {
+            let buf = AlignedBuf::zeroed(8192);
+            let submitted = submit_and_wait(&device, Request::Read { offset, buf });
+            assert!(matches!(submitted.result, Err(BackendError::Io { .. })));
+            let executed = device.read_blocking(offset, 8192);
+            assert!(matches!(executed, Err(BackendError::Io { .. })));
+        }
+        device.read_blocking(0, 4096).expect("what is left");
+    }
 }

@@ -13,8 +13,8 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -205,8 +205,9 @@ impl Shared {
 pub struct FaultBackend {
     base: Arc<dyn Backend>,
     shared: Arc<Shared>,
-    clock: OsClock,
-    line: DelayLine,
+    clock: Arc<dyn Clock>,
+    /// Started by the first delayed request.
+    line: OnceLock<DelayLine>,
 }
 
 impl FaultBackend {
@@ -215,8 +216,8 @@ impl FaultBackend {
         Self {
             base,
             shared: Arc::default(),
-            clock: OsClock::new(),
-            line: DelayLine::start(Arc::new(OsClock::new()), DELAYED_MAX),
+            clock: Arc::new(OsClock::new()),
+            line: OnceLock::new(),
         }
     }
 
@@ -230,7 +231,10 @@ impl FaultBackend {
     fn submit_late(&self, delay: Duration, request: Request, done: Done) {
         let base = Arc::clone(&self.base);
         let later = Box::new(move || base.submit(request, done));
-        if let Err(stopped) = self.line.at(self.clock.now().after(delay), later) {
+        let line = self
+            .line
+            .get_or_init(|| DelayLine::start(Arc::clone(&self.clock), DELAYED_MAX));
+        if let Err(stopped) = line.at(self.clock.now().after(delay), later) {
             // Closed: the base says so to the caller.
             stopped();
         }
@@ -309,7 +313,9 @@ impl Backend for FaultBackend {
     }
 
     fn close(&self) -> Result<(), BackendError> {
-        self.line.stop();
+        if let Some(line) = self.line.get() {
+            line.stop();
+        }
         self.base.close()
     }
 

@@ -1,0 +1,207 @@
+//! When does a request complete? Pure: it is given the time and the request, and keeps a few
+//! instants.
+//!
+//! ```text
+//!   read:   [unit][link][disk: medium, seek][latency]               answer
+//!   write:  [unit][room in the cache][link][latency]                answer
+//!           then in the background: [medium, seek]                  room again
+//!   forced: as a write without the cache, [seek][settling]          answer
+//!   flush:  [until the medium has taken the cache][settling]        answer
+//! ```
+//!
+//! Each resource (a unit, the link, the medium) is one instant: free from then on. The link is
+//! charged when a request starts, before its latency, though a read's bytes come after: requests
+//! start in the order they come but are ready in any, and one that stalls would hold up the link
+//! for all behind it. A disk's head
+//! is its medium, so its reads queue behind the draining of its cache and the other way round;
+//! cached writes on their way to a disk are sorted there, and their seek counts a quarter.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use rand_core::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use super::model::{Latency, SimModel};
+use crate::{Durability, Instant, Request};
+
+const SORTED_SEEK_SHARE: u32 = 4;
+
+/// The state of a modelled device.
+#[derive(Debug)]
+pub(super) struct Service {
+    model: SimModel,
+    capacity_bytes: u64,
+    generator: Xoshiro256PlusPlus,
+    units: Vec<Instant>,
+    link: Instant,
+    medium: Instant,
+    /// Where the head stands: behind the last request that reached the medium.
+    head: u64,
+    /// Writes in the cache: when the medium will have taken each, and its bytes.
+    cached: VecDeque<(Instant, u64)>,
+    cached_bytes: u64,
+}
+
+impl Service {
+    pub(super) fn new(model: SimModel, capacity_bytes: u64, seed: u64) -> Self {
+        assert!(model.units > 0 && model.queue_depth > 0);
+        assert!(model.link_bytes_per_second > 0 && model.medium_bytes_per_second > 0);
+        Self {
+            capacity_bytes,
+            generator: Xoshiro256PlusPlus::seed_from_u64(seed),
+            units: vec![Instant::default(); model.units as usize],
+            link: Instant::default(),
+            medium: Instant::default(),
+            head: 0,
+            cached: VecDeque::new(),
+            cached_bytes: 0,
+            model,
+        }
+    }
+
+    /// Takes a request that arrives now and says when it is answered.
+    pub(super) fn serve(&mut self, now: Instant, request: &Request) -> Instant {
+        let (_, offset, bytes) = request.shape();
+        match request {
+            Request::Read { .. } => self.read(now, offset, bytes),
+            Request::Write { durability, .. } => self.write(now, offset, bytes, *durability),
+            Request::Flush => self.flush(now),
+            Request::Discard { .. } => self.on_unit(now, |this, start| {
+                let latency = this.sample(this.model.write);
+                start.after(latency)
+            }),
+        }
+    }
+
+    fn read(&mut self, now: Instant, offset: u64, bytes: u64) -> Instant {
+        self.on_unit(now, |this, start| {
+            let carried = this.transfer(start, bytes);
+            let latency = this.sample(this.model.read);
+            if this.model.seek.is_none() {
+                return carried.after(latency);
+            }
+            let seek = this.seek_to(offset, bytes);
+            let turning = over(bytes, this.model.medium_bytes_per_second);
+            this.medium = this.medium.max(carried).after(seek + turning);
+            this.medium.after(latency)
+        })
+    }
+
+    fn write(&mut self, now: Instant, offset: u64, bytes: u64, durability: Durability) -> Instant {
+        let through = durability == Durability::Fua || bytes > self.model.cache_bytes;
+        self.on_unit(now, |this, start| {
+            let room = if through {
+                start
+            } else {
+                this.room_for(start, bytes)
+            };
+            let latency = this.sample(this.model.write);
+            let arrived = this.transfer(room, bytes).after(latency);
+            let seek = this.seek_to(offset, bytes);
+            let turning = over(bytes, this.model.medium_bytes_per_second);
+            if through {
+                // It goes ahead of what is cached, and pushes that back.
+                this.medium = this.medium.max(arrived).after(seek + turning);
+                let settle = this.sample(this.model.settle);
+                return arrived.after(seek + turning + settle);
+            }
+            let cost = seek / SORTED_SEEK_SHARE + turning;
+            this.medium = this.medium.max(arrived).after(cost);
+            this.cached.push_back((this.medium, bytes));
+            this.cached_bytes += bytes;
+            arrived
+        })
+    }
+
+    fn flush(&mut self, now: Instant) -> Instant {
+        let drained = self.cached.back().map_or(now, |(taken, _)| now.max(*taken));
+        let settle = self.sample(self.model.settle);
+        drained.after(settle)
+    }
+
+    /// Runs `work` on the unit that is free first, and keeps it busy until the answer.
+    fn on_unit(
+        &mut self,
+        now: Instant,
+        work: impl FnOnce(&mut Self, Instant) -> Instant,
+    ) -> Instant {
+        let unit = (0..self.units.len())
+            .min_by_key(|&unit| self.units[unit])
+            .expect("a device has a unit");
+        let start = self.units[unit].max(now);
+        let end = work(self, start);
+        assert!(end >= start, "no answer before its request");
+        self.units[unit] = end;
+        end
+    }
+
+    /// The link carries one thing at a time.
+    fn transfer(&mut self, ready: Instant, bytes: u64) -> Instant {
+        let cost = self.model.command + over(bytes, self.model.link_bytes_per_second);
+        self.link = self.link.max(ready).after(cost);
+        self.link
+    }
+
+    /// From when the cache has room for `bytes`.
+    fn room_for(&mut self, from: Instant, bytes: u64) -> Instant {
+        let mut room = from;
+        while let Some(&(taken, oldest_bytes)) = self.cached.front() {
+            let fits = self.cached_bytes + bytes <= self.model.cache_bytes;
+            if fits && taken > from {
+                break;
+            }
+            room = room.max(taken);
+            self.cached_bytes -= oldest_bytes;
+            self.cached.pop_front();
+        }
+        room
+    }
+
+    /// Moves the head behind the request; what that takes, turning included.
+    fn seek_to(&mut self, offset: u64, bytes: u64) -> Duration {
+        let Some(seek) = self.model.seek else {
+            return Duration::ZERO;
+        };
+        let distance = self.head.abs_diff(offset);
+        self.head = offset + bytes;
+        if distance == 0 {
+            return Duration::ZERO;
+        }
+        let share = (distance as f64 / self.capacity_bytes as f64).sqrt();
+        let span = seek.longest.saturating_sub(seek.shortest);
+        seek.shortest + span.mul_f64(share.min(1.0)) + seek.turn.mul_f64(self.uniform())
+    }
+
+    fn sample(&mut self, latency: Latency) -> Duration {
+        let mut sampled = latency.median;
+        if latency.sigma > 0.0 {
+            sampled = sampled.mul_f64((latency.sigma * self.normal()).exp());
+        }
+        if latency.stalls_per_million > 0
+            && self.uniform() * 1e6 < f64::from(latency.stalls_per_million)
+        {
+            sampled += latency.stall;
+        }
+        sampled
+    }
+
+    /// At least 0, below 1, in steps of `2^-53`.
+    fn uniform(&mut self) -> f64 {
+        (self.generator.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Mean 0, deviation 1 (Box and Muller).
+    fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+}
+
+fn over(bytes: u64, bytes_per_second: u64) -> Duration {
+    let ns = u128::from(bytes) * 1_000_000_000 / u128::from(bytes_per_second);
+    Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests;
