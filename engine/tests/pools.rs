@@ -170,6 +170,27 @@ fn dropping_a_pool_completes_what_it_has() {
     }
 }
 
+#[test]
+fn an_item_may_hold_its_pool_to_the_last() {
+    for kind in PoolKind::ALL {
+        let pool = start(config(kind, 2, 2), clock());
+        let (told, completed) = channel();
+        let (gate, open): (Sender<()>, Receiver<()>) = channel();
+        let held = Arc::clone(&pool);
+        let wait = move || open.recv().expect("the test opens");
+        pool.submit(item(wait, move || drop(held)), Order::Key(0));
+        let tell = move || told.send(()).expect("the test listens");
+        pool.submit(item(|| {}, tell), Order::Key(0));
+        drop(pool);
+        gate.send(()).expect("the item waits");
+        assert_eq!(
+            completed.recv(),
+            Ok(()),
+            "{kind}: what is queued goes through"
+        );
+    }
+}
+
 /// An item that tells when it runs and then waits to be let go.
 fn gated(started: &Sender<usize>, number: usize) -> (Box<dyn WorkItem>, Sender<()>) {
     let (go, gate): (Sender<()>, Receiver<()>) = channel();

@@ -214,13 +214,15 @@ impl<D: Discipline> Core<D> {
         false
     }
 
-    fn assert_stranger(&self) {
+    fn is_worker(&self) -> bool {
         let me = thread::current().id();
+        let threads = self.threads.lock();
+        threads.iter().any(|handle| handle.thread().id() == me)
+    }
+
+    fn assert_stranger(&self) {
         assert!(
-            self.threads
-                .lock()
-                .iter()
-                .all(|handle| handle.thread().id() != me),
+            !self.is_worker(),
             "pool {}: a worker cannot wait for its own pool; wait on another thread",
             self.config.name
         );
@@ -303,8 +305,14 @@ impl<D: Discipline> Pool for Threads<D> {
 }
 
 impl<D: Discipline> Drop for Threads<D> {
+    /// On a worker, whose item held the pool to the last, waiting would be for itself: the threads end by
+    /// themselves then, once nothing is queued.
     fn drop(&mut self) {
-        self.shutdown();
+        if self.core.is_worker() {
+            self.core.discipline.stop();
+        } else {
+            self.shutdown();
+        }
     }
 }
 
