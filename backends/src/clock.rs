@@ -2,6 +2,7 @@
 //!
 //! Not here: condvar timeouts (relative, and allowed anywhere).
 
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant as StdInstant};
 
 /// Nanoseconds since the clock's own start. Monotonic.
@@ -64,5 +65,53 @@ impl Clock for OsClock {
 
     fn sleep(&self, duration: Duration) {
         std::thread::sleep(duration);
+    }
+}
+
+/// A clock that moves only when it is told to, or slept on: for tests that must not depend on how
+/// quick the machine is.
+#[derive(Debug, Default)]
+pub struct VirtualClock {
+    ns: AtomicU64,
+}
+
+impl VirtualClock {
+    /// Stands at 0.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Moves on by `duration`.
+    pub fn advance(&self, duration: Duration) {
+        let ns = u64::try_from(duration.as_nanos()).expect("a virtual clock lives 584 years");
+        self.ns.fetch_add(ns, SeqCst);
+    }
+}
+
+impl Clock for VirtualClock {
+    fn now(&self) -> Instant {
+        Instant {
+            ns: self.ns.load(SeqCst),
+        }
+    }
+
+    fn sleep(&self, duration: Duration) {
+        self.advance(duration);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_virtual_clock_moves_when_told_and_when_slept_on() {
+        let clock = VirtualClock::new();
+        let start = clock.now();
+        clock.advance(Duration::from_micros(3));
+        clock.sleep(Duration::from_nanos(5));
+        assert_eq!(clock.now().ns_since(start), 3005);
+        assert_eq!(start.ns_since(clock.now()), 0);
+        assert_eq!(start.after(Duration::from_nanos(3005)), clock.now());
     }
 }

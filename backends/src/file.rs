@@ -158,7 +158,14 @@ impl FileOptions {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(self.refuse("it exists already", "remove it, or reuse it"))
             }
-            Err(error) => Err(self.open_error(&error)),
+            Err(error) => {
+                if error.raw_os_error() == Some(libc::EINVAL) {
+                    // The kernel makes the file before it refuses to open it directly, and makes
+                    // none where there was one.
+                    drop(Newborn::at(&self.path));
+                }
+                Err(self.open_error(&error))
+            }
         }
     }
 

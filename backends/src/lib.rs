@@ -7,6 +7,21 @@
 //!     writes on threads everywhere;
 //!   * wrappers change one thing about another backend: count, slow, fail, record.
 //!
+//! ```
+//! use std::sync::Arc;
+//! use delalloc_backends::{AlignedBuf, Backend, BackendExt, Durability, FileOptions};
+//!
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("device.img");
+//! let device: Arc<dyn Backend> = Arc::new(FileOptions::create_new(path, 16 << 20).open()?);
+//! let bytes = AlignedBuf::copy_of(&[7; 4096]);
+//! device.write_blocking(8192, bytes, Durability::Cached)?;
+//! device.flush_blocking()?;
+//! assert_eq!(device.read_blocking(8192, 4096)?[0], 7);
+//! device.close()?;
+//! # Ok::<(), delalloc_backends::BackendError>(())
+//! ```
+//!
 //! This crate alone holds `unsafe` code and operating-system calls. It knows no files of its users,
 //! no extents, no compression: see `delalloc-engine`.
 
@@ -36,7 +51,7 @@ mod uring;
 pub use backend::{Backend, Completion, Done, Durability, Geometry, Request, RequestKind};
 pub use block::BlockOptions;
 pub use buf::{AlignedBuf, BUFFER_ALIGN_BYTES, BufPool};
-pub use clock::{Clock, Instant, OsClock};
+pub use clock::{Clock, Instant, OsClock, VirtualClock};
 pub use device::Device;
 pub use error::BackendError;
 pub use ext::BackendExt;

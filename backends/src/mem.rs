@@ -1,8 +1,9 @@
 //! Stand-in: bytes in memory, as quick as copying.
 //!
-//! Chunks of 256 KiB appear when they are first written, so that a large device costs what was
-//! written to it; what was never written reads as zeroes. Every request completes before `submit`
-//! returns, on the caller's thread.
+//! Chunks of 64 KiB appear when they are first written, so that a large device costs what was
+//! written to it; what was never written reads as zeroes. A fork shares its chunks with the
+//! original until one of them writes: a thousand crash images of one device cost what differs.
+//! Every request completes before `submit` returns, on the caller's thread.
 //!
 //! A request that spans chunks is not atomic against one beside it, as on a real device.
 //! Discarded bytes read as `MemBackend::DISCARDED_BYTE`, which is not zero on purpose: whoever
@@ -18,9 +19,9 @@ use parking_lot::RwLock;
 use crate::mover::Job;
 use crate::{Backend, BackendError, Completion, Done, Geometry, Request};
 
-const CHUNK_BYTES: usize = 256 << 10;
+const CHUNK_BYTES: usize = 64 << 10;
 
-type Chunk = RwLock<Option<Box<[u8]>>>;
+type Chunk = RwLock<Option<Arc<[u8]>>>;
 
 /// A device in memory.
 #[derive(Debug)]
@@ -146,7 +147,7 @@ impl MemBackend {
     pub(crate) fn write(&self, offset: u64, from: &[u8]) {
         for (chunk, start, part) in pieces(offset, from.len()) {
             let mut chunk = self.chunks.0[chunk].write();
-            let bytes = chunk.get_or_insert_with(empty_chunk);
+            let bytes = Arc::make_mut(chunk.get_or_insert_with(empty_chunk));
             bytes[start..start + part.len()].copy_from_slice(&from[part]);
         }
     }
@@ -156,6 +157,7 @@ impl MemBackend {
         for (chunk, start, part) in pieces(offset, len_bytes) {
             // A chunk that was never written has nothing to give back.
             if let Some(bytes) = &mut *self.chunks.0[chunk].write() {
+                let bytes = Arc::make_mut(bytes);
                 bytes[start..start + part.len()].fill(Self::DISCARDED_BYTE);
             }
         }
@@ -191,8 +193,8 @@ impl Backend for MemBackend {
     }
 }
 
-fn empty_chunk() -> Box<[u8]> {
-    vec![0; CHUNK_BYTES].into_boxed_slice()
+fn empty_chunk() -> Arc<[u8]> {
+    Arc::from([0; CHUNK_BYTES])
 }
 
 /// Cuts a range at chunk borders: which chunk, where in it, which part of the range.
@@ -235,6 +237,18 @@ mod tests {
         let read = again.read_blocking(border, 8192).expect("reads");
         assert!(read.iter().all(|&byte| byte == 7));
         assert_eq!(again.image()[CHUNK_BYTES - 1], 7);
+    }
+
+    #[test]
+    fn a_fork_and_its_original_do_not_see_each_other() {
+        let original = MemBackend::new(1 << 20);
+        original.write(0, &[1; 100]);
+        let fork = original.fork();
+        original.write(50, &[2; 100]);
+        fork.discard(0, 10);
+        assert_eq!((original.image()[0], original.image()[60]), (1, 2));
+        let discarded = MemBackend::DISCARDED_BYTE;
+        assert_eq!((fork.image()[0], fork.image()[60]), (discarded, 1));
     }
 
     #[test]

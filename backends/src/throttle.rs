@@ -195,22 +195,10 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AlignedBuf, BackendExt, Durability, MemBackend, OsClock};
+    use crate::{AlignedBuf, BackendExt, Durability, MemBackend, OsClock, VirtualClock};
 
     const fn at(ns: u64) -> Instant {
         Instant { ns }
-    }
-
-    /// Time stands still.
-    #[derive(Debug)]
-    struct Stopped;
-
-    impl Clock for Stopped {
-        fn now(&self) -> Instant {
-            at(1_000_000_000)
-        }
-
-        fn sleep(&self, _duration: Duration) {}
     }
 
     #[test]
@@ -236,7 +224,8 @@ mod tests {
             ..ThrottleLimits::default()
         };
         let base = Arc::new(MemBackend::new(1 << 20));
-        let throttle = ThrottleBackend::new(base, limits, Arc::new(Stopped));
+        let clock = Arc::new(VirtualClock::new());
+        let throttle = ThrottleBackend::new(base, limits, Arc::clone(&clock) as Arc<dyn Clock>);
         let write = |offset| Request::Write {
             offset,
             buf: AlignedBuf::zeroed(8192),
@@ -244,7 +233,7 @@ mod tests {
         };
         let due_in_us = |request: &Request| {
             let due = throttle.due(request).expect("there is a latency");
-            due.ns_since(Stopped.now()) / 1000
+            due.ns_since(clock.now()) / 1000
         };
         assert_eq!(due_in_us(&write(0)), 500);
         assert_eq!(due_in_us(&write(8192)), 7812 + 500);

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::Command;
 
 use delalloc_backends::{
-    AlignedBuf, Backend, BackendError, BackendExt, BlockOptions, Durability, FileOptions,
-    MoverKind, Signature,
+    AlignedBuf, Backend, BackendError, BackendExt, BlockOptions, Durability, FileCaching,
+    FileOptions, MoverKind, Preallocation, Signature,
 };
 use support::{LoopDevice, Mount, run};
 
@@ -162,6 +162,30 @@ fn refused_direct_io_is_said_and_not_worked_around() {
         .expect_err("no direct I/O there");
     assert!(refusal(&error).0.contains("O_DIRECT"), "{error}");
     assert!(refusal(&error).1.contains("buffered"), "{error}");
+}
+
+#[test]
+fn without_direct_io_nothing_is_left_behind_and_buffered_works_when_told() {
+    let mount = match Mount::without_direct_io() {
+        Ok(mount) => mount,
+        Err(reason) => {
+            eprintln!("SKIPPED: a filesystem without direct I/O: {reason}");
+            return;
+        }
+    };
+    let path = mount.path().join("device.img");
+    let mut options = FileOptions::create_new(&path, 1 << 20);
+    let error = options.open().expect_err("no direct I/O there");
+    assert!(refusal(&error).0.contains("O_DIRECT"), "{error}");
+    assert!(!path.exists());
+    options.caching = FileCaching::Buffered;
+    let error = options.open().expect_err("no fallocate there");
+    assert!(refusal(&error).1.contains("sparse"), "{error}");
+    assert!(!path.exists());
+    options.preallocation = Preallocation::Sparse;
+    let device = options.open().expect("as told");
+    device.read_blocking(0, 4096).expect("reads");
+    assert!(device.describe().contains("buffered"));
 }
 
 #[test]

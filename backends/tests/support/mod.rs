@@ -61,9 +61,23 @@ pub(crate) struct Mount {
 impl Mount {
     /// Mounts `device`.
     pub(crate) fn new(device: &Path) -> Result<Self, String> {
+        Self::with(Command::new("mount").arg(device))
+    }
+
+    /// Mounts a filesystem in memory that has no direct I/O.
+    pub(crate) fn without_direct_io() -> Result<Self, String> {
+        Self::with(Command::new("mount").args(["-t", "ramfs", "ramfs"]))
+    }
+
+    fn with(mount: &mut Command) -> Result<Self, String> {
         let place = tempfile::tempdir().map_err(|error| error.to_string())?;
-        run(Command::new("mount").arg(device).arg(place.path()))?;
+        run(mount.arg(place.path()))?;
         Ok(Self { place })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        self.place.path()
     }
 }
 
