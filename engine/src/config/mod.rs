@@ -5,8 +5,10 @@
 
 mod engine;
 mod error;
+mod field;
 mod params;
 mod relations;
+mod row;
 mod text;
 
 pub use engine::{
@@ -14,5 +16,6 @@ pub use engine::{
     OrderConfig, OrderScope, PoolKnobs, Populate, Preset, ReadConfig,
 };
 pub use error::KnobError;
-pub use params::{Domain, Param, Scale, Setting, params};
+pub use params::params;
+pub use row::{Domain, Param, Scale, Setting};
 pub use text::Unit;
