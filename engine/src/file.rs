@@ -8,9 +8,8 @@
 //! A page in writeback is not changed in place: its frame is shared with the work item, and a shared
 //! frame copies itself before it changes.
 //!
-//! Bytes of a cached page past the end of its file are zero, always. Bytes past the end in a page on
-//! the device need not be (a file cut in the middle of a page): a file that grows over a gap writes
-//! zeros over the rest of its old last page first.
+//! What the last page of a file holds past its end is not defined, in the cache or on the device: a
+//! file that grows over it writes zeros there first.
 //!
 //! Not here: names (namespace), reads (read), what becomes of dirty pages (writeback).
 
@@ -132,7 +131,6 @@ impl File {
             &mut state,
             FileRange::new(kept_pages.end, cut.end),
         );
-        zero_tail(core, &mut state, size_bytes);
         state.tickets.invalidate(cut);
         let disk_bytes = state.size.truncate(size_bytes);
         core.meta.truncate(inode.id, size_bytes, disk_bytes)
@@ -338,17 +336,6 @@ pub(crate) fn forget_pages(core: &Core, inode: &Inode, state: &mut InodeState, g
     state
         .pages
         .remove_range(PageIndex::of(gone.start)..PageIndex(gone.end / PAGE_BYTES));
-}
-
-/// Zeros the cached bytes of the last page past `size_bytes`.
-fn zero_tail(core: &Core, state: &mut InodeState, size_bytes: u64) {
-    let index = PageIndex::of(size_bytes);
-    let kept = index_in(page_range(index), size_bytes);
-    if kept > 0
-        && let Some(page) = state.pages.get_mut(index)
-    {
-        page.frame.bytes_mut(&core.frames)[kept..].fill(0);
-    }
 }
 
 fn check_life(state: &InodeState) -> Result<()> {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use delalloc_backends::Backend;
+use delalloc_engine::recover::check;
 use delalloc_engine::{EngineConfig, File, FileRange, Volume};
 use support::{Dice, config, formatted, open};
 
@@ -19,7 +20,7 @@ const EDGES: [u64; 8] = [0, 4096, 8192, 65_536, 131_072, 262_144, 524_288, 786_4
 struct Model {
     backend: Arc<dyn Backend>,
     config: EngineConfig,
-    volume: Volume,
+    volume: Option<Volume>,
     files: BTreeMap<&'static str, (File, Vec<u8>)>,
     dice: Dice,
     seed: u64,
@@ -29,7 +30,7 @@ impl Model {
     fn new(seed: u64, knobs: &[(&str, &str)]) -> Self {
         let backend = formatted(64 << 20);
         let config = config(knobs);
-        let volume = open(&backend, &config);
+        let volume = Some(open(&backend, &config));
         Self {
             backend,
             config,
@@ -48,7 +49,8 @@ impl Model {
         self.check_all("at the end");
         let files = std::mem::take(&mut self.files);
         drop(files);
-        self.volume.sync().expect("a sync");
+        self.volume().sync().expect("a sync");
+        self.check_image();
     }
 
     fn step(&mut self, step: u64) {
@@ -59,17 +61,21 @@ impl Model {
             75..80 => self.truncate(name),
             80..85 => self.punch(name),
             85..90 => self.sync(name),
-            90..92 => self.volume.sync().expect("a volume sync"),
+            90..92 => self.volume().sync().expect("a volume sync"),
             92..94 => self.rename(name),
             94..96 => self.remove(name),
-            96..98 => self.volume.drop_caches().expect("caches drop"),
+            96..98 => self.volume().drop_caches().expect("caches drop"),
             98 => self.reopen(true),
             _ => self.reopen(false),
         }
     }
 
+    fn volume(&self) -> &Volume {
+        self.volume.as_ref().expect("the volume is open")
+    }
+
     fn file(&mut self, name: &'static str) -> &mut (File, Vec<u8>) {
-        let volume = &self.volume;
+        let volume = self.volume.as_ref().expect("the volume is open");
         self.files
             .entry(name)
             .or_insert_with(|| (volume.create(name).expect("a new file"), Vec::new()))
@@ -149,7 +155,7 @@ impl Model {
         let Some(moved) = self.files.remove(from) else {
             return;
         };
-        self.volume.rename(from, to).expect("a rename");
+        self.volume().rename(from, to).expect("a rename");
         if let Some((replaced, bytes)) = self.files.insert(to, moved) {
             let mut found = vec![0; bytes.len()];
             replaced
@@ -168,7 +174,7 @@ impl Model {
             return;
         };
         if self.dice.once_in(2) {
-            self.volume.remove(name).expect("a removal");
+            self.volume().remove(name).expect("a removal");
             let mut found = vec![0; bytes.len()];
             file.read_at(0, &mut found)
                 .expect("a removed file is there while it is open");
@@ -179,7 +185,7 @@ impl Model {
             );
         } else {
             drop(file);
-            self.volume.remove(name).expect("a removal");
+            self.volume().remove(name).expect("a removal");
         }
     }
 
@@ -190,20 +196,20 @@ impl Model {
             .into_values()
             .map(|(_, bytes)| bytes)
             .collect();
-        let volume = self.volume.clone();
+        let volume = self.volume.take().expect("the volume is open");
         if by_the_door {
             volume.close().expect("a close");
         } else {
             volume.sync().expect("a volume sync");
             drop(volume);
         }
-        self.volume = {
-            let placeholder = formatted(16 << 20);
-            self.volume = open(&placeholder, &EngineConfig::default());
-            open(&self.backend, &self.config)
-        };
+        self.check_image();
+        self.volume = Some(open(&self.backend, &self.config));
         for (name, bytes) in names.into_iter().zip(models.drain(..)) {
-            let file = self.volume.open_file(name).expect("a synced file is there");
+            let file = self
+                .volume()
+                .open_file(name)
+                .expect("a synced file is there");
             assert_eq!(
                 file.size_bytes(),
                 bytes.len() as u64,
@@ -213,6 +219,11 @@ impl Model {
             self.files.insert(name, (file, bytes));
         }
         self.check_all("after reopening");
+    }
+
+    fn check_image(&self) {
+        let report = check(self.backend.as_ref());
+        assert!(report.is_clean(), "seed {}: {report:?}", self.seed);
     }
 
     fn check_all(&self, when: &str) {

@@ -238,12 +238,9 @@ fn insert(core: &Core, inode: &Inode, ticket: &Arc<Ticket>, plain: &Plain) {
         return;
     }
     let size_bytes = state.size.memory_bytes();
-    for (page, own, mut frame) in frames {
+    for (page, own, frame) in frames {
         if state.pages.get(page).is_some() || own.start >= size_bytes {
             continue;
-        }
-        if own.end > size_bytes {
-            frame.bytes_mut(&core.frames)[length(size_bytes - own.start)..].fill(0);
         }
         let came_along = !ticket.wanted.covers(own);
         core.stats.note_populated(u64::from(came_along));

@@ -14,30 +14,30 @@ use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// Random numbers from a seed.
-pub struct Dice(Xoshiro256PlusPlus);
+pub(crate) struct Dice(Xoshiro256PlusPlus);
 
 impl Dice {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
 
     /// 0 up to and without `end`.
-    pub fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0.next_u64() % end
     }
 
     /// True once in `n`.
-    pub fn once_in(&mut self, n: u64) -> bool {
+    pub(crate) fn once_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
-    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         let index = usize::try_from(self.below(from.len() as u64)).expect("an index");
         &from[index]
     }
 
     /// Bytes of one of four kinds: zeros, text-like, random, half of each.
-    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
         match self.below(4) {
             0 => {}
@@ -72,7 +72,7 @@ impl Dice {
 }
 
 /// A config with some knobs set.
-pub fn config(knobs: &[(&str, &str)]) -> EngineConfig {
+pub(crate) fn config(knobs: &[(&str, &str)]) -> EngineConfig {
     let mut config = EngineConfig::default();
     for (name, value) in knobs {
         config
@@ -83,14 +83,14 @@ pub fn config(knobs: &[(&str, &str)]) -> EngineConfig {
 }
 
 /// A formatted volume's device.
-pub fn formatted(capacity_bytes: u64) -> Arc<dyn Backend> {
+pub(crate) fn formatted(capacity_bytes: u64) -> Arc<dyn Backend> {
     let backend: Arc<dyn Backend> = Arc::new(MemBackend::new(capacity_bytes));
     Volume::format(&backend, &FormatOptions::default()).expect("an empty device can be formatted");
     backend
 }
 
 /// Opens the volume on `backend`.
-pub fn open(backend: &Arc<dyn Backend>, config: &EngineConfig) -> Volume {
+pub(crate) fn open(backend: &Arc<dyn Backend>, config: &EngineConfig) -> Volume {
     Volume::open(
         Arc::clone(backend),
         Arc::new(OsClock::new()),
