@@ -35,6 +35,7 @@ fn conform(open: &Open<'_>) {
     flush_forced_writes_and_discards_succeed(&*open());
     what_does_not_fit_is_refused(&*open());
     close_drains_and_refuses(&*open());
+    close_beside_submitters_answers_everyone(&*open());
     bytes_stay_over_a_reopen(open);
 }
 
@@ -340,6 +341,48 @@ fn close_drains_and_refuses(device: &dyn Backend) {
     assert_eq!(late.buf.map(|buf| buf.len()), Some(4096));
     assert!(matches!(device.flush_blocking(), Err(BackendError::Closed)));
     device.close().expect("closing twice is closing once");
+}
+
+fn close_beside_submitters_answers_everyone(device: &dyn Backend) {
+    const THREADS: usize = 3;
+    const REQUESTS: usize = 150;
+    let (moved, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (sender, receiver) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (moved, refused, sender) = (&moved, &refused, sender.clone());
+            scope.spawn(move || {
+                for index in 0..REQUESTS {
+                    let (moved, refused) = (Arc::clone(moved), Arc::clone(refused));
+                    let sender = sender.clone();
+                    let offset = piece((thread * REQUESTS + index) % IN_FLIGHT).start;
+                    let buf = AlignedBuf::zeroed(4096);
+                    device.submit(
+                        Request::Read { offset, buf },
+                        Box::new(move |completion| {
+                            match completion.result {
+                                Ok(()) => moved.fetch_add(1, SeqCst),
+                                Err(BackendError::Closed) => refused.fetch_add(1, SeqCst),
+                                Err(error) => panic!("{error}"),
+                            };
+                            sender.send(()).expect("the test waits");
+                        }),
+                    );
+                }
+            });
+        }
+        for _ in 0..40 {
+            receiver.recv().expect("an answer");
+        }
+        device.close().expect("closes");
+        let moved_by_then = moved.load(SeqCst);
+        device.flush_blocking().expect_err("is closed");
+        assert_eq!(moved.load(SeqCst), moved_by_then, "nothing moves after");
+    });
+    drop(sender);
+    assert_eq!(receiver.iter().count(), THREADS * REQUESTS - 40);
+    let answers = moved.load(SeqCst) + refused.load(SeqCst);
+    assert_eq!(answers, THREADS * REQUESTS);
 }
 
 fn bytes_stay_over_a_reopen(open: &Open<'_>) {

@@ -21,8 +21,13 @@ fn refusal(error: &BackendError) -> (&str, &str) {
     }
 }
 
-fn make_ext4(device: &Path) {
-    run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(device)).expect("makes a filesystem");
+/// False, told on stderr, where the machine has no mkfs.
+fn make_ext4(test: &str, device: &Path) -> bool {
+    let made = run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(device));
+    if let Err(reason) = &made {
+        eprintln!("SKIPPED: {test}: no filesystem: {reason}");
+    }
+    made.is_ok()
 }
 
 #[test]
@@ -30,7 +35,9 @@ fn a_mounted_device_is_refused_even_when_named_twice() {
     let Some(device) = LoopDevice::new("a mounted device", BYTES, 512) else {
         return;
     };
-    make_ext4(&device.path);
+    if !make_ext4("a mounted device", &device.path) {
+        return;
+    }
     let mount = Mount::new(&device.path).expect("mounts");
     let mut options = BlockOptions::new(&device.path);
     for named_twice in [None, Some(device.path.clone())] {
@@ -54,7 +61,9 @@ fn a_foreign_signature_is_refused_until_the_device_is_named_a_second_time() {
     BlockOptions::new(&device.path)
         .open()
         .expect("an empty device needs no second word");
-    make_ext4(&device.path);
+    if !make_ext4("a foreign signature", &device.path) {
+        return;
+    }
     let mut options = BlockOptions::new(&device.path);
     let error = options.open().expect_err("somebody's");
     assert_eq!(refusal(&error).0, "it holds ext2, ext3 or ext4");
