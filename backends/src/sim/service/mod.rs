@@ -2,7 +2,7 @@
 //! instants.
 //!
 //! ```text
-//!   read:   [unit][link][disk: medium, seek][latency]               answer
+//!   read:   [unit][link][disk: seek, transfer][latency]             answer
 //!   write:  [unit][room in the cache][link][latency]                answer
 //!           then in the background: [medium, seek]                  room again
 //!   forced: as a write without the cache, [seek][settling]          answer
@@ -12,9 +12,14 @@
 //! Each resource (a unit, the link, the medium) is one instant: free from then on. The link is
 //! charged when a request starts, before its latency, though a read's bytes come after: requests
 //! start in the order they come but are ready in any, and one that stalls would hold up the link
-//! for all behind it. A disk's head
-//! is its medium, so its reads queue behind the draining of its cache and the other way round;
-//! cached writes on their way to a disk are sorted there, and their seek counts a quarter.
+//! for all behind it.
+//!
+//! Reads of a disk and forced writes of any device go ahead of what the cache still has to write,
+//! and push that back by what they cost. Cached writes on their way to a disk are sorted there, and
+//! their seek counts a quarter.
+//!
+//! Invariant: time does not go backwards between calls; the caller holds the lock while it asks
+//! the clock.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -25,6 +30,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use super::model::{Latency, SimModel};
 use crate::{Durability, Instant, Request};
 
+/// How many cached writes share one seek. Raising it makes a disk absorb random writes quicker.
 const SORTED_SEEK_SHARE: u32 = 4;
 
 /// The state of a modelled device.
@@ -38,9 +44,20 @@ pub(super) struct Service {
     medium: Instant,
     /// Where the head stands: behind the last request that reached the medium.
     head: u64,
-    /// Writes in the cache: when the medium will have taken each, and its bytes.
-    cached: VecDeque<(Instant, u64)>,
+    /// Writes in the cache, oldest first.
+    cached: VecDeque<Cached>,
     cached_bytes: u64,
+    /// What went ahead of the cache since the start, in nanoseconds.
+    pushed_ns: u64,
+}
+
+/// A write in the cache.
+#[derive(Debug, Clone, Copy)]
+struct Cached {
+    bytes: u64,
+    /// When the medium will have taken it, less what had been pushed when it came. Adding what has
+    /// been pushed by now gives the time of now, without touching every entry at every push.
+    taken_ns_unpushed: u64,
 }
 
 impl Service {
@@ -56,6 +73,7 @@ impl Service {
             head: 0,
             cached: VecDeque::new(),
             cached_bytes: 0,
+            pushed_ns: 0,
             model,
         }
     }
@@ -63,6 +81,7 @@ impl Service {
     /// Takes a request that arrives now and says when it is answered.
     pub(super) fn serve(&mut self, now: Instant, request: &Request) -> Instant {
         let (_, offset, bytes) = request.shape();
+        self.drain(now);
         match request {
             Request::Read { .. } => self.read(now, offset, bytes),
             Request::Write { durability, .. } => self.write(now, offset, bytes, *durability),
@@ -81,10 +100,9 @@ impl Service {
             if this.model.seek.is_none() {
                 return carried.after(latency);
             }
-            let seek = this.seek_to(offset, bytes);
-            let turning = over(bytes, this.model.medium_bytes_per_second);
-            this.medium = this.medium.max(carried).after(seek + turning);
-            this.medium.after(latency)
+            let cost = this.seek_to(offset, bytes) + this.onto_medium(bytes);
+            this.push_back(cost);
+            carried.after(cost + latency)
         })
     }
 
@@ -99,23 +117,25 @@ impl Service {
             let latency = this.sample(this.model.write);
             let arrived = this.transfer(room, bytes).after(latency);
             let seek = this.seek_to(offset, bytes);
-            let turning = over(bytes, this.model.medium_bytes_per_second);
+            let transfer = this.onto_medium(bytes);
             if through {
-                // It goes ahead of what is cached, and pushes that back.
-                this.medium = this.medium.max(arrived).after(seek + turning);
+                this.push_back(seek + transfer);
                 let settle = this.sample(this.model.settle);
-                return arrived.after(seek + turning + settle);
+                return arrived.after(seek + transfer + settle);
             }
-            let cost = seek / SORTED_SEEK_SHARE + turning;
+            let cost = seek / SORTED_SEEK_SHARE + transfer;
             this.medium = this.medium.max(arrived).after(cost);
-            this.cached.push_back((this.medium, bytes));
+            this.cached.push_back(Cached {
+                bytes,
+                taken_ns_unpushed: this.medium.ns - this.pushed_ns,
+            });
             this.cached_bytes += bytes;
             arrived
         })
     }
 
     fn flush(&mut self, now: Instant) -> Instant {
-        let drained = self.cached.back().map_or(now, |(taken, _)| now.max(*taken));
+        let drained = self.cached.back().map_or(now, |last| self.taken(*last));
         let settle = self.sample(self.model.settle);
         drained.after(settle)
     }
@@ -143,19 +163,44 @@ impl Service {
         self.link
     }
 
+    /// Forgets what the medium has taken.
+    fn drain(&mut self, now: Instant) {
+        while let Some(oldest) = self.cached.front()
+            && self.taken(*oldest) <= now
+        {
+            self.cached_bytes -= oldest.bytes;
+            self.cached.pop_front();
+        }
+    }
+
+    fn taken(&self, cached: Cached) -> Instant {
+        Instant {
+            ns: cached.taken_ns_unpushed + self.pushed_ns,
+        }
+    }
+
+    /// Something of that cost goes ahead of what is cached.
+    fn push_back(&mut self, cost: Duration) {
+        if !self.cached.is_empty() {
+            let pushed = self.medium.after(cost);
+            self.pushed_ns += pushed.ns_since(self.medium);
+            self.medium = pushed;
+        }
+    }
+
     /// From when the cache has room for `bytes`.
     fn room_for(&mut self, from: Instant, bytes: u64) -> Instant {
         let mut room = from;
-        while let Some(&(taken, oldest_bytes)) = self.cached.front() {
-            let fits = self.cached_bytes + bytes <= self.model.cache_bytes;
-            if fits && taken > from {
-                break;
-            }
-            room = room.max(taken);
-            self.cached_bytes -= oldest_bytes;
-            self.cached.pop_front();
+        while self.cached_bytes + bytes > self.model.cache_bytes {
+            let oldest = self.cached.pop_front().expect("it fits an empty cache");
+            self.cached_bytes -= oldest.bytes;
+            room = room.max(self.taken(oldest));
         }
         room
+    }
+
+    fn onto_medium(&self, bytes: u64) -> Duration {
+        over(bytes, self.model.medium_bytes_per_second)
     }
 
     /// Moves the head behind the request; what that takes, turning included.

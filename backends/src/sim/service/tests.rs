@@ -119,3 +119,25 @@ fn the_spread_is_what_sigma_says() {
     assert!((95..105).contains(&median.as_micros()), "{median:?}");
     assert!((290..350).contains(&high.as_micros()), "{high:?}");
 }
+
+#[test]
+fn a_disk_reads_ahead_of_its_cache_and_drains_it_later() {
+    let mut service = Service::new(SimModel::HDD, CAPACITY_BYTES, 6);
+    let mut places = Xoshiro256PlusPlus::seed_from_u64(7);
+    let mut now = Instant::default();
+    for _ in 0..500 {
+        let request = write(random_block(&mut places), 4096, Durability::Cached);
+        now = service.serve(now, &request);
+    }
+    let quiet = service.medium;
+    let read_at = service.serve(now, &read(random_block(&mut places), 4096));
+    let took_ns = read_at.ns_since(now);
+    assert!(took_ns < 30_000_000, "{took_ns} behind the cache");
+    let pushed_ns = service.medium.ns_since(quiet);
+    assert!(pushed_ns > took_ns / 2 && pushed_ns <= took_ns);
+    let flushed = service.serve(read_at, &Request::Flush);
+    assert!(flushed >= service.medium);
+    let idle = service.serve(flushed, &Request::Flush);
+    assert!(idle.ns_since(flushed) < 2_000_000, "the cache is empty");
+    assert_eq!(service.cached_bytes, 0);
+}
