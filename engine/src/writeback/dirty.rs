@@ -187,11 +187,12 @@ impl DirtyAccounting {
 
     /// After a write of `written_bytes`, with no lock held: holds the caller up as the throttle says.
     pub fn balance_dirty(&self, clock: &dyn Clock, written_bytes: u64) {
+        if self.over_limit() {
+            self.wait_below_limit(clock);
+        }
+        // After the wall, so that the delay is that of what is left.
         if self.limits.throttle == Throttle::Curve {
             self.delay(clock, written_bytes);
-        }
-        if self.held_bytes.load(Ordering::Relaxed) > self.limits.limit_bytes {
-            self.wait_below_limit(clock);
         }
     }
 
