@@ -18,6 +18,7 @@ use pool::{Order, Pool, PoolConfig, PoolKind, WorkItem, start};
     reason = "rooms of the library, of which a test needs a part"
 )]
 mod pool {
+    mod active;
     mod config;
     mod face;
     mod grow;

@@ -142,7 +142,9 @@ fn shutdown_drains_what_items_submit_and_is_idempotent() {
             let (inner, done) = (Arc::downgrade(&pool), Arc::clone(&done));
             let again = move || {
                 let pool = inner.upgrade().expect("the test holds the pool");
-                let count = move || drop(done.fetch_add(1, Ordering::SeqCst));
+                let count = move || {
+                    done.fetch_add(1, Ordering::SeqCst);
+                };
                 pool.submit(item(|| {}, count), Order::Key(number % 2));
             };
             pool.submit(item(|| {}, again), Order::Key(number % 3));
@@ -282,7 +284,9 @@ fn a_drain_waits_for_all_that_came_before_it() {
             let done = Arc::new(AtomicUsize::new(0));
             for number in 0..round * 7 {
                 let done = Arc::clone(&done);
-                let count = move || drop(done.fetch_add(1, Ordering::SeqCst));
+                let count = move || {
+                    done.fetch_add(1, Ordering::SeqCst);
+                };
                 pool.submit(item(std::thread::yield_now, count), Order::Key(number % 2));
             }
             pool.drain();

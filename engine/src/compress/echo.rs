@@ -31,11 +31,7 @@ pub(super) fn echo_percent(plain: &[u8]) -> usize {
             *slot = string;
         }
     }
-    if positions == 0 {
-        0
-    } else {
-        echoes * 100 / positions
-    }
+    (echoes * 100usize).checked_div(positions).unwrap_or(0)
 }
 
 fn hash(string: u32) -> usize {

@@ -18,6 +18,7 @@
 //!
 //! Not here: how many bytes may be queued (the owner's budget bounds what it submits).
 
+mod active;
 mod config;
 mod face;
 mod grow;

@@ -100,15 +100,14 @@ impl Seed {
         }
     }
 
-    /// True as soon as the queue of `seat` looks filled; false after a few yields in vain.
-    fn linger(&self, seat: Seat) -> bool {
+    /// Yields until the queue of `seat` looks filled, a few times at most.
+    fn linger(&self, seat: Seat) {
         for _ in 0..LINGER_YIELDS {
             if self.beds[seat.0].queue_len.load(Ordering::Relaxed) > 0 {
-                return true;
+                return;
             }
             thread::yield_now();
         }
-        false
     }
 }
 

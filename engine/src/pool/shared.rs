@@ -10,7 +10,8 @@
 
 use std::collections::VecDeque;
 
-use super::grow::{Active, Seat};
+use super::active::Active;
+use super::grow::Seat;
 use super::sync::{Condvar, Mutex};
 use super::threads::{Discipline, Gauges, Job, Taken};
 

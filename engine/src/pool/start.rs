@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use delalloc_backends::Clock;
 
+use super::active::Active;
 use super::config::{PoolConfig, PoolKind};
 use super::face::Pool;
-use super::grow::Active;
 use super::seed::Seed;
 use super::shared::Shared;
 use super::threads::Threads;
