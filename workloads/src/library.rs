@@ -3,9 +3,28 @@
 //! They are the files beside this crate's sources and the starter at the top of the repository,
 //! compiled in, so that what is read in the repository is what runs.
 
+macro_rules! workloads {
+    ($(($name:literal, $file:literal)),* $(,)?) => {
+        &[$(($name, include_str!($file))),*]
+    };
+}
+
 /// Name and text of each, the starter first.
 pub fn library() -> &'static [(&'static str, &'static str)] {
-    &[("starter", "version: 1\n")]
+    workloads![
+        ("starter", "../../workload.yaml"),
+        ("sequential-ingest", "../sequential-ingest.yaml"),
+        ("database-pages", "../database-pages.yaml"),
+        ("log-append", "../log-append.yaml"),
+        ("mixed-rate", "../mixed-rate.yaml"),
+        ("cold-read", "../cold-read.yaml"),
+        ("incompressible", "../incompressible.yaml"),
+        ("many-files", "../many-files.yaml"),
+        ("codecs", "../codecs.yaml"),
+        ("order-scope", "../order-scope.yaml"),
+        ("trace-rocksdb", "../trace-rocksdb.yaml"),
+        ("engine-vs-kernel", "../engine-vs-kernel.yaml"),
+    ]
 }
 
 /// The text of `name`.

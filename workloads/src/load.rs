@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::decode::nearest;
 use crate::fault::Faults;
 use crate::knob::Checks;
-use crate::library;
+use crate::library::{self, library};
 use crate::plan::WorkloadPlan;
 
 /// Why there is no plan.
@@ -53,7 +54,8 @@ pub fn load(
     let Some(text) = library::find(file_or_name) else {
         return Err(LoadError::UnknownName {
             name: file_or_name.to_owned(),
-            guess: None,
+            guess: nearest(file_or_name, library().iter().map(|(name, _)| *name))
+                .map(str::to_owned),
         });
     };
     load_str(text, file_or_name, sets, checks)

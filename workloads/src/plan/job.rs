@@ -2,8 +2,7 @@
 
 use super::load::{FileRef, Names};
 use super::{
-    AccessPlan, BlockPlan, Bound, JobPlan, Pace, PatternPlan, TRACE_SLOT_BITS, TracePlan,
-    TraceTiming, Verb, Work,
+    AccessPlan, BlockPlan, Bound, JobPlan, Pace, PatternPlan, TracePlan, TraceTiming, Verb, Work,
 };
 use crate::decode::{At, Report};
 use crate::fault::{Fault, Span};
@@ -12,9 +11,6 @@ use crate::spec::{
     BlockSpec, JobSpec, PatternSpec, PhaseSpec, RateSpec, TimingWord, TraceSpec, VerbSpec,
 };
 use crate::units::format_size;
-
-/// Traces of one plan: their slots have to fit beside each other.
-const TRACE_COUNT_MAX: u32 = (1 << (32 - TRACE_SLOT_BITS)) - 1;
 
 /// The plan of `job`; none if a fault was reported.
 pub(crate) fn build_job(
@@ -187,16 +183,18 @@ fn build_work(job: &JobSpec, names: &mut Names<'_>, report: &mut Report) -> Opti
         VerbSpec::Sync(file) => Work::Sync {
             files: names.file(file, report)?.span,
         },
-        VerbSpec::Trace(trace) => Work::Trace(trace_plan(trace, job, names, report)?),
+        VerbSpec::Trace(trace) => Work::Trace(trace_plan(trace, report)),
     })
 }
 
 /// Reading what nobody wrote measures holes.
 fn check_written(name: &At<String>, names: &mut Names<'_>, report: &mut Report) {
+    // Other faults may be why: a writer with its file misspelt, a phase that could not be read.
+    let is_first_fault = report.faults.is_empty();
     let Some(file) = names.file(name, report) else {
         return;
     };
-    if !file.is_written {
+    if !file.is_written && is_first_fault {
         report.add(
             Fault::new(
                 name.span,
@@ -214,7 +212,7 @@ fn check_written(name: &At<String>, names: &mut Names<'_>, report: &mut Report) 
 }
 
 fn required_block<'j>(job: &'j JobSpec, report: &mut Report) -> Option<&'j At<BlockSpec>> {
-    if job.block.is_none() {
+    if !job.has_block {
         report.add(
             Fault::new(
                 job.verb_span,
@@ -414,7 +412,7 @@ fn build_bound(job: &JobSpec, phase: &PhaseSpec, report: &mut Report) -> Bound {
         | VerbSpec::Create(_)
         | VerbSpec::Remove(_)
         | VerbSpec::Truncate { .. } => Bound::Once,
-        _ if phase.duration_ns.is_some() => Bound::Phase,
+        _ if phase.has_duration => Bound::Phase,
         VerbSpec::Append(_) => {
             report.add(
                 Fault::new(job.verb_span, "this `append` would never end")
@@ -450,12 +448,7 @@ fn build_pace(job: &JobSpec, report: &mut Report) -> Pace {
     }
 }
 
-fn trace_plan(
-    spec: &TraceSpec,
-    job: &JobSpec,
-    names: &mut Names<'_>,
-    report: &mut Report,
-) -> Option<TracePlan> {
+fn trace_plan(spec: &TraceSpec, report: &mut Report) -> TracePlan {
     let time_scale = spec.time_scale.as_ref().map_or(1.0, |at| at.value);
     if let (TimingWord::AsFastAsPossible, Some(scale)) = (spec.timing, &spec.time_scale) {
         report.add(Fault::new(
@@ -463,15 +456,7 @@ fn trace_plan(
             "`time_scale` means nothing to a trace that runs as fast as possible",
         ));
     }
-    names.trace_count += 1;
-    if names.trace_count > TRACE_COUNT_MAX {
-        report.add(Fault::new(
-            job.verb_span,
-            format!("more than {TRACE_COUNT_MAX} traces in one workload"),
-        ));
-        return None;
-    }
-    Some(TracePlan {
+    TracePlan {
         path: spec.path.clone(),
         format: spec.format,
         timing: match spec.timing {
@@ -483,6 +468,8 @@ fn trace_plan(
         limit_time_ns: spec.limit_time_ns,
         limit_bytes: spec.limit_bytes,
         malformed_max: spec.malformed_max,
-        first_slot: FileSlot(names.trace_count << TRACE_SLOT_BITS),
-    })
+        // Known when all traces are counted: `load` deals the slots out.
+        first_slot: FileSlot(0),
+        slot_step: 1,
+    }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::job::build_job;
 use super::{
     Bound, ContentPlan, FilePlan, FileSpan, JobPlan, LoadPlan, Pace, PhaseEnd, PhasePlan,
-    PhaseRole, Work,
+    PhaseRole, TracePlan, Work,
 };
 use crate::decode::{At, Report, nearest};
 use crate::fault::Fault;
@@ -29,10 +29,9 @@ pub(crate) struct FileRef<'s> {
     pub(crate) is_written: bool,
 }
 
-/// The files by name, and how many traces there are so far.
+/// The files by name.
 pub(crate) struct Names<'s> {
     files: HashMap<&'s str, FileRef<'s>>,
-    pub(crate) trace_count: u32,
 }
 
 impl<'s> Names<'s> {
@@ -60,7 +59,6 @@ pub(crate) fn build_load(spec: &WorkloadSpec, report: &mut Report) -> Option<Loa
     let before = report.faults.len();
     let mut names = Names {
         files: HashMap::new(),
-        trace_count: 0,
     };
     let mut files = Vec::new();
     for (name, file) in &spec.files {
@@ -78,6 +76,7 @@ pub(crate) fn build_load(spec: &WorkloadSpec, report: &mut Report) -> Option<Loa
         check_phase_name(phase, spec, report);
         phases.extend(build_phase(phase, &mut names, report));
     }
+    deal_slots(&mut phases, files.len());
     (report.faults.len() == before).then(|| LoadPlan {
         seed: spec.seed,
         content: spec
@@ -157,6 +156,23 @@ fn fill_phase(spec: &WorkloadSpec, names: &Names<'_>) -> Option<PhasePlan> {
         end: PhaseEnd::Commit,
         jobs,
     })
+}
+
+/// Gives traces the slots behind those of the `own` files, in turns.
+fn deal_slots(phases: &mut [PhasePlan], own: usize) {
+    let jobs = phases.iter_mut().flat_map(|phase| &mut phase.jobs);
+    let mut traces: Vec<&mut TracePlan> = jobs
+        .filter_map(|job| match &mut job.work {
+            Work::Trace(trace) => Some(trace),
+            _ => None,
+        })
+        .collect();
+    let slot = |number: usize| u32::try_from(number).expect("slots are counted in u32");
+    let step = slot(traces.len());
+    for (nth, trace) in traces.iter_mut().enumerate() {
+        trace.first_slot = FileSlot(slot(own + nth));
+        trace.slot_step = step;
+    }
 }
 
 fn check_phase_name(phase: &PhaseSpec, spec: &WorkloadSpec, report: &mut Report) {

@@ -13,6 +13,7 @@
 //! Everything here serialises: the record of a run holds the plan it ran.
 
 mod dry_run;
+mod estimate;
 mod job;
 mod load;
 mod resolve;
@@ -532,12 +533,9 @@ pub struct TracePlan {
     pub malformed_max: u64,
     /// The slot of the first file that the recording brings.
     pub first_slot: FileSlot,
+    /// From there to the slot of the next: the traces of a plan take turns, so that slots have no gaps.
+    pub slot_step: u32,
 }
-
-/// The files of the k-th trace of a plan, from 1, have the slots from `k << TRACE_SLOT_BITS`; the plan's own are below.
-pub(crate) const TRACE_SLOT_BITS: u32 = 24;
-/// How many files a trace can have.
-pub(crate) const TRACE_SLOTS: u32 = 1 << TRACE_SLOT_BITS;
 
 /// Forms of recordings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -572,10 +570,7 @@ impl LoadPlan {
     pub fn file_name(&self, file: FileSlot) -> Cow<'_, str> {
         match self.files.get(file.0 as usize) {
             Some(own) => Cow::Borrowed(&own.name),
-            None => {
-                let (trace, nth) = (file.0 >> TRACE_SLOT_BITS, file.0 & (TRACE_SLOTS - 1));
-                Cow::Owned(format!("trace.{trace}.{nth}"))
-            }
+            None => Cow::Owned(format!("trace.{}", file.0 as usize - self.files.len())),
         }
     }
 }

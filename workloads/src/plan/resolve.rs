@@ -292,12 +292,13 @@ impl Loads {
                 build_load(spec, report)
             } else {
                 let changed = with_values(root, &axes, &choice, report);
-                build_load(&WorkloadSpec::read(&changed, report)?, report)
+                WorkloadSpec::read(&changed, report).and_then(|spec| build_load(&spec, report))
             };
+            // One that fails has been reported; the others are read all the same, for their faults.
             loads.by_values.insert(choice, loads.plans.len());
-            loads.plans.push(Arc::new(plan?));
+            loads.plans.extend(plan.map(Arc::new));
         }
-        Some(loads)
+        (loads.plans.len() == loads.by_values.len()).then_some(loads)
     }
 }
 

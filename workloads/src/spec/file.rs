@@ -9,7 +9,7 @@ use crate::yaml::Node;
 
 /// The largest file: beyond, offsets would not fit the kernel's.
 pub(crate) const FILE_BYTES_MAX: u64 = 1 << 56;
-/// Slots below this are the workload's own, the ones above those of traces.
+/// More files than this are no workload but a slip.
 pub(crate) const FILE_COUNT_MAX: u32 = 1 << 20;
 
 /// A file, or several alike.

@@ -28,6 +28,8 @@ pub(crate) struct JobSpec {
     pub(crate) clients: u32,
     pub(crate) pattern: Option<At<PatternSpec>>,
     pub(crate) block: Option<At<BlockSpec>>,
+    /// `block:` is there, even if it could not be read.
+    pub(crate) has_block: bool,
     pub(crate) align_bytes: Option<At<u64>>,
     pub(crate) rate: Option<At<RateSpec>>,
     pub(crate) think_ns: Option<At<u64>>,
@@ -340,7 +342,8 @@ impl JobSpec {
             .and_then(|n| number(n, "clients", 1..=1024, report))
             .map_or(1, |at| at.value);
         let pattern = fields.take("pattern").and_then(|n| read_pattern(n, report));
-        let block = fields.take("block").and_then(|n| read_block(n, report));
+        let block_node = fields.take("block");
+        let block = block_node.and_then(|n| read_block(n, report));
         let rate = fields.take("rate").and_then(|n| read_rate(n, report));
         let think_ns = fields
             .take("think")
@@ -358,6 +361,7 @@ impl JobSpec {
             clients,
             pattern,
             block,
+            has_block: block_node.is_some(),
             align_bytes,
             rate,
             think_ns,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 
 use super::{JobSpec, read_name};
 use crate::decode::{At, Fields, Report, flag, list, quantity, text, word};
-use crate::fault::{Fault, Span};
+use crate::fault::Fault;
 use crate::plan::PhaseEnd;
 use crate::units;
 use crate::yaml::{Data, Node};
@@ -31,8 +31,9 @@ pub(crate) struct PhaseSpec {
     /// Run it, leave it out of the results (default false).
     #[schemars(with = "Option<bool>")]
     pub(crate) warm_up: bool,
+    /// `duration:` is there, even if it could not be read.
     #[schemars(skip)]
-    pub(crate) span: Span,
+    pub(crate) has_duration: bool,
 }
 
 /// What happens when the jobs are through.
@@ -52,8 +53,8 @@ impl PhaseSpec {
             .require("name", report)
             .and_then(|n| text(n, "the name of a phase", report))
             .and_then(|at| read_name(&at.value, at.span, "a phase", report));
-        let duration_ns = fields
-            .take("duration")
+        let duration = fields.take("duration");
+        let duration_ns = duration
             .and_then(|n| quantity(n, "duration", units::parse_duration, report))
             .filter(|at| {
                 if at.value == 0 {
@@ -90,7 +91,6 @@ impl PhaseSpec {
         };
         let drop_caches = is_set("drop_caches", report);
         let warm_up = is_set("warm_up", report);
-        let span = fields.span();
         fields.finish(report);
         Some(Self {
             name: name?,
@@ -99,7 +99,7 @@ impl PhaseSpec {
             end,
             drop_caches,
             warm_up,
-            span,
+            has_duration: duration.is_some(),
         })
     }
 }

@@ -7,12 +7,15 @@ use std::collections::HashMap;
 
 use super::request::Place;
 use crate::op::FileSlot;
-use crate::plan::TRACE_SLOTS;
+
+/// More files than any recording has, and few enough that their slots are numbers.
+const SLOT_COUNT_MAX: u32 = 1 << 24;
 
 /// The places that exist.
 #[derive(Debug)]
 pub(crate) struct Slots {
     first: FileSlot,
+    step: u32,
     count: u32,
     known: HashMap<Place, Slot>,
 }
@@ -27,9 +30,10 @@ pub(crate) struct Slot {
 }
 
 impl Slots {
-    pub(crate) fn new(first: FileSlot) -> Self {
+    pub(crate) fn new(first: FileSlot, step: u32) -> Self {
         Self {
             first,
+            step,
             count: 0,
             known: HashMap::new(),
         }
@@ -38,10 +42,14 @@ impl Slots {
     /// The slot of `place`, a new one if it has none; none if there are no more.
     pub(crate) fn of(&mut self, place: Place) -> Option<&mut Slot> {
         if !self.known.contains_key(&place) {
-            if self.count == TRACE_SLOTS {
+            if self.count == SLOT_COUNT_MAX {
                 return None;
             }
-            let file = FileSlot(self.first.0 + self.count);
+            let file = FileSlot(
+                self.first
+                    .0
+                    .checked_add(self.count.checked_mul(self.step)?)?,
+            );
             self.count += 1;
             let fresh = Slot {
                 file,

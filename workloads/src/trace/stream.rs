@@ -49,7 +49,7 @@ impl TraceStream {
         Ok(Self {
             path: plan.path.clone(),
             reader: TraceReader::open(&plan.path, plan.format, plan.malformed_max)?,
-            slots: Slots::new(plan.first_slot),
+            slots: Slots::new(plan.first_slot, plan.slot_step),
             share: parts.share,
             versions: parts.versions,
             until_ns: parts.until_ns,

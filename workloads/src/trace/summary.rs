@@ -185,7 +185,7 @@ impl Default for Counts {
     fn default() -> Self {
         Self {
             by_kind: BTreeMap::new(),
-            slots: Slots::new(FileSlot(0)),
+            slots: Slots::new(FileSlot(0), 1),
             seen: 0,
             first_ns: None,
             last_ns: 0,

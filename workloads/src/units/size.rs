@@ -28,7 +28,13 @@ const SHOWN: [Unit; 5] = [
 /// # Errors
 /// What is wrong with it.
 pub fn parse_size(text: &str) -> Result<u64, UnitFault> {
-    parse_scaled(text, "size", "4KiB, 16MiB or 1GiB", &UNITS)
+    parse_scaled(text, "size", "4KiB, 16MiB or 1GiB", &UNITS).map_err(|fault| {
+        // A bare multiple of 1024 was most likely a number of bytes.
+        match text.trim().parse::<u64>() {
+            Ok(bytes) if bytes.is_multiple_of(1024) => fault.guess(format_size(bytes)),
+            _ => fault,
+        }
+    })
 }
 
 /// A size that [`parse_size`] reads back to the same bytes.
@@ -54,7 +60,7 @@ mod tests {
     fn a_missing_or_doubtful_unit_is_refused_with_a_guess() {
         let fault = parse_size("4096").unwrap_err();
         assert_eq!(fault.message, "`4096` has no unit");
-        assert_eq!(fault.guess.as_deref(), Some("4096KiB"));
+        assert_eq!(fault.guess.as_deref(), Some("4KiB"));
         assert_eq!(parse_size("4k").unwrap_err().guess.as_deref(), Some("4KiB"));
         assert_eq!(
             parse_size("4mib").unwrap_err().guess.as_deref(),

@@ -1,0 +1,379 @@
+//! What a user sees of a workload that is wrong: everything, each under its own bytes, with a guess.
+
+use delalloc_workloads::knob::{AssertCheck, AssertFault, KnobCheck, KnobFault};
+use delalloc_workloads::{Checks, LoadError, WorkloadPlan, load_str};
+
+struct TwoKnobs;
+
+impl KnobCheck for TwoKnobs {
+    fn check(&self, name: &str, value: &str) -> Result<(), KnobFault> {
+        match name {
+            "thread_pool_size" | "compression.level" if value.parse::<u32>().is_ok() => Ok(()),
+            "thread_pool_size" | "compression.level" => Err(KnobFault {
+                message: format!("`{value}` is no number for {name}"),
+                suggestion: None,
+                is_unknown_name: false,
+            }),
+            _ => Err(KnobFault {
+                message: format!("there is no knob `{name}`"),
+                suggestion: Some("thread_pool_size".to_owned()),
+                is_unknown_name: true,
+            }),
+        }
+    }
+}
+
+struct NoQuestionMarks;
+
+impl AssertCheck for NoQuestionMarks {
+    fn check(&self, text: &str) -> Result<(), AssertFault> {
+        match text.find('?') {
+            None => Ok(()),
+            Some(at) => Err(AssertFault {
+                message: "an assertion does not ask".to_owned(),
+                suggestion: None,
+                range: at..at + 1,
+            }),
+        }
+    }
+}
+
+fn try_load(text: &str, sets: &[&str]) -> Result<WorkloadPlan, LoadError> {
+    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+    let checks = Checks {
+        knobs: &TwoKnobs,
+        asserts: &NoQuestionMarks,
+    };
+    load_str(text, "w.yaml", &sets, checks)
+}
+
+fn rendered(text: &str, sets: &[&str]) -> String {
+    match try_load(text, sets) {
+        Err(LoadError::Faults(faults)) => faults.render(false),
+        other => panic!("faults were expected: {other:?}"),
+    }
+}
+
+/// `line:column message [guess]` of each fault.
+fn short(text: &str, sets: &[&str]) -> Vec<String> {
+    let Err(LoadError::Faults(faults)) = try_load(text, sets) else {
+        panic!("faults were expected");
+    };
+    faults
+        .faults
+        .iter()
+        .map(|fault| {
+            let (line, column) = faults.line_column(fault);
+            let guess = fault
+                .help
+                .iter()
+                .find_map(|help| help.strip_prefix("did you mean `")?.strip_suffix("`?"));
+            match guess {
+                Some(guess) => format!("{line}:{column} {} [{guess}]", fault.message),
+                None => format!("{line}:{column} {}", fault.message),
+            }
+        })
+        .collect()
+}
+
+const GOOD: &str = "\
+version: 1
+targets:
+  engine: { engine: { backend: { mem: { size: 1GiB } } } }
+files:
+  table: { size: 256MiB }
+phases:
+  - name: load
+    jobs: [{ write: table, block: 1MiB }]
+";
+
+/// GOOD with a line instead of one of its own.
+fn with(old: &str, new: &str) -> String {
+    assert!(GOOD.contains(old), "{old}");
+    GOOD.replacen(old, new, 1)
+}
+
+#[test]
+fn the_good_one_is_good() {
+    assert!(try_load(GOOD, &[]).is_ok());
+}
+
+#[test]
+fn several_faults_are_drawn_at_once() {
+    let text = GOOD.replace("size: 256MiB", "size: 256, sise: 3").replace(
+        "{ write: table, block: 1MiB }",
+        "{ write: tabel, blok: 1MiB }",
+    );
+    assert_eq!(
+        rendered(&text, &[]),
+        "\
+error: the size of a file: `256` has no unit
+ --> w.yaml:5:18
+  |
+5 |   table: { size: 256, sise: 3 }
+  |                  ^^^
+  |
+  = help: did you mean `256KiB`?
+
+error: a file has no key `sise`
+ --> w.yaml:5:23
+  |
+5 |   table: { size: 256, sise: 3 }
+  |                       ^^^^ unknown key
+  |
+  = help: did you mean `size`?
+
+error: `write` needs `block:`
+ --> w.yaml:8:14
+  |
+8 |     jobs: [{ write: tabel, blok: 1MiB }]
+  |              ^^^^^
+  |
+  = help: the size of one operation, such as block: 4KiB
+
+error: no file is called `tabel`
+ --> w.yaml:8:21
+  |
+8 |     jobs: [{ write: tabel, blok: 1MiB }]
+  |                     ^^^^^
+  |
+  = help: did you mean `table`?
+
+error: a job has no key `blok`
+ --> w.yaml:8:28
+  |
+8 |     jobs: [{ write: tabel, blok: 1MiB }]
+  |                            ^^^^ unknown key
+  |
+  = help: did you mean `block`?
+
+w.yaml: 5 faults; nothing was run"
+    );
+}
+
+#[test]
+fn a_key_written_twice_shows_both() {
+    assert_eq!(
+        rendered(&with("phases:", "files: {}\nphases:"), &[]),
+        "\
+error: `files` is written twice
+ --> w.yaml:6:1
+  |
+4 | files:
+  | ----- first here
+5 |   table: { size: 256MiB }
+6 | files: {}
+  | ^^^^^ again here
+
+w.yaml: 1 fault; nothing was run"
+    );
+}
+
+#[test]
+fn an_override_is_drawn_under_its_own_text() {
+    assert_eq!(
+        rendered(GOOD, &["rounds=0", "phases.lod.duration=2s"]),
+        "\
+error: rounds is a number from 1 to 1000, not `0`
+ --> --set:1:8
+  |
+1 | rounds=0
+  |        ^
+
+error: there is no `lod` among 1 items
+ --> --set:1:1
+  |
+1 | phases.lod.duration=2s
+  | ^^^^^^^^^^^^^^^^^^^
+  |
+  = help: did you mean `load`?
+
+w.yaml: 2 faults; nothing was run"
+    );
+}
+
+#[test]
+fn each_fault_has_its_place_and_guess() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        (
+            "version: 1",
+            "version: 2",
+            &["1:10 version 2 of the language is not known"],
+        ),
+        ("version: 1\n", "", &["1:1 a workload needs `version:`"]),
+        (
+            "version: 1",
+            "version: 1\nrounds: 0",
+            &["2:9 rounds is a number from 1 to 1000, not `0`"],
+        ),
+        (
+            "version: 1",
+            "version: 1\nverify: ture",
+            &["2:9 `ture` is no verify; there are true, false [true]"],
+        ),
+        ("mem:", "mme:", &["3:34 a backend has no key `mme` [mem]"]),
+        (
+            "{ mem: { size: 1GiB } }",
+            "{ mem: { size: 1KiB } }",
+            &["3:47 the size of a backend is from 16MiB to 1024TiB"],
+        ),
+        (
+            "engine: {",
+            "en gine: {",
+            &[
+                "3:3 `en gine` cannot name a target: letters, digits, `_` and `-` can, up to 100 of them",
+            ],
+        ),
+        (
+            "block: 1MiB",
+            "block: 1GiB",
+            &["8:35 a block of 1GiB does not fit into 256MiB of `table`"],
+        ),
+        (
+            "block: 1MiB",
+            "block: 1MiB, rate: 50",
+            &["8:47 a rate: `50` has no unit [50/s]"],
+        ),
+        (
+            "block: 1MiB",
+            "block: 1MiB, rate: 5/s, think: 1ms",
+            &["8:59 a job has a `rate` (open loop) or a `think` (closed loop)"],
+        ),
+        (
+            "block: 1MiB",
+            "block: 1MiB, offset: 256MiB",
+            &["8:49 the region starts at or after the end of `table`, 256MiB"],
+        ),
+        (
+            "block: 1MiB",
+            "block: 1MiB, length: 257MiB",
+            &["8:49 the region ends 1MiB after the end of `table`"],
+        ),
+        (
+            "block: 1MiB",
+            "block: 1MiB, pattern: zipf",
+            &[
+                "8:50 `zipf` is no pattern; there are sequential, random, shuffle, { zipf: }, { stride: } [{ zipf: 1.1 }]",
+            ],
+        ),
+        (
+            "block: 1MiB",
+            "block: 1MiB, ops: 5, bytes: 5MiB",
+            &["8:56 a job ends after `ops` or after `bytes`, not both"],
+        ),
+        (
+            "write: table",
+            "append: table",
+            &["8:14 this `append` would never end"],
+        ),
+        (
+            "write: table",
+            "read: table",
+            &["8:20 nothing has written `table` before it is read here"],
+        ),
+        (
+            "write: table",
+            "write: table, trim: table",
+            &["8:28 a job does one thing, not `write` and `trim`"],
+        ),
+        ("write: table, ", "", &["8:12 a job says what it does"]),
+        (
+            "write: table, block: 1MiB",
+            "sync: table, pattern: random",
+            &["8:36 `pattern` means nothing to `sync`"],
+        ),
+        (
+            "    jobs",
+            "    duration: 5m\n    jobs",
+            &["8:15 duration: `5m` could be minutes or milliseconds [5min]"],
+        ),
+        (
+            "    jobs",
+            "    duration: [5s]\n    jobs",
+            &["8:15 duration is a single value, not a list"],
+        ),
+        (
+            "phases:",
+            "sweep:\n  thread_pool_size: [1, x]\nphases:",
+            &["7:25 `x` is no number for thread_pool_size"],
+        ),
+        (
+            "phases:",
+            "sweep:\n  tread_pool_size: [1]\nphases:",
+            &["7:3 there is no knob `tread_pool_size` [thread_pool_size]"],
+        ),
+        (
+            "phases:",
+            "sweep:\n  thread_pool_size: [1, 1]\nphases:",
+            &["7:25 `1` is tried twice"],
+        ),
+        (
+            "phases:",
+            "sweep:\n  thread_pool_size: 1\nphases:",
+            &["7:21 the values of an axis is a list, not a single value"],
+        ),
+        (
+            "phases:",
+            "sweep:\n  rounds: [1, 2]\nphases:",
+            &["7:3 `rounds` cannot be swept"],
+        ),
+        (
+            "phases:",
+            "engine: { compression: { level: 1 }, compression.level: 2 }\nphases:",
+            &["6:38 the knob `compression.level` is set twice"],
+        ),
+        (
+            "phases:",
+            "assert: [ \"a <= b\", \"what?\" ]\nphases:",
+            &["6:26 an assertion does not ask"],
+        ),
+        (
+            "phases:",
+            "content: { ratio: 0.5 }\nphases:",
+            &["6:19 a ratio is a number from 1 to 100, not `0.5`"],
+        ),
+        (
+            "phases:",
+            "content: randon\nphases:",
+            &["6:10 `randon` is no content; there are zeros, random, ratio, corpus, mix [random]"],
+        ),
+        (
+            "table: { size: 256MiB }",
+            "table: { filled: true }",
+            &[
+                "5:12 a file without a size cannot be filled",
+                "8:21 `table` has no size to work within",
+            ],
+        ),
+        (
+            "jobs: [{ write: table, block: 1MiB }]",
+            "jobs: []",
+            &["8:11 a phase without jobs"],
+        ),
+    ];
+    for (old, new, expected) in cases {
+        assert_eq!(short(&with(old, new), &[]), *expected, "{new}");
+    }
+}
+
+#[test]
+fn what_is_no_yaml_says_where() {
+    let faults = short("version: 1\nphases: [1, 2\nname: x\n", &[]);
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].contains("not YAML"), "{faults:?}");
+}
+
+#[test]
+fn a_fault_in_a_swept_field_is_under_its_value() {
+    let text = with(
+        "phases:",
+        "sweep:\n  phases.load.jobs.0.block: [1MiB, 1GiB, 4k]\nphases:",
+    );
+    assert_eq!(
+        short(&text, &[]),
+        [
+            "7:36 a block of 1GiB does not fit into 256MiB of `table`",
+            "7:42 a block: `k` is no unit of a size; there are KiB, MiB, GiB, TiB, B, kB, MB, GB, TB [4KiB]",
+        ]
+    );
+}

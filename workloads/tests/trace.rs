@@ -1,0 +1,286 @@
+//! Recordings: every form, what is malformed, what is lost, how clients share one; and, where they are at hand, real ones.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use delalloc_workloads::trace::summarize;
+use delalloc_workloads::{Checks, Cursors, FileSlot, Op, StreamError, TimedOp, load_str};
+
+const ROCKS: &str = "\
+ts_ns,op,dev_offset,len,flags,ioclass,file,file_name,file_offset,file_size
+100,create,,,,,76.0,a.sst,,
+200,W,845975552,131072,,19,76.0,a.sst,0,1
+300,W,187541861376,5120,,1,,,,
+400,W,846106624,131072,,19,77.0,b.sst,131072,1
+500,movefrom,,,,,77.0,b.sst,,
+600,moveto,,,,,77.0,c.sst,,
+700,delete,,,,,76.0,,,
+800,create,,,,,76.0,d.sst,,
+900,W,0,4096,,19,76.0,d.sst,0,1
+950,D,196608,4096,,0,,,,
+990,delete,,,,,99.0,,,
+";
+
+fn written(directory: &Path, name: &str, text: &str) -> PathBuf {
+    let path = directory.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn streams(path: &Path, keys: &str, clients: u32) -> Vec<Vec<Result<TimedOp, StreamError>>> {
+    let text = format!(
+        "version: 1\ntargets: {{ idle: null }}\nfiles: {{ own: {{}} }}\nphases:\n  - name: p\n    jobs:\n      - {{ trace: {{ path: \"{}\"{keys} }}, clients: {clients} }}\n",
+        path.display()
+    );
+    let plan = load_str(&text, "t", &[], Checks::none()).unwrap_or_else(|error| panic!("{error}"));
+    let load = &plan.loads[0];
+    let cursors = Arc::new(Cursors::new(load));
+    load.streams(0, &cursors)
+        .unwrap()
+        .into_iter()
+        .map(Iterator::collect)
+        .collect()
+}
+
+fn ops(path: &Path, keys: &str) -> Vec<TimedOp> {
+    let mut streams = streams(path, keys, 1);
+    streams.remove(0).into_iter().map(Result::unwrap).collect()
+}
+
+#[test]
+fn a_recording_of_files_becomes_operations_on_slots() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = written(directory.path(), "r.csv", ROCKS);
+    let found = ops(&path, "");
+    let slot = |nth: u32| FileSlot(1 + nth);
+    let kinds: Vec<(Option<FileSlot>, &str, u64)> = found
+        .iter()
+        .map(|timed| {
+            (
+                timed.op.file(),
+                timed.op.kind().name(),
+                timed.due_ns.unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            (Some(slot(0)), "create", 0),
+            (Some(slot(0)), "write", 100),
+            (Some(slot(1)), "open", 200),
+            (Some(slot(1)), "write", 200),
+            (Some(slot(2)), "open", 300),
+            (Some(slot(2)), "write", 300),
+            (Some(slot(2)), "rename", 500),
+            (Some(slot(0)), "remove", 600),
+            (Some(slot(3)), "create", 700),
+            (Some(slot(3)), "write", 800),
+            (Some(slot(1)), "punch_hole", 850),
+        ]
+    );
+    assert!(matches!(
+        found[3].op,
+        Op::Write { offset: 187_541_861_376, bytes: 5120, version, .. } if version > 0
+    ));
+}
+
+#[test]
+fn timing_scales_rests_or_hurries() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "ts_us,op,dev,offset,len\n1000,W,0,0,512\n1010,R,0,512,512\n1030,F,0,0,0\n";
+    let path = written(directory.path(), "b.csv", text);
+    let due = |keys| -> Vec<Option<u64>> { ops(&path, keys).iter().map(|op| op.due_ns).collect() };
+    assert_eq!(
+        due(", time_scale: 0.5"),
+        [Some(0), Some(0), Some(5000), Some(15000)]
+    );
+    assert_eq!(due(", timing: as_fast_as_possible"), [None; 4]);
+    let rests: Vec<u64> = ops(&path, ", timing: closed_loop, time_scale: 2")
+        .iter()
+        .map(|op| op.think_ns)
+        .collect();
+    assert_eq!(rests, [0, 20_000, 40_000, 0]);
+}
+
+#[test]
+fn limits_stop_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let lines: String = (0..100)
+        .map(|n| format!("{n},W,0,{},4096\n", n * 4096))
+        .collect();
+    let path = written(
+        directory.path(),
+        "b.csv",
+        &format!("ts_us,op,dev,offset,len\n{lines}"),
+    );
+    let writes = |keys| {
+        ops(&path, keys)
+            .iter()
+            .filter(|op| op.op.payload_bytes() > 0)
+            .count()
+    };
+    assert_eq!(writes(""), 100);
+    assert_eq!(writes(", limit_ops: 10"), 10);
+    assert_eq!(writes(", limit_bytes: 40KiB"), 10);
+    assert_eq!(writes(", limit_time: 9us"), 10);
+}
+
+#[test]
+fn clients_divide_a_recording_and_agree_on_slots() {
+    let directory = tempfile::tempdir().unwrap();
+    let lines: String = (0..3000)
+        .map(|n| format!("{n},W,{},0,{},512\n", n % 7, (n * 7919 % 64) << 18))
+        .collect();
+    let path = written(
+        directory.path(),
+        "b.csv",
+        &format!("ts_us,op,dev,thread,offset,len\n{lines}"),
+    );
+    let place = |timed: &TimedOp| match timed.op {
+        Op::Write { file, offset, .. } => Some((timed.due_ns, file, offset)),
+        _ => None,
+    };
+    let mut one: Vec<_> = ops(&path, "").iter().filter_map(place).collect();
+    let four = streams(&path, "", 4);
+    assert!(
+        four.iter().all(|ops| ops.len() > 300),
+        "a client has next to nothing"
+    );
+    let mut all: Vec<_> = four
+        .iter()
+        .flatten()
+        .filter_map(|op| place(op.as_ref().unwrap()))
+        .collect();
+    one.sort_unstable();
+    all.sort_unstable();
+    assert_eq!(one, all);
+    // Requests of one place stay with one client, in order.
+    let mut owner = HashMap::new();
+    for (client, ops) in four.iter().enumerate() {
+        for (_, file, offset) in ops.iter().filter_map(|op| place(op.as_ref().unwrap())) {
+            assert_eq!(*owner.entry((file, offset)).or_insert(client), client);
+        }
+    }
+}
+
+#[test]
+fn packed_recordings_and_blkparse_are_read_alike() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "\
+  8,16   5        1     0.000000000 18615  A   R 1444645666 + 256 <- (8,17) 1444645632
+  8,16   5        2     0.000001850 18615  Q   R 1444645666 + 256 [java]
+  8,16   2        3     0.000002000  1234  Q FWS 8 + 8 [a b]
+  8,16   2        4     0.000002500  1234  Q   D 16 + 8 [a b]
+
+CPU0 (8,16):
+ Reads Queued:           1,      128KiB
+";
+    let plain = ops(&written(directory.path(), "b.txt", text), "");
+    let packed = directory.path().join("b.txt.zst");
+    std::fs::write(&packed, zstd::bulk::compress(text.as_bytes(), 3).unwrap()).unwrap();
+    assert_eq!(plain, ops(&packed, ""));
+    let kinds: Vec<&str> = plain.iter().map(|timed| timed.op.kind().name()).collect();
+    assert_eq!(
+        kinds,
+        ["open", "read", "volume_sync", "write", "punch_hole"]
+    );
+    assert!(
+        matches!(plain[1].op, Op::Read { offset, bytes: 131_072, .. } if offset == 1_444_645_666 * 512)
+    );
+    let summary = summarize(&packed, None, 0).unwrap();
+    assert_eq!(summary.requests(), 3);
+}
+
+#[test]
+fn malformed_lines_are_counted_shown_and_too_many_are_fatal() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "ts_us,op,dev,offset,len\n0,W,0,0,512\nrubbish\n1,W,0,x,512\n2,W,0,512,512\n";
+    let path = written(directory.path(), "b.csv", text);
+    let summary = summarize(&path, None, 2).unwrap();
+    assert_eq!(
+        (summary.requests(), summary.malformed, summary.lines),
+        (2, 2, 5)
+    );
+    let lines: Vec<u64> = summary.malformed_first.iter().map(|bad| bad.line).collect();
+    assert_eq!(lines, [3, 4]);
+    assert!(
+        summary.text().contains("line 3: too few fields: rubbish"),
+        "{}",
+        summary.text()
+    );
+
+    let error = summarize(&path, None, 1).unwrap_err().to_string();
+    assert!(
+        error.contains("line 4: the offset is no number: 1,W,0,x,512"),
+        "{error}"
+    );
+    let last = streams(&path, ", malformed_max: 1", 1)
+        .remove(0)
+        .pop()
+        .unwrap();
+    assert!(last.is_err());
+}
+
+#[test]
+fn what_is_lost_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = written(directory.path(), "r.csv", ROCKS);
+    let summary = summarize(&path, None, 0).unwrap();
+    assert_eq!(summary.lost["remove of a file never seen"], 1);
+    assert_eq!(summary.files, 4);
+    assert_eq!(summary.by_kind["write"].bytes, 2 * 131_072 + 5120 + 4096);
+}
+
+#[test]
+fn a_missing_or_foreign_file_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    assert!(summarize(&directory.path().join("none"), None, 0).is_err());
+    let foreign = written(directory.path(), "x.csv", "hello\n");
+    assert!(
+        summarize(&foreign, None, 0)
+            .unwrap_err()
+            .to_string()
+            .contains("no header")
+    );
+}
+
+/// Counts of real recordings, where DELALLOC_TRACES names a directory that has them.
+#[test]
+fn real_recordings_have_the_counts_they_are_known_for() {
+    let Some(home) = std::env::var_os("DELALLOC_TRACES").map(PathBuf::from) else {
+        writeln!(
+            std::io::stderr(),
+            "SKIPPED: DELALLOC_TRACES names no directory of real recordings"
+        )
+        .unwrap();
+        return;
+    };
+    // File, requests, reads, writes, flushes and syncs, GB written to a tenth.
+    let known = [
+        ("rocksdb_ycsba_nvme.csv.zst", 1, 64_188, 0, 8.4),
+        ("win11_boot.csv.zst", 156_028, 16_259, 343, 0.3),
+        ("cloudphysics_vm.csv.zst", 46_974, 66_898, 0, 2.4),
+        ("msr_rw_20_80.105.csv.zst", 2_020, 7_980, 0, 0.1),
+        ("msr_most_thpt_rand_iops.1006.csv.zst", 8_316, 1_684, 0, 0.1),
+        ("android_facebook.csv.zst", 2_730, 7_701, 996, 0.0),
+        ("hadoop_hdd.csv.zst", 80, 15_444, 0, 0.1),
+        ("raw/hadoop_hdd.blkparse.txt.zst", 80, 15_444, 0, 0.1),
+    ];
+    for (name, reads, writes, syncs, gigabytes) in known {
+        let summary = summarize(&home.join(name), None, 0).unwrap();
+        writeln!(std::io::stderr(), "{}", summary.text()).unwrap();
+        let count = |kind: &str| summary.by_kind.get(kind).copied().unwrap_or_default();
+        assert_eq!(count("read").requests, reads, "{name}");
+        assert_eq!(count("write").requests, writes, "{name}");
+        assert_eq!(
+            count("flush").requests + count("fsync").requests,
+            syncs,
+            "{name}"
+        );
+        let tenths = (count("write").bytes as f64 / 1e8).round() / 10.0;
+        assert!((tenths - gigabytes).abs() < 0.001, "{name}: {tenths}");
+    }
+}
