@@ -83,7 +83,7 @@ impl Override {
             Err(mut fault) => {
                 fault.span.start += shift;
                 fault.span.end += shift;
-                report.add(fault);
+                report.add(*fault);
                 None
             }
         }

@@ -56,7 +56,7 @@ impl Node {
 ///
 /// # Errors
 /// The first place where it is not YAML.
-pub(crate) fn parse(source: &str, text: u16) -> Result<Node, Fault> {
+pub(crate) fn parse(source: &str, text: u16) -> Result<Node, Box<Fault>> {
     let options = serde_yaml::options! {
         duplicate_keys: serde_yaml::DuplicateKeyPolicy::PassThrough,
         with_snippet: false,
@@ -68,7 +68,10 @@ pub(crate) fn parse(source: &str, text: u16) -> Result<Node, Fault> {
             let span = error
                 .location()
                 .map_or_else(|| reader.end(), |location| reader.span(&location));
-            Err(Fault::new(span, format!("not YAML: {}", plain(&error))))
+            Err(Box::new(Fault::new(
+                span,
+                format!("not YAML: {}", plain(&error)),
+            )))
         }
     }
 }
@@ -89,8 +92,8 @@ enum Raw {
     /// A number or a boolean: its text is in the source.
     Typed,
     Text(String),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<Raw>, Spanned<Raw>)>),
+    List(Vec<Spanned<Self>>),
+    Map(Vec<(Spanned<Self>, Spanned<Self>)>),
 }
 
 impl<'de> Deserialize<'de> for Raw {

@@ -76,13 +76,23 @@ fn pieces(plan: &WorkloadPlan) -> Vec<(u32, u64, u64)> {
         .collect()
 }
 
-/// Bytes of `pieces`, each at most once, and that none is outside its file.
-fn covered(pieces: &[(u32, u64, u64)]) -> usize {
-    let bytes: HashSet<(u32, u64)> = pieces
-        .iter()
-        .flat_map(|&(file, offset, bytes)| (offset..offset + bytes).map(move |at| (file, at)))
-        .collect();
-    bytes.len()
+/// Distinct bytes of `pieces`.
+fn covered(pieces: &[(u32, u64, u64)]) -> u64 {
+    let mut sorted = pieces.to_vec();
+    sorted.sort_unstable();
+    let mut upto = (0, 0);
+    let mut sum = 0;
+    for (file, offset, bytes) in sorted {
+        let start = if file == upto.0 {
+            offset.max(upto.1)
+        } else {
+            offset
+        };
+        let end = offset + bytes;
+        sum += end.saturating_sub(start);
+        upto = (file, if file == upto.0 { end.max(upto.1) } else { end });
+    }
+    sum
 }
 
 #[test]

@@ -93,7 +93,7 @@ impl Pool {
     fn place(&self, key: &Key, offset: u64) -> usize {
         let len = self.bytes.len() as u64;
         let cells = u128::from(len / CELL_BYTES as u64);
-        let turn = u64::try_from(u128::from(key.turn) * cells >> 64).expect("a cell of the pool")
+        let turn = u64::try_from((u128::from(key.turn) * cells) >> 64).expect("a cell of the pool")
             * CELL_BYTES as u64;
         usize::try_from((offset % len + turn) % len).expect("a place in memory")
     }

@@ -154,7 +154,12 @@ impl Content {
     }
 }
 
-fn every_model() -> Vec<Content> {
+fn every_model() -> &'static [Content] {
+    static MODELS: std::sync::OnceLock<Vec<Content>> = std::sync::OnceLock::new();
+    MODELS.get_or_init(build_every_model)
+}
+
+fn build_every_model() -> Vec<Content> {
     let part = |weight, content| MixPart { weight, content };
     vec![
         built(ContentPlan::Zeros),
@@ -169,7 +174,7 @@ fn every_model() -> Vec<Content> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn any_part_is_the_part_of_the_whole(

@@ -73,7 +73,7 @@ fn read_and_resolve(
     let mut root = match yaml::parse(text, 0) {
         Ok(root) => root,
         Err(fault) => {
-            report.add(fault);
+            report.add(*fault);
             return None;
         }
     };

@@ -36,7 +36,7 @@ pub(crate) enum TargetKindSpec {
 #[schemars(untagged, rename = "Target")]
 #[expect(dead_code, reason = "lends its shape to the schema")]
 enum TargetShape {
-    One(TargetMap),
+    One(Box<TargetMap>),
     /// `null`: takes everything and does nothing, the cost of the harness itself.
     Null(()),
 }

@@ -55,11 +55,11 @@ impl TraceReader {
             return Err(fail("it is empty".to_owned()));
         }
         let first = lines.text().unwrap_or_default();
-        let format = format.unwrap_or(if Blkparse::looks_like(first) {
-            TraceFormat::Blkparse
-        } else {
-            TraceFormat::DelallocCsv
-        });
+        let format = match format {
+            Some(format) => format,
+            None if Blkparse::looks_like(first) => TraceFormat::Blkparse,
+            None => TraceFormat::DelallocCsv,
+        };
         let form = match format {
             TraceFormat::Blkparse => Form::Blkparse(Blkparse::default()),
             TraceFormat::DelallocCsv => Form::Csv(Csv::from_header(first).map_err(fail)?),
