@@ -1,4 +1,5 @@
-//! Codec contexts, kept for the next extent: setting one up costs as much as using it.
+//! Codec contexts, kept for the next extent: setting one up may cost as much as using
+//! it on a small extent.
 //!
 //! An encoder or decoder holds a context of each codec it was asked for. `compress` and `decompress`
 //! borrow one from a shelf of the process, or make one if the shelf is empty: there are as many as are
@@ -14,8 +15,9 @@ use parking_lot::Mutex;
 use super::codec::{Codec, CodecError};
 use super::{lz4, zlib, zstd};
 
-/// Contexts that rest on a shelf. Above that many at once, the rest are made and freed each time. An
-/// encoder of zstd 1 holds about 1 MiB, of zstd 19 about 2 MiB, a decoder some 200 KiB.
+/// Contexts that rest on a shelf. Above that many at once, the rest are made and freed each time. For
+/// extents of 128 KiB an encoder of zstd 1 holds 0.5 MiB, of zstd 15 and above 2.8 MiB, and 0.2 MiB more
+/// once it served lz4 or zlib; a decoder holds 0.1 MiB.
 const SHELF_MAX: usize = 32;
 
 static ENCODERS: Mutex<Vec<Encoder>> = Mutex::new(Vec::new());
@@ -105,7 +107,7 @@ impl Encoder {
 }
 
 /// Lets a codec that wants `room` write to `out`, or else to `spill`, and copies what fits. A copy costs a
-/// hundredth of what these codecs do.
+/// hundredth or two of what these codecs do.
 fn with_room(
     room: usize,
     spill: &mut Vec<u8>,
@@ -174,5 +176,27 @@ impl std::fmt::Debug for Encoder {
 impl std::fmt::Debug for Decoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Decoder").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shelf_keeps_so_many_and_gives_the_last_first() {
+        fn nest(shelf: &Mutex<Vec<Vec<usize>>>, depth: usize) {
+            borrow(shelf, |context| {
+                context.push(depth);
+                if depth > 0 {
+                    nest(shelf, depth - 1);
+                }
+            });
+        }
+        let shelf = Mutex::new(Vec::new());
+        nest(&shelf, SHELF_MAX + 5);
+        assert_eq!(shelf.lock().len(), SHELF_MAX);
+        let last = borrow(&shelf, |context| context[0]);
+        assert_eq!(last, SHELF_MAX - 1, "later ones found the shelf full");
     }
 }
