@@ -14,8 +14,7 @@ use std::sync::{Arc, mpsc};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use delalloc_backends::{
-    AlignedBuf, Backend, BackendExt, Device, Durability, FileOptions, MoverKind, Preallocation,
-    Request,
+    AlignedBuf, Backend, BackendExt, Device, Durability, FileOptions, MoverKind, Request,
 };
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -28,7 +27,6 @@ const MOVERS: [(&str, MoverKind); 2] =
 
 fn open(path: &Path, kind: MoverKind) -> Device {
     let mut options = FileOptions::create_or_reuse(path, FILE_BYTES);
-    options.preallocation = Preallocation::Written;
     options.mover.kind = kind;
     options.open().expect("opens")
 }

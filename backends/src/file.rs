@@ -42,13 +42,16 @@ pub enum FileOpening {
 /// What a new file is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Preallocation {
-    /// A size and no blocks: quick to make, and the host may run out of space later.
+    /// A size and no blocks: quick to make; the host allocates on the way, and may run out of
+    /// space later.
     Sparse,
-    /// Blocks reserved but unwritten. The first write to each range makes the host journal it.
-    #[default]
+    /// Blocks reserved but unwritten: quick to make. The first write to each range makes the host
+    /// journal that it is written now, which takes about half of the bandwidth of a fast device.
     Reserved,
-    /// Blocks reserved and written with zeroes: slow to make, and the closest to a raw device,
-    /// since no later write or `fdatasync` changes anything of the host's.
+    /// Blocks reserved and written with zeroes: takes as long as writing the file once, and is
+    /// what comes closest to a raw device, since no later write or `fdatasync` changes anything
+    /// of the host's. The default, because a measurement should be of the device.
+    #[default]
     Written,
 }
 
@@ -102,7 +105,7 @@ impl FileOptions {
         }
     }
 
-    /// A new file of `bytes`, reserved, direct, with the default mover.
+    /// A new file of `bytes`, preallocated, direct, with the default mover.
     pub fn create_new(path: impl Into<PathBuf>, bytes: u64) -> Self {
         Self {
             opening: FileOpening::CreateNew { bytes },

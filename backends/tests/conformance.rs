@@ -440,7 +440,7 @@ fn file_with_holes_by_threads() {
 fn file_with_holes_by_uring() {
     conform_file(MoverKind::Uring, |options| {
         options.discard = FileDiscard::PunchHole;
-        options.preallocation = Preallocation::Written;
+        options.preallocation = Preallocation::Reserved;
     });
 }
 
