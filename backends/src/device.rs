@@ -109,11 +109,3 @@ impl Backend for Device {
         self.description.clone()
     }
 }
-
-impl Drop for Device {
-    fn drop(&mut self) {
-        if let Some(parts) = self.parts.get_mut().take() {
-            parts.mover.stop();
-        }
-    }
-}

@@ -31,8 +31,8 @@ pub enum FileOpening {
         /// The capacity.
         bytes: u64,
     },
-    /// It is made with this many bytes if it is missing; one of exactly this size is used as it
-    /// is, one of another size is refused rather than cut.
+    /// It is made with this many bytes if it is missing or empty; one of exactly this size is used
+    /// as it is, one of another size is refused rather than cut.
     CreateOrReuse {
         /// The capacity.
         bytes: u64,
@@ -124,39 +124,42 @@ impl FileOptions {
     /// Opens the file, locks it, makes it if asked to, and starts the mover.
     pub fn open(&self) -> Result<Device, BackendError> {
         self.mover.validate(&self.path_text())?;
-        let (file, newborn) = self.open_or_create()?;
+        let (file, birth) = self.open_or_create()?;
+        // Before anything is undone on an error: a file that another process was quicker to lock
+        // is that process's.
         self.lock(&file)?;
-        if let Some((_, bytes)) = &newborn {
-            self.fill(&file, *bytes)?;
+        let newborn = birth.map(|birth| Newborn::of(birth, &self.path));
+        if let Some(newborn) = &newborn {
+            self.fill(&file, newborn.bytes)?;
         }
         let alignment = self.alignment(&file)?;
         let target = self.target(file, alignment)?;
         let device = Device::start(target, &self.mover, self.kind())?;
-        if let Some((newborn, _)) = newborn {
+        if let Some(newborn) = newborn {
             newborn.keep();
         }
         Ok(device)
     }
 
-    /// Opens what is there, or makes an empty file that is removed again unless it is kept.
-    fn open_or_create(&self) -> Result<(File, Option<(Newborn, u64)>), BackendError> {
+    /// Opens what is there, or makes an empty file.
+    fn open_or_create(&self) -> Result<(File, Option<Birth>), BackendError> {
         let (bytes, reuse) = match self.opening {
             FileOpening::Existing => return Ok((self.open_existing()?, None)),
             FileOpening::CreateNew { bytes } => (bytes, false),
             FileOpening::CreateOrReuse { bytes } => (bytes, true),
         };
         match self.base_options().create_new(true).open(&self.path) {
-            Ok(file) => Ok((file, Some((Newborn::at(&self.path), bytes)))),
+            Ok(file) => Ok((file, Some(Birth::Made { bytes }))),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && reuse => {
                 let file = self.open_existing()?;
-                let found_bytes = self.length_bytes(&file)?;
-                if found_bytes != bytes {
-                    return Err(self.refuse(
+                match self.length_bytes(&file)? {
+                    0 => Ok((file, Some(Birth::FoundEmpty { bytes }))),
+                    found_bytes if found_bytes == bytes => Ok((file, None)),
+                    found_bytes => Err(self.refuse(
                         format!("it exists with {found_bytes} bytes, not {bytes}"),
                         "remove it, or give its size",
-                    ));
+                    )),
                 }
-                Ok((file, None))
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(self.refuse("it exists already", "remove it, or reuse it"))
@@ -165,7 +168,7 @@ impl FileOptions {
                 if error.raw_os_error() == Some(libc::EINVAL) {
                     // The kernel makes the file before it refuses to open it directly, and makes
                     // none where there was one.
-                    drop(Newborn::at(&self.path));
+                    drop(Newborn::of(Birth::Made { bytes }, &self.path));
                 }
                 Err(self.open_error(&error))
             }
@@ -336,26 +339,44 @@ impl FileOptions {
     }
 }
 
-/// A file that was just made. Dropped before it is whole, it removes the file again.
+/// Where a file without bytes comes from, and how many it shall have.
+#[derive(Debug, Clone, Copy)]
+enum Birth {
+    /// It was made here.
+    Made { bytes: u64 },
+    /// It was there and empty.
+    FoundEmpty { bytes: u64 },
+}
+
+/// A file on its way to its size. Dropped before it is kept, it removes the file again, if it was
+/// made here.
 struct Newborn {
-    path: Option<PathBuf>,
+    bytes: u64,
+    removes: Option<PathBuf>,
 }
 
 impl Newborn {
-    fn at(path: &Path) -> Self {
-        Self {
-            path: Some(path.to_owned()),
+    fn of(birth: Birth, path: &Path) -> Self {
+        match birth {
+            Birth::Made { bytes } => Self {
+                bytes,
+                removes: Some(path.to_owned()),
+            },
+            Birth::FoundEmpty { bytes } => Self {
+                bytes,
+                removes: None,
+            },
         }
     }
 
     fn keep(mut self) {
-        self.path = None;
+        self.removes = None;
     }
 }
 
 impl Drop for Newborn {
     fn drop(&mut self) {
-        if let Some(path) = self.path.take() {
+        if let Some(path) = self.removes.take() {
             // The error that brought us here is the one to tell; a leftover is found by its name.
             let _left_over = fs::remove_file(path);
         }

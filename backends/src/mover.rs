@@ -3,7 +3,8 @@
 //! A mover takes jobs and finishes each exactly once. Movers are apart from targets, so that a
 //! file and a block device run on either. What a mover promises to `Device`:
 //!   * `submit` blocks only while `queue_depth` jobs are unfinished;
-//!   * `stop` finishes every job taken before it, then joins the mover's threads.
+//!   * `stop` finishes every job taken before it, then joins the mover's threads; the second time
+//!     it finds nothing to do.
 //!
 //! Not here: whether a request fits (bounds), the trait's face (device).
 
@@ -114,7 +115,8 @@ pub(crate) trait Mover: Send + Sync + fmt::Debug {
     /// Takes several, with one wake-up or system call where that is possible.
     fn submit_batch(&self, batch: Vec<Job>);
 
-    /// Finishes what was taken and joins the threads. Called once, with no submit beside it.
+    /// Finishes what was taken and joins the threads, with no submit beside it. Dropping a mover
+    /// stops it.
     fn stop(&self);
 }
 

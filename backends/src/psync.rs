@@ -72,13 +72,8 @@ impl Threads {
             let spawned = thread::Builder::new()
                 .name("backend-psync".to_owned())
                 .spawn(move || shared.serve());
-            match spawned {
-                Ok(handle) => mover.handles.lock().push(handle),
-                Err(error) => {
-                    mover.stop();
-                    return Err(error);
-                }
-            }
+            // An error drops the mover, which stops the threads that are there.
+            mover.handles.lock().push(spawned?);
         }
         Ok(mover)
     }
@@ -113,6 +108,12 @@ impl Mover for Threads {
         for handle in self.handles.lock().drain(..) {
             handle.join().expect("a mover thread does not panic");
         }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

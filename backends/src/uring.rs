@@ -116,13 +116,15 @@ impl Uring {
             thread: Mutex::new(Some(thread)),
             beside,
         };
-        match receiver.recv().expect("the ring thread answers") {
-            Ok(()) => Ok(mover),
-            Err(error) => {
-                mover.stop();
-                Err(error)
-            }
-        }
+        // An error drops the mover, which joins the thread.
+        receiver.recv().expect("the ring thread answers")?;
+        Ok(mover)
+    }
+}
+
+impl Drop for Uring {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

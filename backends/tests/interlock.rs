@@ -151,6 +151,21 @@ fn a_file_of_another_size_is_left_alone() {
 }
 
 #[test]
+fn an_empty_file_is_filled_and_stays_when_that_fails() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("empty.img");
+    fs::write(&path, "").expect("writes");
+    FileOptions::create_or_reuse(&path, 1 << 60)
+        .open()
+        .expect_err("no host has that much");
+    assert!(path.exists(), "somebody else made it");
+    let device = FileOptions::create_or_reuse(&path, 1 << 20)
+        .open()
+        .expect("is filled");
+    assert_eq!(device.geometry().capacity_bytes, 1 << 20);
+}
+
+#[test]
 fn a_file_that_does_not_fit_leaves_nothing_behind() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("huge.img");
