@@ -25,6 +25,7 @@ pub mod hist;
 pub mod metric;
 mod query;
 pub mod record;
+pub mod report;
 pub mod stats;
 pub mod verdict;
 
@@ -35,4 +36,5 @@ pub use gate::{Baseline, GateError, GateReport, gate};
 pub use hist::LatencyHist;
 pub use metric::{Better, Class, Metric, Unit};
 pub use record::{RecordError, RunRecord, load, result_schema, save};
+pub use report::render;
 pub use verdict::RunVerdict;

@@ -76,7 +76,7 @@ impl Assertion {
     #[must_use]
     pub fn evaluate(&self, record: &RunRecord) -> AssertionOutcome {
         let points: Vec<PointOutcome> = record
-            .points()
+            .grid_points()
             .into_iter()
             .map(|point| self.at(record, point))
             .collect();
@@ -240,7 +240,7 @@ impl<'a> Context<'a> {
         }
         let by_target: Vec<Vec<&Cell>> = targets
             .iter()
-            .map(|name| record.rounds(name, point))
+            .map(|name| record.rounds_for(name, point))
             .collect();
         let mut fault = None;
         let mut found = Vec::new();

@@ -23,7 +23,8 @@
 //!   * Both sides are computed round by round, from the rounds every named target has. While both
 //!     are positive the median of left / right is compared with 1, else the median of left - right
 //!     with 0. So a ratio between targets is taken within each round, before the median.
-//!   * It must hold at every sweep point that ran.
+//!   * It must hold at every sweep point that ran. A target without the swept knobs, such as a
+//!     kernel filesystem, ran once per round and stands beside every point with that round.
 //!   * What cannot be computed anywhere makes the answer *unknown*, never *held*.
 //!
 //! Units are checked where they can be: a latency compared with a bare number is refused when the

@@ -192,6 +192,36 @@ fn it_must_hold_at_every_point_and_names_the_worst() {
 }
 
 #[test]
+fn a_target_without_the_swept_knobs_stands_beside_every_point() {
+    let at = |mut cell: Cell, value: i64| {
+        let value = KnobValue::Integer(value);
+        cell.point = vec![Setting {
+            knob: "thread_pool_size".to_owned(),
+            value,
+        }];
+        cell
+    };
+    let record = record(vec![
+        at(cell("engine", 0, 100, 1), 1),
+        at(cell("engine", 0, 300, 1), 2),
+        cell("on-btrfs", 0, 50, 1),
+    ]);
+    let text = "throughput(load.write) >= 2 * throughput(on-btrfs, load.write)";
+    let outcome = Assertion::parse(text).expect(text).evaluate(&record);
+    assert_eq!(outcome.standing, Standing::Held, "{}", outcome.reason);
+    let ratios: Vec<f64> = outcome
+        .points
+        .iter()
+        .filter_map(|point| point.ratio)
+        .collect();
+    assert_eq!(ratios, [1.0, 3.0]);
+    assert_eq!(
+        standing("on-btrfs:stored_ratio >= 2", &record),
+        Standing::Held
+    );
+}
+
+#[test]
 fn what_cannot_be_computed_is_unknown_and_never_held() {
     let mut partial = record(vec![cell("engine", 0, 100, 1)]);
     assert_eq!(

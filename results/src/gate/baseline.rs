@@ -141,6 +141,8 @@ impl Baseline {
         };
         for point in record.points() {
             baseline.add_counters(record, rules, &point)?;
+        }
+        for point in record.grid_points() {
             baseline.add_ratios(record, rules, &point)?;
         }
         if baseline.entries.is_empty() {

@@ -209,8 +209,7 @@ impl RunRecord {
         self.targets.first()
     }
 
-    /// The sweep points that have cells, each once, in the order they first ran, sorted by the
-    /// order of the axes' values.
+    /// The sweep points that have cells, each once, in the order of the axes' values.
     #[must_use]
     pub fn points(&self) -> Vec<Vec<Setting>> {
         let mut points: Vec<Vec<Setting>> = Vec::new();
@@ -236,7 +235,38 @@ impl RunRecord {
             .collect()
     }
 
-    /// The cells of one target at one sweep point, by round.
+    /// The points of the whole grid: those that are no part of another. A target without the swept
+    /// knobs runs once per round at a point that sets nothing; that point is part of every other.
+    #[must_use]
+    pub fn grid_points(&self) -> Vec<Vec<Setting>> {
+        let points = self.points();
+        let within = |part: &[Setting], whole: &[Setting]| {
+            part.len() < whole.len() && part.iter().all(|setting| whole.contains(setting))
+        };
+        points
+            .iter()
+            .filter(|point| !points.iter().any(|other| within(point, other)))
+            .cloned()
+            .collect()
+    }
+
+    /// The cells of one target that speak for a grid point, by round: those of that very point, or
+    /// of a part of it where the target has no more of the swept knobs.
+    #[must_use]
+    pub fn rounds_for(&self, target: &str, point: &[Setting]) -> Vec<&Cell> {
+        let mut cells: Vec<&Cell> = self
+            .cells
+            .iter()
+            .filter(|cell| cell.target == target)
+            .filter(|cell| cell.point.iter().all(|setting| point.contains(setting)))
+            .collect();
+        let settings = cells.iter().map(|cell| cell.point.len()).max().unwrap_or(0);
+        cells.retain(|cell| cell.point.len() == settings);
+        cells.sort_by_key(|cell| cell.round);
+        cells
+    }
+
+    /// The cells of one target at exactly one sweep point, by round.
     #[must_use]
     pub fn rounds(&self, target: &str, point: &[Setting]) -> Vec<&Cell> {
         let mut cells: Vec<&Cell> = self

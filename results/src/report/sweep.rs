@@ -1,0 +1,435 @@
+//! The sweep as pictures: heat maps of knob against knob, and throughput against p99.
+//!
+//! The two knobs with most values span a map; every combination of the others is a map of its own
+//! on the same colours. Brighter is better in both kinds of map. The scatter shows every point of
+//! every target; the points of a target's Pareto front are joined and numbered as in the table.
+
+use super::axis::Axis;
+use super::canvas::{Align, Canvas, Ink, cut_to, svg, text_width};
+use super::plot::{FONT_PX, Plot, SMALL_PX};
+use super::summary::{Numbers, PointSummary, Summary, TargetSummary};
+use crate::metric::Unit;
+use crate::record::{KnobValue, Setting, SweepAxis, point_label};
+use crate::stats::Spread;
+
+/// One heat map.
+pub(super) struct Heat {
+    pub(super) caption: String,
+    pub(super) svg: String,
+}
+
+/// Rounds further apart than this are marked.
+const NOISY: f64 = 0.2;
+const WIDTH: f64 = 480.0;
+const CELL_HEIGHT: f64 = 34.0;
+const TOP: f64 = 52.0;
+
+/// What a map colours.
+struct Shade {
+    name: &'static str,
+    unit: Unit,
+    pick: fn(&Numbers) -> Spread,
+    higher_is_better: bool,
+}
+
+/// The knobs that span a map, and the rest.
+struct Layout<'a> {
+    x: &'a SweepAxis,
+    y: Option<&'a SweepAxis>,
+    facets: Vec<Vec<Setting>>,
+}
+
+/// All maps of all targets that were swept: throughput and p99 side by side for each facet.
+pub(super) fn heats(summary: &Summary<'_>) -> Vec<Heat> {
+    let Some((layout, headline)) = layout(summary).zip(summary.headline.as_ref()) else {
+        return Vec::new();
+    };
+    let rate_name = if headline.moves_bytes {
+        "throughput"
+    } else {
+        "operations"
+    };
+    let shades = [
+        Shade {
+            name: rate_name,
+            unit: headline.unit(),
+            pick: |numbers| numbers.rate,
+            higher_is_better: true,
+        },
+        Shade {
+            name: "p99",
+            unit: Unit::Nanoseconds,
+            pick: |numbers| numbers.p99,
+            higher_is_better: false,
+        },
+    ];
+    let mut heats = Vec::new();
+    for target in summary
+        .targets
+        .iter()
+        .filter(|target| target.points.len() > 1)
+    {
+        for facet in &layout.facets {
+            for shade in &shades {
+                heats.push(heat(target, &layout, facet, shade));
+            }
+        }
+    }
+    heats
+}
+
+fn layout<'a>(summary: &Summary<'a>) -> Option<Layout<'a>> {
+    let mut axes: Vec<&SweepAxis> = summary
+        .record
+        .sweep
+        .iter()
+        .filter(|axis| axis.values.len() > 1)
+        .collect();
+    if !summary.is_swept() || axes.is_empty() {
+        return None;
+    }
+    // Stable, so knobs with equally many values keep the order of the workload.
+    axes.sort_by_key(|axis| std::cmp::Reverse(axis.values.len()));
+    let mut rest = axes.into_iter();
+    let x = rest.next()?;
+    let y = rest.next();
+    let mut facets: Vec<Vec<Setting>> = vec![Vec::new()];
+    for axis in rest {
+        facets = facets
+            .into_iter()
+            .flat_map(|facet| {
+                axis.values.iter().map(move |value| {
+                    let mut facet = facet.clone();
+                    facet.push(Setting {
+                        knob: axis.knob.clone(),
+                        value: value.clone(),
+                    });
+                    facet
+                })
+            })
+            .collect();
+    }
+    Some(Layout { x, y, facets })
+}
+
+fn heat(target: &TargetSummary<'_>, layout: &Layout<'_>, facet: &[Setting], shade: &Shade) -> Heat {
+    let (low, high) = target
+        .points
+        .iter()
+        .filter_map(|point| point.headline.as_ref())
+        .map(|numbers| (shade.pick)(numbers).median)
+        .fold((f64::INFINITY, 0.0_f64), |(low, high), value| {
+            (low.min(value), high.max(value))
+        });
+    let rows: Vec<Option<&KnobValue>> = match layout.y {
+        Some(axis) => axis.values.iter().map(Some).collect(),
+        None => vec![None],
+    };
+    let height = TOP + rows.len() as f64 * CELL_HEIGHT + 8.0;
+    let left = rows
+        .iter()
+        .flatten()
+        .map(|value| text_width(&value.to_string(), SMALL_PX) + 14.0)
+        .fold(24.0_f64, f64::max)
+        .min(130.0);
+    let column = ((WIDTH - left - 4.0) / layout.x.values.len() as f64).min(110.0);
+    let name = &target.target.name;
+    let label = format!("{} of {name} over the sweep", shade.name);
+    let svg = svg(WIDTH, height, &label, |canvas| {
+        heads(canvas, layout, shade, left);
+        for (index, value) in layout.x.values.iter().enumerate() {
+            let middle = left + (index as f64 + 0.5) * column;
+            let text = cut_to(&value.to_string(), column, SMALL_PX);
+            canvas.text(
+                &text,
+                (middle, TOP - 9.0),
+                SMALL_PX,
+                Ink::Muted,
+                Align::Center,
+            );
+        }
+        for (row, row_value) in rows.iter().enumerate() {
+            let top = TOP + row as f64 * CELL_HEIGHT;
+            if let Some(value) = row_value {
+                let text = cut_to(&value.to_string(), left - 8.0, SMALL_PX);
+                let at = (left - 8.0, top + CELL_HEIGHT / 2.0);
+                canvas.text(&text, at, SMALL_PX, Ink::Muted, Align::Right);
+            }
+            for (index, value) in layout.x.values.iter().enumerate() {
+                let corner = (left + index as f64 * column, top);
+                let found = find(target, layout, facet, value, *row_value);
+                let best = found.is_some_and(|(place, _)| target.best == Some(place));
+                let numbers = found.and_then(|(_, point)| point.headline.as_ref());
+                cell(canvas, corner, column, numbers, shade, (low, high), best);
+            }
+        }
+    });
+    let facet = if facet.is_empty() {
+        String::new()
+    } else {
+        format!(", {}", point_label(facet))
+    };
+    Heat {
+        caption: format!("{name}: {}{facet}", shade.name),
+        svg,
+    }
+}
+
+fn heads(canvas: &Canvas<'_>, layout: &Layout<'_>, shade: &Shade, left: f64) {
+    let better = if shade.higher_is_better {
+        "higher is better"
+    } else {
+        "lower is better"
+    };
+    let title = format!("{} ({better})", shade.name);
+    canvas.text(&title, (4.0, 9.0), FONT_PX, Ink::Text, Align::Left);
+    let across = format!("{} \u{2192}", named(layout.x));
+    canvas.text(
+        &across,
+        (left + 2.0, TOP - 25.0),
+        SMALL_PX,
+        Ink::Muted,
+        Align::Left,
+    );
+    if let Some(axis) = layout.y {
+        let down = format!("{} \u{2193}", named(axis));
+        let room = WIDTH - 8.0 - text_width(&across, SMALL_PX) - left - 16.0;
+        let down = cut_to(&down, room, SMALL_PX);
+        canvas.text(
+            &down,
+            (WIDTH - 4.0, TOP - 25.0),
+            SMALL_PX,
+            Ink::Muted,
+            Align::Right,
+        );
+    }
+}
+
+fn named(axis: &SweepAxis) -> String {
+    if axis.unit.is_empty() {
+        axis.knob.clone()
+    } else {
+        format!("{} ({})", axis.knob, axis.unit)
+    }
+}
+
+fn find<'a, 'r>(
+    target: &'a TargetSummary<'r>,
+    layout: &Layout<'_>,
+    facet: &[Setting],
+    x: &KnobValue,
+    y: Option<&KnobValue>,
+) -> Option<(usize, &'a PointSummary<'r>)> {
+    let has = |point: &PointSummary<'_>, knob: &str, value: &KnobValue| {
+        point
+            .point
+            .iter()
+            .any(|setting| setting.knob == knob && setting.value == *value)
+    };
+    target.points.iter().enumerate().find(|(_, point)| {
+        has(point, &layout.x.knob, x)
+            && layout
+                .y
+                .zip(y)
+                .is_none_or(|(axis, value)| has(point, &axis.knob, value))
+            && facet
+                .iter()
+                .all(|setting| has(point, &setting.knob, &setting.value))
+    })
+}
+
+fn cell(
+    canvas: &Canvas<'_>,
+    corner: (f64, f64),
+    width: f64,
+    numbers: Option<&Numbers>,
+    shade: &Shade,
+    range: (f64, f64),
+    best: bool,
+) {
+    let far = (corner.0 + width - 2.0, corner.1 + CELL_HEIGHT - 2.0);
+    let middle = (
+        f64::midpoint(corner.0, far.0),
+        f64::midpoint(corner.1, far.1),
+    );
+    let Some(numbers) = numbers else {
+        canvas.rect(corner, far, Ink::Grid, 0.5);
+        canvas.text("not run", middle, SMALL_PX, Ink::Muted, Align::Center);
+        return;
+    };
+    let spread = (shade.pick)(numbers);
+    let (red, green, blue) = cividis(goodness(spread.median, range, shade.higher_is_better));
+    canvas.rect(corner, far, Ink::Literal(red, green, blue), 1.0);
+    let dark = 0.299 * f64::from(red) + 0.587 * f64::from(green) + 0.114 * f64::from(blue) < 120.0;
+    let ink = if dark {
+        Ink::Literal(255, 255, 255)
+    } else {
+        Ink::Literal(16, 16, 16)
+    };
+    let mut text = shade.unit.format(spread.median);
+    if text_width(&text, SMALL_PX) > width - 4.0 {
+        text = text.split(' ').next().unwrap_or_default().to_owned();
+    }
+    if spread.relative() > NOISY {
+        text.insert(0, '~');
+    }
+    canvas.text(&text, middle, SMALL_PX, ink, Align::Center);
+    if best {
+        let (near, far) = ((corner.0 + 1.0, corner.1 + 1.0), (far.0 - 1.0, far.1 - 1.0));
+        let frame = [near, (far.0, near.1), far, (near.0, far.1), near];
+        canvas.line(&frame, ink, 2.0);
+    }
+}
+
+/// 0 for the worst value of the sweep, 1 for the best, by ratio rather than by difference.
+fn goodness(value: f64, (low, high): (f64, f64), higher_is_better: bool) -> f64 {
+    if value <= 0.0 || low <= 0.0 || high <= low {
+        return 1.0;
+    }
+    let part = (value / low).ln() / (high / low).ln();
+    if higher_is_better { part } else { 1.0 - part }
+}
+
+/// Nunez, Anderton, Renslow, "Optimizing colormaps with consideration for color vision deficiency",
+/// 2018: readable in the common forms of colour blindness and in grey.
+fn cividis(part: f64) -> (u8, u8, u8) {
+    const STOPS: [(f64, f64, f64); 7] = [
+        (0.0, 34.0, 78.0),
+        (53.0, 69.0, 108.0),
+        (87.0, 92.0, 109.0),
+        (122.0, 117.0, 119.0),
+        (160.0, 146.0, 116.0),
+        (204.0, 178.0, 98.0),
+        (253.0, 231.0, 55.0),
+    ];
+    let place = part.clamp(0.0, 1.0) * (STOPS.len() - 1) as f64;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and the number of stops"
+    )]
+    let index = (place.floor() as usize).min(STOPS.len() - 2);
+    let part = place - index as f64;
+    let (from, to) = (STOPS[index], STOPS[index + 1]);
+    let mixed = |from: f64, to: f64| {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between two numbers below 256"
+        )]
+        let value = (from + (to - from) * part).round() as u8;
+        value
+    };
+    (
+        mixed(from.0, to.0),
+        mixed(from.1, to.1),
+        mixed(from.2, to.2),
+    )
+}
+
+/// Throughput against p99 over every point of every target.
+pub(super) fn scatter(summary: &Summary<'_>) -> Option<String> {
+    const HEIGHT: f64 = 330.0;
+    const WIDE: f64 = 620.0;
+    const FRAME: (f64, f64, f64, f64) = (72.0, 34.0, WIDE - 18.0, HEIGHT - 40.0);
+    let headline = summary.headline.as_ref()?;
+    if !summary.is_swept() {
+        return None;
+    }
+    let all: Vec<&Numbers> = summary
+        .targets
+        .iter()
+        .flat_map(|target| &target.points)
+        .filter_map(|point| point.headline.as_ref())
+        .collect();
+    let top = all
+        .iter()
+        .map(|numbers| numbers.rate.median)
+        .fold(0.0_f64, f64::max);
+    let x = Axis::from_zero(top, headline.unit());
+    let y = Axis::log(
+        all.iter().map(|numbers| numbers.p99.median),
+        Unit::Nanoseconds,
+    );
+    let label = format!(
+        "throughput against p99 of {} for every sweep point",
+        headline.text()
+    );
+    Some(svg(WIDE, HEIGHT, &label, |canvas| {
+        let plot = Plot::new(canvas, FRAME, &x, &y);
+        plot.label_x();
+        let legend: Vec<(&str, Ink)> = summary
+            .targets
+            .iter()
+            .map(|target| (target.target.name.as_str(), Ink::Series(target.series)))
+            .collect();
+        plot.title("p99 (log)", &legend);
+        let axis = if headline.moves_bytes {
+            "throughput"
+        } else {
+            "operations"
+        };
+        let corner = (FRAME.2, HEIGHT - 10.0);
+        canvas.text(
+            &format!("{axis} \u{2192}"),
+            corner,
+            SMALL_PX,
+            Ink::Muted,
+            Align::Right,
+        );
+        for target in &summary.targets {
+            points(canvas, &plot, target);
+        }
+    }))
+}
+
+fn points(canvas: &Canvas<'_>, plot: &Plot<'_, '_>, target: &TargetSummary<'_>) {
+    let ink = Ink::Series(target.series);
+    let place = |numbers: &Numbers| (numbers.rate.median, numbers.p99.median);
+    let mut front: Vec<(f64, f64, usize)> = Vec::new();
+    for (index, point) in target.points.iter().enumerate() {
+        let Some(numbers) = &point.headline else {
+            continue;
+        };
+        let (rate, p99) = place(numbers);
+        if point.on_front {
+            front.push((rate, p99, index + 1));
+        } else {
+            canvas.dot(plot.at(rate, p99), 4.0, ink, 0.35);
+        }
+    }
+    front.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let line: Vec<(f64, f64)> = front.iter().map(|(rate, p99, _)| (*rate, *p99)).collect();
+    if line.len() > 1 {
+        plot.line(&line, ink, 1.2);
+    }
+    let numbered = target.points.len() > 1;
+    for (rate, p99, number) in front {
+        let at = plot.at(rate, p99);
+        canvas.dot(at, 5.0, ink, 1.0);
+        if numbered {
+            let above = (at.0, at.1 - 11.0);
+            canvas.text(
+                &number.to_string(),
+                above,
+                SMALL_PX,
+                Ink::Text,
+                Align::Center,
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_run_from_the_worst_to_the_best() {
+        assert_eq!(cividis(0.0), (0, 34, 78));
+        assert_eq!(cividis(1.0), (253, 231, 55));
+        assert_eq!(goodness(10.0, (10.0, 1000.0), true), 0.0);
+        assert!((goodness(100.0, (10.0, 1000.0), false) - 0.5).abs() < 1e-12);
+        assert_eq!(goodness(5.0, (5.0, 5.0), true), 1.0);
+    }
+}
