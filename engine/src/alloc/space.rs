@@ -34,9 +34,10 @@ const UNPIN_BATCH: usize = 1024;
 /// The reserve is this part of the device ...
 const RESERVE_DIVISOR: u64 = 16;
 /// ... but at least so many nodes, enough for a change on a small tree ...
-const RESERVE_NODES_MIN: u64 = 24;
-/// ... and at most so many: the leaves a change of 128 KiB can touch on a deep tree, thrice over.
-const RESERVE_NODES_MAX: u64 = 512;
+const RESERVE_NODES_MIN: u64 = 32;
+/// ... and at most so many: twice what a change of 128 KiB in single pages needs on a tree of 2,000
+/// nodes (100 leaves, all 400 inner nodes).
+const RESERVE_NODES_MAX: u64 = 1024;
 
 /// The sums. `allocated + pinned + free == capacity` and `reserved <= free`, always.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,8 +65,8 @@ pub struct SpaceNumbers {
 pub enum Reserve {
     /// Nothing: the tree grows and nobody promised space for it.
     Kept,
-    /// Half: most such changes shrink the tree.
-    Half,
+    /// All but a quarter: most such changes shrink the tree.
+    Most,
     /// All of it: the tree shrinks, or the space was promised.
     All,
 }
@@ -287,7 +288,7 @@ impl Space {
         let bytes = nodes * self.node_slot_bytes;
         let kept_bytes = match from {
             Reserve::Kept => self.reserve_bytes,
-            Reserve::Half => self.reserve_bytes / 2,
+            Reserve::Most => self.reserve_bytes / 4,
             Reserve::All => 0,
         };
         let free_bytes = state.free.free_bytes() - state.reserved_bytes();

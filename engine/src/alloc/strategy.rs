@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn nodes_come_from_the_top() {
-        assert_eq!(node(&map_of(&[(0, 64), (100, 33)])), Some(kib(112, 16)));
+        assert_eq!(node(&map_of(&[(0, 64), (100, 36)])), Some(kib(112, 16)));
         assert_eq!(node(&map_of(&[(4, 8)])), None);
     }
 }

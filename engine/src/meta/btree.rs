@@ -31,6 +31,8 @@ use crate::units::{DiskExtent, DiskOffset, Generation};
 
 /// A node with less than this part of its bytes in use is merged or refilled.
 const SPARSE_DIVISOR: usize = 4;
+/// Children of an inner node that is not sparse and not at the right edge, with nodes of 1 KiB.
+const CHILDREN_MIN: u64 = 5;
 
 /// A tree of items, ordered by key.
 #[derive(Debug)]
@@ -274,12 +276,14 @@ impl Tree {
         &self.space
     }
 
-    /// The most nodes that touching `items` items can allocate: each node of the tree is copied once
-    /// at most, each item has a path, each removal looks at a sibling on every level; each new item
+    /// The most nodes that touching `items` items can allocate. Each node of the tree is copied once at
+    /// most. Each item has a leaf, and a removal may look at a sibling on every level; above the leaves
+    /// there is less than one node for `CHILDREN_MIN` below, apart from the right edge. Each new item
     /// cuts a leaf at most, and the cuts above halve from level to level.
     fn nodes_for(&self, items: u64, inserts: u64) -> u64 {
         let levels = self.levels();
-        (items * 2 * levels).min(self.nodes) + 2 * inserts + levels + 2
+        let inner = (2 * items * (levels - 1)).min(self.nodes / CHILDREN_MIN + levels);
+        (2 * items + inner).min(self.nodes) + 2 * inserts + levels + 2
     }
 }
 

@@ -29,10 +29,11 @@ use crate::units::{
 
 /// Mappings cut by one atomic change.
 const STEP_EXTENTS_MAX: usize = 4096;
-/// Mappings in a step where the volume is so full that the usual step has no room.
-const STEP_EXTENTS_MIN: usize = 8;
-/// Items touched for each mapping that is cut: the mapping, its rest, the stored extent twice.
-const ITEMS_PER_CUT: u64 = 3;
+const _: () = assert!(STEP_EXTENTS_MAX == STEP_DIVISOR.pow(4));
+/// A step with no room is tried again with this part of the mappings, down to one.
+const STEP_DIVISOR: usize = 8;
+/// Mappings in a leaf that is not sparse, with nodes of 1 KiB.
+const MAPPINGS_PER_LEAF_MIN: u64 = 3;
 
 impl Metadata {
     /// What is at `offset` of `file`.
@@ -120,7 +121,7 @@ impl Metadata {
         let mut rest = range;
         while let Some(next) = self.step(
             file,
-            Reserve::Half,
+            Reserve::Most,
             |state, count_max| {
                 let cut = overlapping(&state.tree, file, rest, count_max)?;
                 let end = match cut.last() {
@@ -194,10 +195,10 @@ impl Metadata {
                 loop {
                     let (cut, range) = find(state, count_max)?;
                     let need = need_for_cut(cut.len(), 1, reserve);
-                    if count_max <= STEP_EXTENTS_MIN || state.has_room(&need) {
+                    if count_max == 1 || state.has_room(&need) {
                         return Ok((need, (cut, range)));
                     }
-                    count_max /= 8;
+                    count_max /= STEP_DIVISOR;
                 }
             },
             |edit, (cut, range)| {
@@ -368,9 +369,13 @@ fn without(
     }
 }
 
+/// What cutting so many neighbouring mappings touches: a stored extent for each, anywhere in the tree,
+/// the leaves the mappings lie in, the new items and the inode.
 fn need_for_cut(mappings: usize, inserts: u64, reserve: Reserve) -> Need {
+    let stored = mappings as u64;
+    let leaves = stored / MAPPINGS_PER_LEAF_MIN + 2;
     Need {
-        items: mappings as u64 * ITEMS_PER_CUT + inserts + 1,
+        items: stored + leaves + inserts + 1,
         inserts,
         reserve,
     }

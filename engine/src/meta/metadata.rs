@@ -31,7 +31,7 @@ use crate::units::{DiskExtent, DiskOffset, FileId, Generation};
 /// Commits tried to make space for one change.
 const COMMITS_FOR_SPACE_MAX: u32 = 3;
 /// A volume has at least so many nodes' worth of space.
-const VOLUME_NODES_MIN: u64 = 64;
+const VOLUME_NODES_MIN: u64 = 96;
 
 /// Tree, space, superblocks and generation of an open volume.
 #[derive(Debug)]
@@ -300,26 +300,31 @@ impl Metadata {
         apply: impl FnOnce(&mut Edit<'_>, P) -> Result<T>,
     ) -> Result<T> {
         let mut commits = 0;
+        let mut wanted_bytes;
         loop {
             self.check_writable()?;
-            let mut state = self.state.write();
-            let (need, planned) = plan(&state)?;
-            let state = &mut *state;
-            if let Some(change) = state.tree.change(need.items, need.inserts, need.reserve) {
-                let mut edit = Edit {
-                    change,
-                    files: &mut state.files,
-                    names: &mut state.names,
-                    file_next: &mut state.file_next,
-                    totals: &mut state.totals,
-                    space: &self.space,
-                };
-                return apply(&mut edit, planned).inspect_err(|error| self.fail(error));
+            // The lock is given up before a commit is asked for space: it takes it too.
+            {
+                let mut state = self.state.write();
+                let (need, planned) = plan(&state)?;
+                wanted_bytes = need.items * self.space.node_slot_bytes();
+                let state = &mut *state;
+                if let Some(change) = state.tree.change(need.items, need.inserts, need.reserve) {
+                    let mut edit = Edit {
+                        change,
+                        files: &mut state.files,
+                        names: &mut state.names,
+                        file_next: &mut state.file_next,
+                        totals: &mut state.totals,
+                        space: &self.space,
+                    };
+                    return apply(&mut edit, planned).inspect_err(|error| self.fail(error));
+                }
             }
             if commits == COMMITS_FOR_SPACE_MAX {
                 let numbers = self.space.numbers();
                 return Err(EngineError::NoSpace {
-                    wanted_bytes: need.items * self.space.node_slot_bytes(),
+                    wanted_bytes,
                     free_bytes: numbers.free_bytes - numbers.reserved_bytes,
                 });
             }
