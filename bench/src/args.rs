@@ -33,11 +33,17 @@ pub enum Command {
     /// Replay a workload; leaves result.json, events.ndjson, report.html, CSV and an HDR log
     #[command(after_help = EXIT_CODES.as_str())]
     Replay(ReplayArgs),
+    /// Render report.html of a result (or of the events.ndjson that a killed run left)
+    Report(ReportArgs),
     /// Compare two results, or the targets and points of one
     Compare(CompareArgs),
     /// Compare a result with a committed baseline; --bless makes the baseline
     #[command(after_help = EXIT_CODES.as_str())]
     Gate(GateArgs),
+    /// Look at a trace: what is in it, what cannot be replayed; -o converts it
+    Import(ImportArgs),
+    /// Check an image: every tree, checksum and reference
+    Check(CheckArgs),
     /// List the knobs: name, default, range, meaning
     Params(ParamsArgs),
     /// Print the JSON Schema of workloads or of results
@@ -77,6 +83,16 @@ pub struct ReplayArgs {
     /// End with 0 where an assertion could not be evaluated
     #[arg(long)]
     pub allow_inconclusive: bool,
+}
+
+/// Arguments of `report`.
+#[derive(Debug, clap::Args)]
+pub struct ReportArgs {
+    /// A result.json, an events.ndjson, or a directory that holds one
+    pub result: PathBuf,
+    /// Where to write it [default: report.html beside the result]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// Arguments of `compare`.
@@ -119,6 +135,32 @@ pub struct GateArgs {
     /// End with 0 where nothing can be told
     #[arg(long)]
     pub allow_inconclusive: bool,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, clap::Args)]
+pub struct ImportArgs {
+    /// The trace; .zst is decompressed on the way
+    pub trace: PathBuf,
+    /// Its format, where its first lines do not tell [delalloc-csv, blkparse]
+    #[arg(long, value_name = "NAME")]
+    pub format: Option<String>,
+    /// Convert it to this file, in delalloc's own CSV
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// An image file or a block device; it is only read
+    pub image: PathBuf,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `params`.
@@ -175,10 +217,12 @@ impl Args {
             Command::Replay(args) => args.json,
             Command::Compare(args) => args.json,
             Command::Gate(args) => args.json,
+            Command::Import(args) => args.json,
+            Command::Check(args) => args.json,
             Command::Params(args) => args.json,
             Command::Doctor(args) => args.json,
             Command::Library(args) => args.json,
-            Command::Schema(_) => false,
+            Command::Report(_) | Command::Schema(_) => false,
         }
     }
 }

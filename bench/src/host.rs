@@ -190,6 +190,15 @@ pub fn doubts(host: &Host) -> Vec<Doubt> {
     doubts
 }
 
+/// Lets this process have as many files open as it may: a directory target holds one each.
+pub fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Where that is refused the old limit stays, and the file too many says so itself.
+        let _kept = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
 /// Ticks the hypervisor kept from this machine since it started, over all processors.
 pub fn stolen_ticks() -> Option<u64> {
     let stat = read("/proc/stat")?;

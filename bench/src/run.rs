@@ -17,7 +17,7 @@ use delalloc_results::record::{
     Cell, Doubt, Knob, KnobValue, Machine, PhaseRecord, RunStatus, Sample, Setting, SweepAxis,
     Target as TargetRecord, Tool, Workload,
 };
-use delalloc_results::{Event, EventLog, RunRecord, RunVerdict, save};
+use delalloc_results::{Event, EventLog, RunRecord, RunVerdict, render, save};
 use delalloc_workloads::plan::{PhasePlan, TargetKind, TargetPlan};
 use delalloc_workloads::{Content, LoadPlan, PointPlan};
 
@@ -232,7 +232,7 @@ fn blank_record(plan: &RunPlan) -> RunRecord {
     let tool = Tool {
         name: "delalloc".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        revision: String::new(),
+        revision: env!("DELALLOC_REVISION").to_owned(),
     };
     let mut record = RunRecord::begin(
         tool,
@@ -375,6 +375,7 @@ fn leave(record: &RunRecord, out: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let at = |name: &str| out.join(name);
     save(record, &at("result.json"))?;
     let texts = [
+        ("report.html", render(record)),
         ("cells.csv", cells_csv(record)),
         ("intervals.csv", intervals_csv(record)),
         ("latency.hlog", hdr_log(record)?),

@@ -1,11 +1,14 @@
 //! One file per command. A command returns the exit code, or the failure that has one.
 
+mod check;
 mod compare;
 mod doctor;
 mod gate;
+mod import;
 mod library;
 mod params;
 mod replay;
+mod report;
 mod schema;
 
 use std::path::{Path, PathBuf};
@@ -19,8 +22,11 @@ use crate::failure::{Failure, OrExit};
 pub fn dispatch(args: Args) -> Result<ExitCode, Failure> {
     match args.command {
         Command::Replay(args) => replay::replay(&args),
+        Command::Report(args) => report::report(&args),
         Command::Compare(args) => compare::compare(&args),
         Command::Gate(args) => gate::gate(&args),
+        Command::Import(args) => import::import(&args),
+        Command::Check(args) => check::check(&args),
         Command::Params(args) => Ok(params::params(&args)),
         Command::Schema(args) => Ok(schema::schema(&args)),
         Command::Doctor(args) => doctor::doctor(&args),

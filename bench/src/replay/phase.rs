@@ -9,9 +9,11 @@
 //!
 //! All clients start from one origin, taken when each of them stands at the line.
 
+use std::any::Any;
 use std::sync::{Arc, Barrier, OnceLock};
 use std::time::{Duration, Instant};
 
+use anyhow::anyhow;
 use delalloc_results::record::{PhaseRecord, PhaseRole, Sample, Stall};
 use delalloc_workloads::OpStream;
 use delalloc_workloads::plan::{self, PhaseEnd, PhasePlan};
@@ -77,7 +79,7 @@ pub fn run(
         for client in clients {
             match client.join() {
                 Ok(client_totals) => totals.merge(&client_totals),
-                Err(panic) => std::panic::resume_unwind(panic),
+                Err(panic) => shared.halt.raise(panicked("a client", &*panic)),
             }
         }
         if !shared.halted() {
@@ -89,7 +91,7 @@ pub fn run(
             match ender.join() {
                 Ok(Ok(ns)) => end_ns = ns,
                 Ok(Err(error)) => shared.halt.raise(error.context("ending the phase")),
-                Err(panic) => std::panic::resume_unwind(panic),
+                Err(panic) => shared.halt.raise(panicked("the sync at the end", &*panic)),
             }
         }
         sampler.sample(started, &mailboxes, seen);
@@ -127,6 +129,15 @@ fn end(phase: &PhasePlan, shared: &Shared<'_>) -> anyhow::Result<u64> {
         PhaseEnd::Commit => shared.files.target().sync_all()?,
     }
     Ok(ns(begin.elapsed()))
+}
+
+/// A panic below a client is the target's, and ends the cell like any other failure of it.
+fn panicked(who: &str, panic: &(dyn Any + Send)) -> anyhow::Error {
+    let said = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    anyhow!("{who} panicked: {}", said.unwrap_or("it did not say why"))
 }
 
 /// How many threads are still at work.

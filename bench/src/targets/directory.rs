@@ -24,6 +24,8 @@ use delalloc_results::Unit;
 use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
 use parking_lot::Mutex;
 
+use crate::host::raise_file_limit;
+
 use super::{Levels, Reading, Target, TargetFile};
 
 /// Name of the sub-directory a replay works in, so that nothing else of the directory is touched.
@@ -68,6 +70,7 @@ impl DirectoryTarget {
         }
         fs::create_dir(&work_dir).with_context(|| format!("creating {}", work_dir.display()))?;
         let root = File::open(&work_dir)?;
+        raise_file_limit();
         let device = MountedDevice::under(&work_dir);
         Ok(Self {
             work_dir,

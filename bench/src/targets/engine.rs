@@ -16,7 +16,7 @@ use anyhow::{Context, anyhow};
 use delalloc_backends::{Backend, Clock, MeterBackend, OsClock, RequestKind};
 use delalloc_engine::pool::Series;
 use delalloc_engine::stats::{EngineStats, StageSnapshot};
-use delalloc_engine::{EngineConfig, EngineError, File, FileRange, FormatOptions, Volume};
+use delalloc_engine::{EngineConfig, EngineError, File, FileRange, FormatOptions, Volume, recover};
 use delalloc_results::metric::{Better, Class, Metric, Unit};
 use delalloc_results::record::{PoolRecord, StageRecord};
 use parking_lot::Mutex;
@@ -271,6 +271,22 @@ impl Target for EngineTarget {
                 running_ns: running_ns(&[&pool.running_ns, &pool.complete_ns]),
             })
             .collect()
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        self.shut()?;
+        let report = recover::check(&*self.device);
+        let worst = report
+            .issues
+            .iter()
+            .find(|issue| Some(issue.severity()) == report.worst());
+        match worst.filter(|_| !report.is_clean()) {
+            None => Ok(()),
+            Some(worst) => Err(anyhow!(
+                "{} issues; the worst: {worst}",
+                report.issues.len()
+            )),
+        }
     }
 
     fn describe(&self) -> String {

@@ -1,13 +1,22 @@
 //! From what a workload says of a target to the open target.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{bail, ensure};
-use delalloc_backends::{Backend, FileCaching, FileOptions, MemBackend, MoverKind, MoverOptions};
+use delalloc_backends::{
+    Backend, BackendError, BlockOptions, FileCaching, FileOptions, MemBackend, MoverKind,
+    MoverOptions, OsClock, SimBackend, SimModel, ThrottleBackend, ThrottleLimits,
+};
+use delalloc_engine::meta::signatures;
 use delalloc_workloads::PointPlan;
-use delalloc_workloads::plan::{BackendPlan, Mover, TargetKind, TargetPlan};
+use delalloc_workloads::plan::{
+    BackendPlan, Mover, SimDevice, TargetKind, TargetPlan, ThrottlePlan,
+};
 
 use super::{DirectoryTarget, EngineKnobs, EngineTarget, NullTarget, Target};
+
+/// A modelled device stalls where this says; equal seeds, equal stalls.
+const SIM_SEED: u64 = 1;
 
 /// Opens a target, fresh, for one cell.
 pub fn open(target: &TargetPlan, point: &PointPlan) -> anyhow::Result<Box<dyn Target>> {
@@ -16,16 +25,32 @@ pub fn open(target: &TargetPlan, point: &PointPlan) -> anyhow::Result<Box<dyn Ta
         TargetKind::Directory { path } => Box::new(DirectoryTarget::open(path)?),
         TargetKind::Engine(engine) => {
             let config = EngineKnobs::config(&point.knobs_for(target))?;
-            ensure!(engine.throttle.is_none(), "this build does not throttle");
-            Box::new(EngineTarget::open(backend(&engine.backend)?, config)?)
+            let mut backend = backend(&engine.backend)?;
+            if let Some(throttle) = &engine.throttle {
+                backend = throttled(backend, throttle);
+            }
+            Box::new(EngineTarget::open(backend, config)?)
         }
     })
 }
 
-/// Opens the device below an engine.
-fn backend(plan: &BackendPlan) -> anyhow::Result<Arc<dyn Backend>> {
+fn backend(plan: &BackendPlan) -> Result<Arc<dyn Backend>, BackendError> {
     Ok(match plan {
         BackendPlan::Mem { size_bytes } => Arc::new(MemBackend::new(*size_bytes)),
+        BackendPlan::Sim { size_bytes, device } => {
+            let model = match device {
+                SimDevice::Hdd => SimModel::HDD,
+                SimDevice::SataSsd => SimModel::SATA_SSD,
+                SimDevice::Nvme => SimModel::NVME,
+            };
+            let bytes = MemBackend::new(*size_bytes);
+            Arc::new(SimBackend::new(
+                bytes,
+                model,
+                Arc::new(OsClock::new()),
+                SIM_SEED,
+            ))
+        }
         BackendPlan::File {
             path,
             size_bytes,
@@ -43,10 +68,32 @@ fn backend(plan: &BackendPlan) -> anyhow::Result<Arc<dyn Backend>> {
             };
             Arc::new(options.open()?)
         }
-        BackendPlan::Block { .. } | BackendPlan::Sim { .. } => {
-            bail!("this build has the backends file and mem")
+        BackendPlan::Block {
+            path,
+            i_know_this_destroys,
+            mover,
+        } => {
+            let options = BlockOptions {
+                i_know_this_destroys: i_know_this_destroys.clone(),
+                ours: signatures().to_vec(),
+                mover: mover_options(*mover),
+                ..BlockOptions::new(path)
+            };
+            Arc::new(options.open()?)
         }
     })
+}
+
+fn throttled(base: Arc<dyn Backend>, throttle: &ThrottlePlan) -> Arc<dyn Backend> {
+    let limits = ThrottleLimits {
+        requests_per_second: None,
+        bytes_per_second: None,
+        read_bytes_per_second: throttle.read_bytes_per_s,
+        write_bytes_per_second: throttle.write_bytes_per_s,
+        latency: Duration::from_nanos(throttle.latency_ns.unwrap_or(0)),
+        burst: Duration::ZERO,
+    };
+    Arc::new(ThrottleBackend::new(base, limits, Arc::new(OsClock::new())))
 }
 
 fn mover_options(mover: Mover) -> MoverOptions {

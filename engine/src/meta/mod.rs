@@ -22,6 +22,7 @@ pub use btree::{Change, Cursor, Tree};
 pub use format::{ItemKind, Key};
 pub use metadata::Metadata;
 pub use node_writer::NodeWorkers;
+pub use superblock::signatures;
 pub use types::{
     CODEC_RAW, EXTENT_STORED_BYTES_MAX, ExtentTotals, FileExtent, FormatOptions, Inode, Mapping,
     MetaConfig, MetaStats, NAME_BYTES_MAX, NewExtent, StoredExtent,

@@ -5,7 +5,7 @@
 //!
 //! Not here: the bytes (format), what must be on the device before (commit).
 
-use delalloc_backends::{AlignedBuf, Backend, BackendExt, Durability};
+use delalloc_backends::{AlignedBuf, Backend, BackendExt, Durability, Signature};
 
 use super::format::{self, SUPERBLOCK_AT, SUPERBLOCK_BYTES, Superblock};
 use crate::error::{EngineError, Result};
@@ -21,6 +21,14 @@ pub(crate) enum SlotContent {
         /// In words.
         reason: String,
     },
+}
+
+/// What marks a device as holding a volume: the start of each slot.
+pub fn signatures() -> [Signature; 2] {
+    SUPERBLOCK_AT.map(|at| Signature {
+        offset: at.0,
+        magic: &format::SUPERBLOCK_MAGIC,
+    })
 }
 
 /// Where `generation` has its superblock.

@@ -1,0 +1,107 @@
+//! `delalloc check`: proves an image, or says what is wrong with it. Nothing is written.
+
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use delalloc_backends::{Backend, BlockOptions, FileCaching, FileOptions};
+use delalloc_engine::meta::signatures;
+use delalloc_engine::recover::{self, CheckReport};
+use delalloc_results::{ExitCode, Unit};
+
+use crate::args::CheckArgs;
+use crate::failure::{Failure, OrExit};
+
+pub(super) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
+    let backend = open(&args.image).or_usage()?;
+    let report = recover::check(&*backend);
+    backend.close().or_failed()?;
+    let code = if report.is_clean() {
+        ExitCode::Good
+    } else {
+        ExitCode::Failed
+    };
+    if args.json {
+        println!("{}", json(&report, code));
+    } else {
+        print(&report, &args.image, code);
+    }
+    Ok(code)
+}
+
+/// Through the page cache: a check reads once and may run on any filesystem.
+fn open(image: &Path) -> anyhow::Result<Arc<dyn Backend>> {
+    let metadata = std::fs::metadata(image).with_context(|| image.display().to_string())?;
+    if metadata.file_type().is_block_device() {
+        let options = BlockOptions {
+            ours: signatures().to_vec(),
+            ..BlockOptions::new(image)
+        };
+        return Ok(Arc::new(options.open()?));
+    }
+    let options = FileOptions {
+        caching: FileCaching::Buffered,
+        ..FileOptions::existing(image)
+    };
+    Ok(Arc::new(options.open()?))
+}
+
+fn json(report: &CheckReport, code: ExitCode) -> serde_json::Value {
+    let issues: Vec<_> = report
+        .issues
+        .iter()
+        .map(|issue| {
+            let severity = format!("{:?}", issue.severity()).to_lowercase();
+            serde_json::json!({ "severity": severity, "issue": issue.to_string() })
+        })
+        .collect();
+    serde_json::json!({
+        "exit": { "code": code, "reason": format!("{} issues", all_issues(report)) },
+        "generation": report.generation,
+        "nodes": report.nodes,
+        "files": report.files,
+        "orphans": report.orphans,
+        "file_extents": report.file_extents,
+        "extents": report.extents,
+        "stored_bytes": report.stored_bytes,
+        "plain_bytes": report.ram_bytes,
+        "live_bytes": report.live_bytes,
+        "free_bytes": report.free_bytes,
+        "sectors_verified": report.sectors_verified,
+        "issues": issues,
+        "issues_more": report.issues_more,
+    })
+}
+
+fn print(report: &CheckReport, image: &Path, code: ExitCode) {
+    for issue in &report.issues {
+        println!("{:?}: {issue}", issue.severity());
+    }
+    if report.issues_more > 0 {
+        println!("... and {} more", report.issues_more);
+    }
+    let bytes = |bytes: u64| Unit::Bytes.format(bytes as f64);
+    println!(
+        "generation {}: {} files, {} orphans, {} extents of {} stored ({} plain), {} free, {} nodes",
+        report.generation,
+        report.files,
+        report.orphans,
+        report.extents,
+        bytes(report.stored_bytes),
+        bytes(report.ram_bytes),
+        bytes(report.free_bytes),
+        report.nodes,
+    );
+    println!(
+        "check={} issues={} sectors_verified={} image={}",
+        code.word(),
+        all_issues(report),
+        report.sectors_verified,
+        image.display()
+    );
+}
+
+fn all_issues(report: &CheckReport) -> u64 {
+    report.issues.len() as u64 + report.issues_more
+}

@@ -1,0 +1,302 @@
+//! The command line as scripts see it: exit codes, stdout, and what is left behind.
+
+mod support;
+
+use std::time::Duration;
+
+use predicates::prelude::*;
+use support::{Bench, small};
+
+#[test]
+fn help_lists_every_exit_code() {
+    let text = Bench::new()
+        .delalloc()
+        .arg("--help")
+        .output()
+        .unwrap()
+        .stdout;
+    let text = String::from_utf8(text).unwrap();
+    for code in ["  0  ", "  1  ", "  2  ", "  3  ", "  4  ", "130  "] {
+        assert!(text.contains(code), "{code:?} is missing from\n{text}");
+    }
+}
+
+#[test]
+fn a_workload_that_makes_no_sense_is_a_usage_error_with_its_place() {
+    let bench = Bench::new();
+    let bad = bench.workload(
+        "bad.yaml",
+        &small("").replace("pattern: random", "patern: random"),
+    );
+    bench
+        .delalloc()
+        .arg("replay")
+        .arg(&bad)
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("patern").and(predicate::str::contains("pattern")));
+    bench
+        .delalloc()
+        .args(["replay", "no-such-workload"])
+        .assert()
+        .code(2);
+    bench
+        .delalloc()
+        .args(["replay", "--no-such-flag"])
+        .assert()
+        .code(2);
+}
+
+#[test]
+fn an_unknown_knob_and_knobs_that_contradict_are_usage_errors() {
+    let bench = Bench::new();
+    let workload = bench.workload("small.yaml", &small(""));
+    let set = |knob: &str| bench.replay(&workload, "out", &["--set", knob]).0;
+    assert_eq!(set("engine.thread_pool_sise=3"), 2);
+    assert_eq!(set("engine.thread_pool_size=none"), 2);
+    assert!(
+        !bench.path("out").exists(),
+        "nothing is made before the plan is right"
+    );
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_found_before_the_run() {
+    let bench = Bench::new();
+    let text = small("").replace(
+        "  engine: { engine: { backend: { mem: { size: 64MiB } } } }",
+        "  gone: { directory: { path: nowhere } }",
+    );
+    let workload = bench.workload("gone.yaml", &text);
+    bench
+        .delalloc()
+        .arg("replay")
+        .arg(&workload)
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("nowhere"));
+}
+
+#[test]
+fn json_is_json_even_when_it_fails() {
+    let bench = Bench::new();
+    let output = bench
+        .delalloc()
+        .args(["replay", "nothing-of-the-kind", "--json"])
+        .output()
+        .unwrap();
+    let outcome: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(outcome["exit"]["code"], "usage");
+
+    let workload = bench.workload("small.yaml", &small(""));
+    let (code, text) = bench.replay(&workload, "out", &["--json"]);
+    let outcome: serde_json::Value = serde_json::from_str(&text).expect("JSON and nothing else");
+    assert_eq!(
+        (code, &outcome["exit"]["code"]),
+        (0, &serde_json::json!("good"))
+    );
+}
+
+#[test]
+fn a_violated_assertion_ends_with_1_and_its_numbers() {
+    let bench = Bench::new();
+    let workload = bench.workload(
+        "small.yaml",
+        &small("assert: [ \"stored_ratio >= 100\" ]\n"),
+    );
+    let (code, text) = bench.replay(&workload, "out", &[]);
+    assert_eq!(code, 1);
+    assert!(text.contains("VIOLATED") && text.contains("stored_ratio >= 100"));
+    let kept = bench.workload("kept.yaml", &small("assert: [ \"stored_ratio >= 1\" ]\n"));
+    assert_eq!(bench.replay(&kept, "kept", &[]).0, 0);
+}
+
+#[test]
+fn an_assertion_about_nothing_measured_is_inconclusive() {
+    let bench = Bench::new();
+    let workload = bench.workload(
+        "small.yaml",
+        &small("assert: [ \"no_such_number >= 1\" ]\n"),
+    );
+    assert_eq!(bench.replay(&workload, "out", &[]).0, 3);
+    assert_eq!(
+        bench
+            .replay(&workload, "lenient", &["--allow-inconclusive"])
+            .0,
+        0
+    );
+}
+
+#[test]
+fn a_device_without_room_is_a_failure_and_leaves_a_record() {
+    let bench = Bench::new();
+    let text = small("")
+        .replace("size: 64MiB", "size: 8MiB")
+        .replace("2MiB", "64MiB");
+    let workload = bench.workload("full.yaml", &text.replace("ratio: 2.5", "ratio: 1.0"));
+    let (code, text) = bench.replay(&workload, "out", &[]);
+    assert_eq!(code, 4);
+    assert!(text.contains("no space"), "{text}");
+    assert!(bench.path("out").join("result.json").exists());
+}
+
+#[test]
+fn an_interrupted_run_ends_with_130_and_keeps_what_it_has() {
+    let bench = Bench::new();
+    let text = "version: 1
+name: long
+targets: { nothing: { null: {} } }
+files: { table: { size: 1MiB, filled: true } }
+phases:
+  - name: serve
+    duration: 60s
+    jobs: [ { read: table, pattern: random, block: 4KiB, rate: 1000/s } ]
+";
+    let workload = bench.workload("long.yaml", text);
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("delalloc"))
+        .current_dir(bench.path("."))
+        .arg("replay")
+        .arg(&workload)
+        .args(["--out", "out"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let events = bench.path("out").join("events.ndjson");
+    let measured = |line: &str| line.contains("interval") && line.contains("serve");
+    let running = || std::fs::read_to_string(&events).is_ok_and(|all| all.lines().any(measured));
+    for _ in 0..600 {
+        if running() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let record = delalloc_results::load(&bench.path("out").join("result.json")).unwrap();
+    assert_eq!(record.status.word(), "interrupted");
+    assert!(record.cells[0].phases.last().unwrap().ops[0].count > 0);
+
+    // A killed run has only its events; a report can be made of them.
+    std::fs::remove_file(bench.path("out").join("result.json")).unwrap();
+    bench
+        .delalloc()
+        .args(["report", "out", "-o", "salvaged.html"])
+        .assert()
+        .code(0);
+    assert!(bench.path("salvaged.html").exists());
+}
+
+#[test]
+fn a_gate_is_green_on_itself_and_red_on_a_planted_regression() {
+    let bench = Bench::new();
+    let workload = bench.workload("small.yaml", &small("rounds: 2\n"));
+    assert_eq!(bench.replay(&workload, "base", &[]).0, 0);
+    let bless = [
+        "gate",
+        "base",
+        "--bless",
+        "--reason",
+        "first",
+        "-o",
+        "baseline.json",
+    ];
+    bench.delalloc().args(bless).assert().code(0);
+    bench
+        .delalloc()
+        .args(["gate", "base", "--baseline", "baseline.json"])
+        .assert()
+        .code(0);
+    let planted = ["--set", "engine.compression.codec=none"];
+    assert_eq!(bench.replay(&workload, "planted", &planted).0, 0);
+    let output = bench
+        .delalloc()
+        .args(["gate", "planted", "--baseline", "baseline.json"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("stored_ratio"), "{text}");
+    bench.delalloc().args(["gate", "base"]).assert().code(2);
+}
+
+#[test]
+fn compare_params_schema_library_and_doctor_answer() {
+    let bench = Bench::new();
+    let workload = bench.workload("small.yaml", &small(""));
+    assert_eq!(bench.replay(&workload, "a", &[]).0, 0);
+    let says = |args: &[&str], what: &str| {
+        bench
+            .delalloc()
+            .args(args)
+            .assert()
+            .code(0)
+            .stdout(predicate::str::contains(what));
+    };
+    says(&["compare", "a", "a"], "1.000");
+    says(&["params", "delalloc"], "delalloc.idle_thresh");
+    says(&["params", "--json"], "\"name\"");
+    says(&["schema", "workload"], "$schema");
+    says(&["schema", "result"], "schema_version");
+    says(&["library"], "starter");
+    says(&["doctor"], "doubts=");
+    says(&["replay", "small.yaml", "--dry-run"], "small");
+    assert!(!bench.path("results").exists(), "a dry run leaves nothing");
+}
+
+#[test]
+fn an_image_is_proven_and_a_damaged_one_is_not() {
+    let bench = Bench::new();
+    let text = small("").replace(
+        "mem: { size: 64MiB }",
+        "file: { path: device.img, size: 64MiB, buffered: true }",
+    );
+    let workload = bench.workload("image.yaml", &text);
+    assert_eq!(bench.replay(&workload, "out", &[]).0, 0);
+    bench
+        .delalloc()
+        .args(["check", "device.img"])
+        .assert()
+        .code(0);
+    let mut image = std::fs::read(bench.path("device.img")).unwrap();
+    for byte in &mut image[64 << 10..256 << 10] {
+        *byte ^= 0x55;
+    }
+    std::fs::write(bench.path("device.img"), image).unwrap();
+    bench
+        .delalloc()
+        .args(["check", "device.img"])
+        .assert()
+        .code(4);
+    bench
+        .delalloc()
+        .args(["check", "device.img", "--json"])
+        .assert()
+        .code(4);
+}
+
+#[test]
+fn a_trace_is_summarised_and_converted() {
+    let bench = Bench::new();
+    let trace = "ts_us,op,dev,offset,len\n0,W,d,0,4096\n10,W,d,4096,4096\n25,R,d,0,4096\n";
+    bench.workload("trace.csv", trace);
+    bench
+        .delalloc()
+        .args(["import", "trace.csv", "-o", "own.csv"])
+        .assert()
+        .code(0)
+        .stdout(predicate::str::contains("lines=4"));
+    let own = std::fs::read_to_string(bench.path("own.csv")).unwrap();
+    assert!(own.starts_with("ts_ns,op,thread,file,offset,len\n"));
+    assert!(own.contains("25000,read,0,trace.0,0,4096"), "{own}");
+    bench
+        .delalloc()
+        .args(["import", "own.csv"])
+        .assert()
+        .code(0);
+    bench
+        .delalloc()
+        .args(["import", "absent.csv"])
+        .assert()
+        .code(2);
+}

@@ -1,0 +1,212 @@
+//! A target that loses, tears or swaps writes must be caught, whatever the timing looks like.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use delalloc::args::{Args, Command};
+use delalloc::plan::RunPlan;
+use delalloc::run;
+use delalloc::signals::Signals;
+use delalloc::targets::{Levels, Reading, Target, TargetFile};
+use delalloc_results::ExitCode;
+use parking_lot::Mutex;
+
+use clap::Parser;
+
+/// What a target does wrong, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lie {
+    None,
+    /// The write with this number is forgotten.
+    Forget(u64),
+    /// Of the write with this number, the second half is forgotten.
+    Tear(u64),
+    /// One bit of every so-manieth write is flipped: one alone might be overwritten unread.
+    Flip(u64),
+    /// What was not synced is forgotten when the target is opened again.
+    ForgetCut,
+}
+
+#[derive(Debug, Default)]
+struct Bytes(Mutex<Vec<u8>>);
+
+/// Files in memory.
+struct LyingTarget {
+    lie: Lie,
+    writes: Arc<AtomicU64>,
+    files: Mutex<HashMap<String, Arc<Bytes>>>,
+}
+
+struct LyingFile {
+    lie: Lie,
+    writes: Arc<AtomicU64>,
+    bytes: Arc<Bytes>,
+}
+
+impl LyingTarget {
+    fn new(lie: Lie) -> Self {
+        Self {
+            lie,
+            writes: Arc::default(),
+            files: Mutex::default(),
+        }
+    }
+}
+
+impl Target for LyingTarget {
+    fn open_file(&self, name: &str) -> anyhow::Result<Arc<dyn TargetFile>> {
+        let bytes = Arc::clone(self.files.lock().entry(name.to_owned()).or_default());
+        Ok(Arc::new(LyingFile {
+            lie: self.lie,
+            writes: Arc::clone(&self.writes),
+            bytes,
+        }))
+    }
+
+    fn remove(&self, name: &str) -> anyhow::Result<()> {
+        self.files.lock().remove(name);
+        Ok(())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> anyhow::Result<()> {
+        let mut files = self.files.lock();
+        let file = files.remove(from).unwrap_or_default();
+        files.insert(to.to_owned(), file);
+        Ok(())
+    }
+
+    fn sync_all(&self) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn drop_caches(&self) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn reopen(&self) -> anyhow::Result<()> {
+        if self.lie == Lie::ForgetCut {
+            for file in self.files.lock().values() {
+                let mut bytes = file.0.lock();
+                let kept = bytes.len() / 2;
+                bytes.truncate(kept);
+            }
+        }
+        Ok(())
+    }
+
+    fn counters(&self) -> Vec<Reading> {
+        Vec::new()
+    }
+
+    fn levels(&self) -> Levels {
+        Levels::default()
+    }
+
+    fn finals(&self) -> Vec<Reading> {
+        Vec::new()
+    }
+
+    fn describe(&self) -> String {
+        format!("{:?}", self.lie)
+    }
+
+    fn keeps(&self) -> bool {
+        true
+    }
+
+    fn close(&self) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+impl TargetFile for LyingFile {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> anyhow::Result<usize> {
+        let bytes = self.bytes.0.lock();
+        let start = usize::try_from(offset)?.min(bytes.len());
+        let end = (start + buf.len()).min(bytes.len());
+        buf[..end - start].copy_from_slice(&bytes[start..end]);
+        Ok(end - start)
+    }
+
+    fn write_at(&self, offset: u64, data: &[u8]) -> anyhow::Result<()> {
+        let number = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut data = data.to_vec();
+        match self.lie {
+            Lie::Forget(nth) if nth == number => return Ok(()),
+            Lie::Tear(nth) if nth == number => data.truncate(data.len() / 2),
+            Lie::Flip(nth) if number.is_multiple_of(nth) => data[100] ^= 4,
+            _ => {}
+        }
+        let mut bytes = self.bytes.0.lock();
+        let start = usize::try_from(offset)?;
+        if bytes.len() < start + data.len() {
+            bytes.resize(start + data.len(), 0);
+        }
+        bytes[start..start + data.len()].copy_from_slice(&data);
+        Ok(())
+    }
+
+    fn sync(&self) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn truncate(&self, file_bytes: u64) -> anyhow::Result<()> {
+        self.bytes.0.lock().resize(usize::try_from(file_bytes)?, 0);
+        Ok(())
+    }
+
+    fn punch_hole(&self, offset: u64, bytes: u64) -> anyhow::Result<()> {
+        let mut file = self.bytes.0.lock();
+        let len = file.len();
+        let start = usize::try_from(offset)?.min(len);
+        let end = usize::try_from(offset + bytes)?.min(len);
+        file[start..end].fill(0);
+        Ok(())
+    }
+}
+
+const WORKLOAD: &str = "version: 1
+name: liar
+targets: { nothing: { null: {} } }
+files: { table: { size: 1MiB } }
+phases:
+  - name: load
+    jobs: [ { write: table, pattern: sequential, block: 64KiB } ]
+  - name: churn
+    jobs: [ { mix: { read: 50, write: 50 }, file: table, pattern: random, block: 4KiB, ops: 300, clients: 3 } ]
+";
+
+fn replay(lie: Lie) -> (ExitCode, String) {
+    let home = tempfile::tempdir().unwrap();
+    let workload = home.path().join("liar.yaml");
+    std::fs::write(&workload, WORKLOAD).unwrap();
+    let out = home.path().join("out");
+    let words = [
+        "delalloc",
+        "replay",
+        workload.to_str().unwrap(),
+        "--out",
+        out.to_str().unwrap(),
+    ];
+    let Command::Replay(args) = Args::parse_from(words).command else {
+        unreachable!()
+    };
+    let plan = RunPlan::resolve(&args).unwrap();
+    let open = |_: &_, _: &_| Ok(Box::new(LyingTarget::new(lie)) as Box<dyn Target>);
+    let finished = run::run(&plan, &open, &Signals::default()).unwrap();
+    (finished.verdict.exit.code, finished.verdict.exit.reason)
+}
+
+#[test]
+fn an_honest_target_passes() {
+    assert_eq!(replay(Lie::None).0, ExitCode::Good);
+}
+
+#[test]
+fn every_lie_ends_with_4() {
+    for lie in [Lie::Forget(7), Lie::Tear(16), Lie::Flip(3), Lie::ForgetCut] {
+        let (code, reason) = replay(lie);
+        assert_eq!(code, ExitCode::Failed, "{lie:?} was not caught: {reason}");
+    }
+}

@@ -1,0 +1,179 @@
+//! A whole small replay: what it leaves, that all of it was verified, and that the seed decides.
+
+mod support;
+
+use delalloc_results::record::{PhaseRole, RunStatus};
+use delalloc_results::{RunRecord, load, result_schema};
+use support::{Bench, small};
+
+fn record(bench: &Bench, out: &str) -> RunRecord {
+    load(&bench.path(out).join("result.json")).expect("a whole record")
+}
+
+#[test]
+fn a_replay_leaves_a_verified_record_and_its_files() {
+    let bench = Bench::new();
+    let workload = bench.workload("small.yaml", &small("rounds: 2\n"));
+    let (code, text) = bench.replay(&workload, "out", &[]);
+    assert_eq!(code, 0);
+    for name in [
+        "result.json",
+        "events.ndjson",
+        "report.html",
+        "cells.csv",
+        "intervals.csv",
+        "latency.hlog",
+    ] {
+        assert!(bench.path("out").join(name).exists(), "{name} is missing");
+        assert!(text.contains(name), "{name} is not named on stdout");
+    }
+    assert!(text.lines().last().unwrap().contains("exit=0"));
+
+    let record = record(&bench, "out");
+    assert_eq!(record.status, RunStatus::Complete);
+    assert_eq!(record.cells.len(), 2);
+    for cell in &record.cells {
+        assert_eq!(cell.fault, None);
+        assert_eq!(cell.verification.mismatches, 0);
+        let written = 2 << 20;
+        assert!(
+            cell.verification.bytes_verified >= written,
+            "everything is read back"
+        );
+        let roles: Vec<PhaseRole> = cell.phases.iter().map(|phase| phase.role).collect();
+        assert_eq!(roles, [PhaseRole::Steady, PhaseRole::Steady]);
+        let serve = &cell.phases[1];
+        let count = |op: &str| {
+            serve
+                .ops
+                .iter()
+                .find(|row| row.op == op)
+                .map_or(0, |row| row.count)
+        };
+        assert_eq!(count("read") + count("write"), 400 + 40);
+        assert_eq!(count("sync"), 5);
+        assert!(
+            cell.counters["stored_ratio"] > 1.2,
+            "{}",
+            cell.counters["stored_ratio"]
+        );
+        assert!(cell.counters["device.write_bytes"] > 0.0);
+        assert!(
+            cell.stages
+                .iter()
+                .any(|stage| stage.name == "compress" && stage.items > 0)
+        );
+        assert!(cell.pools.iter().any(|pool| pool.items > 0));
+    }
+    assert!(
+        record
+            .harness
+            .expect("the harness measured itself")
+            .ns_per_op
+            > 0.0
+    );
+    assert!(
+        record.targets[0]
+            .knobs
+            .iter()
+            .any(|knob| knob.name == "thread_pool_size")
+    );
+}
+
+#[test]
+fn a_record_follows_its_published_schema() {
+    let bench = Bench::new();
+    let workload = bench.workload("small.yaml", &small(""));
+    assert_eq!(bench.replay(&workload, "out", &[]).0, 0);
+    let schema: serde_json::Value = serde_json::from_str(&result_schema()).unwrap();
+    let text = std::fs::read_to_string(bench.path("out").join("result.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let validator = jsonschema::validator_for(&schema).expect("a valid schema");
+    let faults: Vec<String> = validator
+        .iter_errors(&record)
+        .map(|e| e.to_string())
+        .collect();
+    assert!(faults.is_empty(), "{faults:?}");
+}
+
+#[test]
+fn targets_and_sweep_points_each_get_their_cells() {
+    let bench = Bench::new();
+    let text = small("sweep: { thread_pool_size: [1, 2] }\nrounds: 2\n").replace(
+        "content:",
+        "  directory: { directory: { path: . } }\n  nothing: { null: {} }\ncontent:",
+    );
+    let workload = bench.workload("sweep.yaml", &text);
+    assert_eq!(bench.replay(&workload, "out", &[]).0, 0);
+    let record = record(&bench, "out");
+    assert_eq!(record.cells.len(), 3 * 2 * 2);
+    assert_eq!(record.points().len(), 2);
+    for target in ["engine", "directory"] {
+        let cells = record.cells.iter().filter(|cell| cell.target == target);
+        assert!(cells.clone().count() == 4);
+        for cell in cells {
+            assert!(
+                cell.verification.bytes_verified > 2 << 20,
+                "{target}: {:?}",
+                cell.verification
+            );
+        }
+    }
+    let kept: Vec<_> = std::fs::read_dir(bench.path("."))
+        .unwrap()
+        .flatten()
+        .collect();
+    assert!(
+        kept.iter()
+            .all(|entry| entry.file_name() != "delalloc-files"),
+        "cleaned up"
+    );
+}
+
+#[test]
+fn the_same_seed_does_the_same_work() {
+    let bench = Bench::new();
+    let workload = bench.workload("small.yaml", &small(""));
+    let work = |out: &str, seed: &str| {
+        assert_eq!(bench.replay(&workload, out, &["--seed", seed]).0, 0);
+        let record = record(&bench, out);
+        let cell = &record.cells[0];
+        (
+            record.workload.hash.clone(),
+            cell.counters["user.write_bytes"],
+            cell.counters["user.read_bytes"],
+        )
+    };
+    let first = work("a", "11");
+    assert_eq!(first, work("b", "11"));
+    assert_ne!(first.0, work("c", "12").0);
+}
+
+#[test]
+fn an_open_loop_keeps_its_rate_and_both_latencies() {
+    let bench = Bench::new();
+    let text = "version: 1
+name: rated
+targets: { nothing: { null: {} } }
+files: { table: { size: 1MiB, filled: true } }
+phases:
+  - name: serve
+    duration: 400ms
+    jobs: [ { read: table, pattern: random, block: 4KiB, rate: 500/s } ]
+";
+    let workload = bench.workload("rated.yaml", text);
+    assert_eq!(bench.replay(&workload, "out", &[]).0, 0);
+    let record = record(&bench, "out");
+    let read = &record.cells[0].phases.last().unwrap().ops[0];
+    assert!(
+        (150..=200).contains(&read.count),
+        "{} operations in 400 ms at 500/s",
+        read.count
+    );
+    assert!(read.response.ns_max >= read.service.ns_max);
+    assert!(
+        record.cells[0]
+            .counters
+            .contains_key("generator.late_ns_p99")
+    );
+}
