@@ -133,7 +133,9 @@ impl Rig {
             }
             Op::Truncate { file, bytes } => {
                 let file = self.files[file];
-                self.meta.truncate(file, bytes, bytes).expect("a truncate goes on");
+                self.meta
+                    .truncate(file, bytes, bytes)
+                    .expect("a truncate goes on");
                 self.oracle.truncate(file, bytes);
             }
             Op::Commit => {

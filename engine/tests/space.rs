@@ -98,7 +98,10 @@ fn filling_overwriting_removing_and_filling_again_ends_where_it_began() {
                 oracle.punch(file, pages(3, end - 5));
                 volume.settle(&oracle);
             }
-            volume.meta.truncate(file, 0, 0).expect("a truncate goes on");
+            volume
+                .meta
+                .truncate(file, 0, 0)
+                .expect("a truncate goes on");
             oracle.truncate(file, 0);
             volume.settle(&oracle);
         }

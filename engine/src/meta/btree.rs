@@ -392,9 +392,9 @@ impl Change<'_> {
     /// Puts an item at the end of `path`, cutting full nodes from there upward.
     fn insert_at(&mut self, path: &[Step], key: &Key, value: &[u8]) {
         let mut at = path[path.len() - 1].at;
-        let mut cut = match self.insert_or_cut(path[path.len() - 1].address, at, key, value) {
-            Some(cut) => cut,
-            None => return,
+        let leaf = path[path.len() - 1].address;
+        let Some(mut cut) = self.insert_or_cut(leaf, at, key, value) else {
+            return;
         };
         for step in path[..path.len() - 1].iter().rev() {
             at = step.at + 1;

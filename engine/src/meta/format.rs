@@ -30,6 +30,10 @@ pub(crate) const NODE_BYTES_MAX: u32 = 65536;
 /// Levels a tree may have; a 1 KiB node holds at least 6 children, so this is out of reach.
 pub(crate) const LEVELS_MAX: u8 = 24;
 
+/// `SECTOR_BYTES` for indexing.
+pub(crate) const SECTOR_LEN: usize = 4096;
+const _: () = assert!(SECTOR_LEN as u64 == SECTOR_BYTES);
+
 /// `DNOD`.
 const NODE_MAGIC: u32 = u32::from_le_bytes(*b"DNOD");
 /// Bytes of a node's header.

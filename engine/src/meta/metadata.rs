@@ -20,6 +20,7 @@ use parking_lot::{Mutex, RwLock};
 use super::btree::{Change, Tree};
 use super::format::{self, AREA_START, NodePointer, SUPERBLOCK_AT, Superblock};
 use super::node::Node;
+use super::node_store::NodeShape;
 use super::node_writer::NodeWorkers;
 use super::superblock;
 use super::types::{ExtentTotals, FormatOptions, Inode, MetaConfig, MetaStats};
@@ -97,14 +98,14 @@ impl Metadata {
             let zeros = AlignedBuf::zeroed(format::SUPERBLOCK_BYTES);
             backend.write_blocking(at.0, zeros, Durability::Fua)?;
         }
-        let slot_bytes = format::node_slot_bytes(options.node_bytes) as usize;
+        let slot_len = NodeShape::of(&superblock).slot_len();
         let root = Node::empty(
             options.node_bytes as usize,
             0,
             superblock.root.address,
             superblock.root.generation,
         );
-        let mut image = AlignedBuf::zeroed(slot_bytes);
+        let mut image = AlignedBuf::zeroed(slot_len);
         root.image(superblock.volume(), &mut image);
         backend.write_blocking(superblock.root.address.0, image, Durability::Cached)?;
         backend.flush_blocking()?;

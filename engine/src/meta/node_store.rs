@@ -29,7 +29,7 @@ use parking_lot::Mutex;
 use super::format::{self, Malformed, NodePointer, Superblock};
 use super::node::Node;
 use crate::error::{EngineError, Result};
-use crate::units::{DiskOffset, SECTOR_BYTES};
+use crate::units::DiskOffset;
 
 /// A cache below this many nodes would read the path of a change twice.
 const CLEAN_NODES_MIN: u64 = 8;
@@ -94,7 +94,7 @@ impl NodeShape {
 
     /// Bytes a node takes on the device.
     pub(crate) fn slot_len(&self) -> usize {
-        (self.node_bytes as usize).max(SECTOR_BYTES as usize)
+        (self.node_bytes as usize).max(format::SECTOR_LEN)
     }
 
     /// Can there be a node at all?

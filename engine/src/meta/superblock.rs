@@ -133,9 +133,10 @@ mod tests {
             write_at(&backend, &superblock, slot_of(Generation(generation))).expect("memory");
         }
         assert_eq!(choose(&backend).expect("a volume"), superblock(5));
+        let slot = usize::try_from(slot_of(Generation(5)).0).expect("small");
         for at in (0..SUPERBLOCK_BYTES).step_by(37) {
             let mut image = backend.image();
-            image[slot_of(Generation(5)).0 as usize + at] ^= 1;
+            image[slot + at] ^= 1;
             let torn = MemBackend::from_image(&image, 4096);
             assert_eq!(choose(&torn).expect("a volume"), superblock(4), "byte {at}");
         }

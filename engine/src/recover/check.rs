@@ -18,7 +18,6 @@ use super::read_many::read_many;
 use super::walk::{Onward, Visit, walk};
 use crate::error::EngineError;
 use crate::meta::format::{self, ItemKind, Key, Malformed, NodePointer, Superblock};
-use crate::meta::node::Node;
 use crate::meta::node_store::NodeShape;
 use crate::meta::superblock::{self, SlotContent};
 use crate::meta::{FileExtent, Inode};
@@ -214,7 +213,13 @@ impl Check<'_> {
                 newest,
             });
         }
-        self.check_range(visit, node);
+        if let Err(found) = visit.check_range(node) {
+            self.report.add(Issue::KeysOutOfRange {
+                at,
+                expected: visit.range(),
+                found,
+            });
+        }
         for slot in 0..node.items() {
             if node.level() > 0 {
                 self.parents.insert(node.child(slot).address, generation);
@@ -223,27 +228,6 @@ impl Check<'_> {
             }
         }
         Onward::Children
-    }
-
-    /// Keys ascend inside a node already; its ends tell whether it is in its range.
-    fn check_range(&mut self, visit: &Visit<'_>, node: &Node) {
-        if node.items() == 0 {
-            return;
-        }
-        let (first, last) = (node.key(0), node.key(node.items() - 1));
-        let starts_right = if node.level() > 0 {
-            first == visit.lowest
-        } else {
-            first >= visit.lowest
-        };
-        let ends_right = visit.below.is_none_or(|below| last < below);
-        if !starts_right || !ends_right {
-            self.report.add(Issue::KeysOutOfRange {
-                at: visit.pointer.address,
-                expected: format!("{:?} to {:?}", visit.lowest, visit.below),
-                found: format!("{first:?} to {last:?}"),
-            });
-        }
     }
 
     fn item(&mut self, at: DiskOffset, key: Key, value: &[u8]) {
@@ -408,7 +392,7 @@ impl Check<'_> {
         let wanted: Vec<(u64, usize)> = data
             .iter()
             .map(|read| {
-                let len_bytes = read.checksums.len() * SECTOR_BYTES as usize;
+                let len_bytes = read.checksums.len() * format::SECTOR_LEN;
                 (read.extent.start.0, len_bytes)
             })
             .collect();
@@ -425,7 +409,7 @@ impl Check<'_> {
 
     fn verify_sectors(&mut self, read: &DataRead, bytes: &[u8]) {
         let mut at = read.extent.start;
-        let sectors = bytes.chunks_exact(SECTOR_BYTES as usize);
+        let sectors = bytes.chunks_exact(format::SECTOR_LEN);
         for (sector, &expected) in sectors.zip(&read.checksums) {
             let found = crc32c::crc32c(sector);
             if found == expected {

@@ -65,6 +65,9 @@ pub(crate) fn open(backend: &Arc<dyn Backend>, cache_bytes: u64) -> Result<Opene
         if !seen.insert(at) {
             return Err(Malformed::new("tree node", "one parent", "two").at(at));
         }
+        if let Err(found) = visit.check_range(&node) {
+            return Err(Malformed::new("keys of a tree node", visit.range(), found).at(at));
+        }
         opened.root.nodes += 1;
         opened.used.push(DiskExtent {
             start: at,

@@ -29,6 +29,31 @@ pub(crate) struct Visit<'w> {
     pub(crate) node: &'w Result<Arc<Node>>,
 }
 
+impl Visit<'_> {
+    /// Are the keys of this node where its parent says? The error names those it has. Keys ascend
+    /// inside a node already, so its ends tell.
+    pub(crate) fn check_range(&self, node: &Node) -> std::result::Result<(), String> {
+        if node.items() == 0 {
+            return Ok(());
+        }
+        let (first, last) = (node.key(0), node.key(node.items() - 1));
+        let starts_right = if node.level() > 0 {
+            first == self.lowest
+        } else {
+            first >= self.lowest
+        };
+        if starts_right && self.below.is_none_or(|below| last < below) {
+            return Ok(());
+        }
+        Err(format!("{first:?} to {last:?}"))
+    }
+
+    /// The range the parent gives, in words.
+    pub(crate) fn range(&self) -> String {
+        format!("{:?} to {:?}", self.lowest, self.below)
+    }
+}
+
 /// Where the walk goes after a visit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Onward {
