@@ -6,11 +6,12 @@
 //!
 //! Not here: opening and refusing (file, block), queues (movers).
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
-use nix::fcntl::{FallocateFlags, fallocate};
+use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, fallocate, fcntl};
 
 use crate::{BackendError, Durability, Geometry, Request, sys};
 
@@ -56,8 +57,15 @@ impl Target {
         }
     }
 
-    pub(crate) fn file(&self) -> &File {
-        &self.file
+    /// The same bytes through a descriptor of its own, which holds neither the file's lock nor the
+    /// device's claim.
+    pub(crate) fn reopen(&self) -> io::Result<File> {
+        let flags = OFlag::from_bits_retain(fcntl(&self.file, FcntlArg::F_GETFL)?);
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags((flags & OFlag::O_DIRECT).bits())
+            .open(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
     }
 
     pub(crate) fn geometry(&self) -> Geometry {
@@ -126,5 +134,14 @@ impl Target {
                 Ok(())
             }
         }
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        // Closing is not enough at once: a child that another thread is just starting holds a copy
+        // of the descriptor, and with it of the lock, until it runs its program. A device's claim
+        // cannot be given back apart, and a target without a lock has nothing to unlock.
+        let _not_locked = self.file.unlock();
     }
 }

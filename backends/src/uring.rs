@@ -29,6 +29,7 @@
 //!
 //! Not here: discards, which go to a thread beside the ring (psync).
 
+use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -97,12 +98,12 @@ impl Uring {
             None
         };
         let (sender, receiver) = mpsc::sync_channel(1);
-        let (served, served_target) = (Arc::clone(&shared), Arc::clone(target));
+        let (served, file) = (Arc::clone(&shared), target.reopen()?);
         let thread = thread::Builder::new()
             .name("backend-uring".to_owned())
             .spawn(move || {
                 // A ring has one issuer: the thread that makes it.
-                let (outcome, ring_thread) = match RingThread::new(served, served_target) {
+                let (outcome, ring_thread) = match RingThread::new(served, file) {
                     Ok(ring_thread) => (Ok(()), Some(ring_thread)),
                     Err(error) => (Err(error), None),
                 };
@@ -208,9 +209,9 @@ const BELL: u64 = u64::MAX;
 struct RingThread {
     ring: IoUring,
     shared: Arc<Shared>,
-    /// Not registered with the ring: the kernel lets go of registered files some time after the
-    /// ring is gone, and with them of the lock.
-    target: Arc<Target>,
+    /// A descriptor apart: the kernel may let go of a ring's files some time after their last
+    /// completion, and the target's lock must be free when the device is closed.
+    file: File,
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
     /// The list as taken, empty between turns. Kept for its allocation.
@@ -227,7 +228,7 @@ struct Slot {
 }
 
 impl RingThread {
-    fn new(shared: Arc<Shared>, target: Arc<Target>) -> io::Result<Self> {
+    fn new(shared: Arc<Shared>, file: File) -> io::Result<Self> {
         let depth = shared.queue_depth;
         let entries = u32::try_from(depth + 1)
             .expect("a queue depth was validated")
@@ -248,7 +249,7 @@ impl RingThread {
         Ok(Self {
             ring,
             shared,
-            target,
+            file,
             slots: std::iter::repeat_with(|| None).take(depth).collect(),
             free: (0..depth).rev().collect(),
             taken: Vec::new(),
@@ -301,14 +302,14 @@ impl RingThread {
 
     /// Pushes the entry for what is left of the job in a slot.
     fn start(&mut self, index: usize) {
-        let file = types::Fd(self.target.file().as_raw_fd());
+        let file = types::Fd(self.file.as_raw_fd());
         let slot = self.slots[index]
             .as_mut()
             .expect("the slot was just filled");
         let entry = slot.entry(file).user_data(index as u64);
         // SAFETY: the entry points into a buffer owned by the job in `slots[index]`, which stays
         // there until `complete` has seen this entry's completion; the descriptor is
-        // open as long as `target` lives.
+        // open as long as this thread runs.
         unsafe { self.ring.submission().push(&entry) }
             .expect("the submission queue has room for every slot and the bell");
     }

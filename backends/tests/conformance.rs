@@ -17,7 +17,7 @@ use delalloc_backends::{
     MoverOptions, OsClock, Preallocation, Recorder, Request, SimBackend, SimModel, ThrottleBackend,
     ThrottleLimits,
 };
-use support::LoopDevice;
+use support::{LoopDevice, undisturbed};
 
 const CAPACITY_BYTES: u64 = 4 << 20;
 /// Smaller than what the tests keep in flight, so that submitters wait.
@@ -470,7 +470,7 @@ fn conform_block(test: &str, kind: MoverKind, sector_bytes: u32) {
         // The suite's own bytes may look like anything.
         options.i_know_this_destroys = Some(device.path.clone());
         options.mover = mover(kind);
-        let opened = options.open().expect("opens");
+        let opened = undisturbed(|| options.open()).expect("opens");
         assert_eq!(opened.geometry().block_bytes, sector_bytes);
         assert!(opened.geometry().discards);
         Arc::new(opened)

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::process::Command;
 
 use delalloc_backends::{
-    AlignedBuf, Backend, BackendError, BackendExt, BlockOptions, Durability, FileCaching,
+    AlignedBuf, Backend, BackendError, BackendExt, BlockOptions, Device, Durability, FileCaching,
     FileOptions, MoverKind, Preallocation, Signature,
 };
-use support::{LoopDevice, Mount, run};
+use support::{LoopDevice, Mount, run, undisturbed};
 
 const BYTES: u64 = 16 << 20;
 
@@ -19,6 +19,10 @@ fn refusal(error: &BackendError) -> (&str, &str) {
         BackendError::Open { reason, remedy, .. } => (reason, remedy),
         other => panic!("not a refusal to open: {other}"),
     }
+}
+
+fn open(options: &BlockOptions) -> Result<Device, BackendError> {
+    undisturbed(|| options.open())
 }
 
 /// False, told on stderr, where the machine has no mkfs.
@@ -42,7 +46,7 @@ fn a_mounted_device_is_refused_even_when_named_twice() {
     let mut options = BlockOptions::new(&device.path);
     for named_twice in [None, Some(device.path.clone())] {
         options.i_know_this_destroys = named_twice;
-        let error = options.open().expect_err("mounted");
+        let error = open(&options).expect_err("mounted");
         assert!(
             refusal(&error).0.starts_with("it is mounted at /"),
             "{error}"
@@ -50,7 +54,7 @@ fn a_mounted_device_is_refused_even_when_named_twice() {
         assert_eq!(refusal(&error).1, "unmount it first");
     }
     drop(mount);
-    options.open().expect("unmounted and named twice");
+    open(&options).expect("unmounted and named twice");
 }
 
 #[test]
@@ -58,20 +62,18 @@ fn a_foreign_signature_is_refused_until_the_device_is_named_a_second_time() {
     let Some(device) = LoopDevice::new("a foreign signature", BYTES, 512) else {
         return;
     };
-    BlockOptions::new(&device.path)
-        .open()
-        .expect("an empty device needs no second word");
+    open(&BlockOptions::new(&device.path)).expect("an empty device needs no second word");
     if !make_ext4("a foreign signature", &device.path) {
         return;
     }
     let mut options = BlockOptions::new(&device.path);
-    let error = options.open().expect_err("somebody's");
+    let error = open(&options).expect_err("somebody's");
     assert_eq!(refusal(&error).0, "it holds ext2, ext3 or ext4");
     assert!(refusal(&error).1.contains("i_know_this_destroys"));
     options.i_know_this_destroys = Some("/dev/another".into());
-    options.open().expect_err("another name is no word");
+    open(&options).expect_err("another name is no word");
     options.i_know_this_destroys = Some(device.path.clone());
-    options.open().expect("named twice");
+    open(&options).expect("named twice");
 }
 
 #[test]
@@ -84,7 +86,7 @@ fn our_own_magic_is_welcome_and_a_newcomer_below_it_is_not() {
         offset: 65536,
         magic: b"OURMAGIC",
     }];
-    let opened = options.open().expect("an empty device");
+    let opened = open(&options).expect("an empty device");
     let mut slot = AlignedBuf::zeroed(4096);
     slot[..8].copy_from_slice(b"OURMAGIC");
     // Data of ours that looks like somebody's, where btrfs would have its magic.
@@ -93,17 +95,15 @@ fn our_own_magic_is_welcome_and_a_newcomer_below_it_is_not() {
         .write_blocking(65536, slot, Durability::Fua)
         .expect("writes");
     drop(opened);
-    BlockOptions::new(&device.path)
-        .open()
-        .expect_err("without our magic it is btrfs");
-    let opened = options.open().expect("ours");
+    open(&BlockOptions::new(&device.path)).expect_err("without our magic it is btrfs");
+    let opened = open(&options).expect("ours");
     let mut boot = AlignedBuf::zeroed(4096);
     boot[510..512].copy_from_slice(b"\x55\xAA");
     opened
         .write_blocking(0, boot, Durability::Fua)
         .expect("writes");
     drop(opened);
-    options.open().expect_err("somebody came later");
+    open(&options).expect_err("somebody came later");
 }
 
 #[test]
@@ -112,11 +112,11 @@ fn a_device_that_is_open_is_refused() {
         return;
     };
     let options = BlockOptions::new(&device.path);
-    let first = options.open().expect("opens");
-    let error = options.open().expect_err("in use");
+    let first = open(&options).expect("opens");
+    let error = open(&options).expect_err("in use");
     assert!(refusal(&error).0.starts_with("it is in use"), "{error}");
     first.close().expect("closes");
-    options.open().expect("free again");
+    open(&options).expect("free again");
 }
 
 #[test]

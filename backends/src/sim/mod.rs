@@ -12,14 +12,14 @@
 //!
 //! One seed gives one sequence of latencies; real threads decide which request gets which.
 //!
-//! Locks: `service` is a leaf.
+//! Locks: `door`, then `service`, which is a leaf.
 
 mod model;
 mod service;
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 pub use model::{Latency, Seek, SimModel};
 
@@ -35,6 +35,8 @@ pub struct SimBackend {
     clock: Arc<dyn Clock>,
     service: Mutex<Service>,
     answers: DelayLine,
+    /// Held shared by a submit, exclusively by a close.
+    door: RwLock<()>,
 }
 
 impl SimBackend {
@@ -51,6 +53,7 @@ impl SimBackend {
             answers: DelayLine::start(Arc::clone(&clock), model.queue_depth as usize),
             clock,
             service: Mutex::new(Service::new(model, capacity_bytes, seed)),
+            door: RwLock::new(()),
         }
     }
 
@@ -70,15 +73,17 @@ impl Backend for SimBackend {
         if self.geometry().check(&request).is_err() {
             return self.bytes.submit(request, done);
         }
+        let _inside = self.door.read();
         let due = self.service.lock().serve(self.clock.now(), &request);
         let completion = self.bytes.execute(request);
         if let Err(stopped) = self.answers.at(due, Box::new(move || done(completion))) {
-            // Closed in between: the answer is there, and there is nobody left to hold it back.
+            // Closed: the bytes said so, and there is nobody left to hold that back.
             stopped();
         }
     }
 
     fn close(&self) -> Result<(), BackendError> {
+        let _alone = self.door.write();
         self.answers.stop();
         self.bytes.close()
     }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 /// A loop device over a file, detached and removed on drop.
 pub(crate) struct LoopDevice {
@@ -89,11 +90,17 @@ impl Drop for Mount {
     }
 }
 
+/// Runs `step` while no other test runs a program. A child holds a copy of every descriptor of this
+/// process until it has replaced itself, and so keeps a device busy that was just closed.
+pub(crate) fn undisturbed<T>(step: impl FnOnce() -> T) -> T {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    step()
+}
+
 /// Runs a program and gives its output, or what it complained about.
 pub(crate) fn run(command: &mut Command) -> Result<String, String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
+    let output = undisturbed(|| command.stdin(Stdio::null()).output())
         .map_err(|error| format!("{}: {error}", command.get_program().display()))?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
