@@ -108,15 +108,45 @@ impl Unit {
     #[must_use]
     pub fn format(self, value: f64) -> String {
         match self {
-            Self::Bytes => scaled(value, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"]),
-            Self::BytesPerSecond => {
-                scaled(value, 1024.0, &["B/s", "KiB/s", "MiB/s", "GiB/s", "TiB/s"])
-            }
-            Self::Nanoseconds if value.abs() < 1e9 => scaled(value, 1e3, &["ns", "us", "ms"]),
-            Self::Nanoseconds => format!("{} s", digits(value / 1e9)),
-            Self::PerSecond => scaled(value, 1e3, &["/s", "k/s", "M/s", "G/s"]),
             Self::Count => grouped(value),
             Self::Ratio | Self::Plain => digits(value),
+            _ => {
+                let (factor, name) = self.scale(value);
+                format!("{} {name}", digits(value / factor))
+            }
+        }
+    }
+
+    /// The value of one and the name of the scaled unit a value is best read in, so that several
+    /// values can be written in the same one.
+    #[must_use]
+    pub fn scale(self, value: f64) -> (f64, &'static str) {
+        let (base, names): (f64, &[&str]) = match self {
+            Self::Bytes => (1024.0, &["B", "KiB", "MiB", "GiB", "TiB"]),
+            Self::BytesPerSecond => (1024.0, &["B/s", "KiB/s", "MiB/s", "GiB/s", "TiB/s"]),
+            Self::Nanoseconds => (1e3, &["ns", "us", "ms", "s"]),
+            Self::PerSecond => (1e3, &["/s", "k/s", "M/s", "G/s"]),
+            Self::Count | Self::Ratio | Self::Plain => (1.0, &[""]),
+        };
+        let mut factor = 1.0;
+        let mut found = names[0];
+        for &name in &names[1..] {
+            if value.abs() / factor < base * 0.9995 {
+                break;
+            }
+            factor *= base;
+            found = name;
+        }
+        (factor, found)
+    }
+
+    /// A value in a scaled unit, without the unit's name.
+    #[must_use]
+    pub fn number(self, value: f64, factor: f64) -> String {
+        if self == Self::Count {
+            grouped(value)
+        } else {
+            digits(value / factor)
         }
     }
 }
@@ -133,19 +163,6 @@ impl fmt::Display for Unit {
             Self::Plain => "",
         })
     }
-}
-
-fn scaled(value: f64, base: f64, units: &[&str]) -> String {
-    let mut scaled = value;
-    let mut unit = units[0];
-    for &next in &units[1..] {
-        if scaled.abs() < base * 0.9995 {
-            break;
-        }
-        scaled /= base;
-        unit = next;
-    }
-    format!("{} {unit}", digits(scaled))
 }
 
 /// Three significant digits, without an exponent for the sizes met here.
@@ -201,6 +218,16 @@ mod tests {
         assert_eq!(Unit::Count.format(1_234_567.0), "1,234,567");
         assert_eq!(Unit::Ratio.format(2.414), "2.41");
         assert_eq!(Unit::PerSecond.format(1500.0), "1.50 k/s");
+    }
+
+    #[test]
+    fn several_values_can_share_a_unit() {
+        let (factor, name) = Unit::Nanoseconds.scale(2_500_000.0);
+        assert_eq!(
+            (Unit::Nanoseconds.number(400_000.0, factor), name),
+            ("0.40".to_owned(), "ms")
+        );
+        assert_eq!(Unit::Count.scale(5e9), (1.0, ""));
     }
 
     #[test]

@@ -83,10 +83,10 @@ fn conclude(record: &RunRecord, assertions: &[AssertionOutcome], mismatches: u64
     }
     match &record.status {
         RunStatus::Failed { reason } => {
-            return Outcome::new(ExitCode::Failed, format!("the run failed: {reason}"));
+            return Outcome::new(ExitCode::Failed, format!("stopped by an error: {reason}"));
         }
         RunStatus::Interrupted { reason } => {
-            return Outcome::new(ExitCode::Interrupted, format!("interrupted: {reason}"));
+            return Outcome::new(ExitCode::Interrupted, format!("stopped early: {reason}"));
         }
         RunStatus::Complete => {}
     }

@@ -100,7 +100,7 @@ impl Axis {
     pub(super) fn nines(count: u64) -> Self {
         let nines = (count.max(10) as f64).log10().clamp(1.0, 7.0);
         let names = [
-            "0 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %", "6 nines", "7 nines",
+            "0", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %", "6 nines", "7 nines",
         ];
         let mut ticks: Vec<(f64, String)> = vec![(0.5, "50 %".to_owned())];
         for (power, name) in (0_i32..).zip(names) {
@@ -133,6 +133,9 @@ impl Axis {
 
 /// A tick without digits it does not need.
 fn tick_text(unit: Unit, value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
     let text = unit.format(value);
     let Some((number, rest)) = text.split_once(' ') else {
         return trimmed(&text);
@@ -180,15 +183,12 @@ mod tests {
     #[test]
     fn ticks_are_round_in_the_unit_they_are_read_in() {
         let axis = Axis::from_zero(300.0 * 1_048_576.0, Unit::BytesPerSecond);
-        assert_eq!(
-            texts(&axis),
-            ["0 B/s", "100 MiB/s", "200 MiB/s", "300 MiB/s"]
-        );
+        assert_eq!(texts(&axis), ["0", "100 MiB/s", "200 MiB/s", "300 MiB/s"]);
         let axis = Axis::log([1e4, 5e6].into_iter(), Unit::Nanoseconds);
         assert_eq!(texts(&axis), ["10 us", "100 us", "1 ms"]);
         assert_eq!(
             texts(&Axis::nines(1000)),
-            ["50 %", "0 %", "90 %", "99 %", "99.9 %"]
+            ["50 %", "0", "90 %", "99 %", "99.9 %"]
         );
     }
 

@@ -220,7 +220,7 @@ fn themed(text: &str, width: f64, height: f64, label: &str) -> String {
         "<svg viewBox=\"0 0 {} {}\" style=\"max-width:{}px\" role=\"img\" aria-label=\"{label}\">\n{body}",
         unsigned(width),
         unsigned(height),
-        (width * 1.6).round(),
+        (width * 1.25).round(),
     )
 }
 

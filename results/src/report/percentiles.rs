@@ -21,7 +21,7 @@ pub(super) struct Curves {
 
 const WIDTH: f64 = 480.0;
 const HEIGHT: f64 = 290.0;
-const FRAME: (f64, f64, f64, f64) = (62.0, 34.0, WIDTH - 16.0, HEIGHT - 24.0);
+const FRAME: (f64, f64, f64, f64) = (66.0, 30.0, WIDTH - 14.0, HEIGHT - 26.0);
 
 struct Line<'a> {
     target: &'a TargetSummary<'a>,

@@ -5,7 +5,7 @@
 //! work itself; *waiting for the head of the line* is the price of order.
 
 use super::axis::Axis;
-use super::canvas::{Align, Ink, cut_to, svg};
+use super::canvas::{Align, Ink, cut_to, svg, text_width};
 use super::plot::{FONT_PX, SMALL_PX};
 use super::summary::{Summary, TargetSummary};
 use crate::metric::Unit;
@@ -88,7 +88,7 @@ fn pipeline(target: &TargetSummary<'_>) -> Option<Pipeline> {
                     Ink::Muted,
                     Align::Left,
                 );
-                across += 15.0 + words.len() as f64 * 5.1 + 14.0;
+                across += 15.0 + text_width(words, SMALL_PX) * 0.92 + 12.0;
             }
             let scale = Axis::from_zero(longest, Unit::Nanoseconds);
             let length = |ns: f64| scale.place(ns / per) * (RIGHT - LEFT);
@@ -130,7 +130,7 @@ fn pipeline(target: &TargetSummary<'_>) -> Option<Pipeline> {
                 }
                 let ns = stage.total_ns();
                 let part = 100.0 * ns / total;
-                let text = format!("{}  {part:.0} %", Unit::Nanoseconds.format(ns / per));
+                let text = format!("{} \u{b7} {part:.0} %", Unit::Nanoseconds.format(ns / per));
                 canvas.text(
                     &text,
                     (from + 7.0, middle),

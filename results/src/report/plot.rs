@@ -1,10 +1,10 @@
 //! One panel: a frame with two axes, and what is drawn inside it in the units of the data.
 
 use super::axis::Axis;
-use super::canvas::{Align, Canvas, Ink, text_width};
+use super::canvas::{Align, Canvas, Ink, cut_to, text_width};
 
-pub(super) const FONT_PX: f64 = 11.0;
-pub(super) const SMALL_PX: f64 = 10.0;
+pub(super) const FONT_PX: f64 = 12.5;
+pub(super) const SMALL_PX: f64 = 11.5;
 
 /// A panel at a place on a canvas.
 pub(super) struct Plot<'p, 'c> {
@@ -63,34 +63,32 @@ impl<'p, 'c> Plot<'p, 'c> {
             if across - half >= taken {
                 self.canvas.text(
                     text,
-                    (across, bottom + 11.0),
+                    (across, bottom + 12.0),
                     SMALL_PX,
                     Ink::Muted,
                     Align::Center,
                 );
-                taken = across + half + 4.0;
+                taken = across + half + 6.0;
             }
         }
     }
 
     /// A title above the frame and a legend to its right.
     pub(super) fn title(&self, title: &str, legend: &[(&str, Ink)]) {
-        let (left, top, _, _) = self.frame;
-        let height = top - 9.0;
-        self.canvas
-            .text(title, (left, height), FONT_PX, Ink::Text, Align::Left);
-        let mut across = left + text_width(title, FONT_PX) + 10.0;
+        let (left, top, right, _) = self.frame;
+        let height = top - 10.0;
+        let words = |text: &str, x: f64, size: f64, ink: Ink| {
+            self.canvas.text(text, (x, height), size, ink, Align::Left);
+        };
+        let title = cut_to(title, (right - left) * 0.45, FONT_PX);
+        words(&title, left, FONT_PX, Ink::Text);
+        let mut across = left + text_width(&title, FONT_PX) + 10.0;
         for (name, ink) in legend {
+            let name = cut_to(name, right - across - 18.0, SMALL_PX);
             self.canvas
                 .line(&[(across, height), (across + 14.0, height)], *ink, 2.0);
-            self.canvas.text(
-                name,
-                (across + 18.0, height),
-                SMALL_PX,
-                Ink::Muted,
-                Align::Left,
-            );
-            across += 18.0 + text_width(name, SMALL_PX) + 10.0;
+            words(&name, across + 18.0, SMALL_PX, Ink::Muted);
+            across += 18.0 + text_width(&name, SMALL_PX) + 10.0;
         }
     }
 
@@ -112,6 +110,14 @@ impl<'p, 'c> Plot<'p, 'c> {
             self.canvas.dot(*only, 2.0, ink, 1.0);
         }
         self.canvas.line(&placed, ink, width);
+    }
+
+    /// A line over the whole height.
+    pub(super) fn mark(&self, x: f64) {
+        let (_, top, _, bottom) = self.frame;
+        let across = self.across(x);
+        self.canvas
+            .line(&[(across, top), (across, bottom)], Ink::Muted, 0.7);
     }
 
     /// A band over the whole height.

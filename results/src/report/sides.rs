@@ -19,7 +19,7 @@ pub(super) struct Sides {
 const WIDTH: f64 = 480.0;
 const ROW: f64 = 24.0;
 const LEFT: f64 = 104.0;
-const RIGHT: f64 = WIDTH - 92.0;
+const RIGHT: f64 = WIDTH - 100.0;
 const HEAD: f64 = 24.0;
 
 /// One picture per operation, only where there are targets to compare.
@@ -75,7 +75,13 @@ fn bars(
     rows: &[(&TargetSummary<'_>, Option<Numbers>)],
     pick: fn(&Numbers) -> Spread,
 ) {
-    canvas.text(title, (4.0, top + 9.0), FONT_PX, Ink::Text, Align::Left);
+    canvas.text(
+        &cut_to(title, WIDTH - 12.0, FONT_PX),
+        (4.0, top + 9.0),
+        FONT_PX,
+        Ink::Text,
+        Align::Left,
+    );
     let high = rows
         .iter()
         .filter_map(|(_, numbers)| numbers.as_ref())

@@ -22,7 +22,7 @@ pub(super) struct Heat {
 const NOISY: f64 = 0.2;
 const WIDTH: f64 = 480.0;
 const CELL_HEIGHT: f64 = 34.0;
-const TOP: f64 = 52.0;
+const TOP: f64 = 58.0;
 
 /// What a map colours.
 struct Shade {
@@ -126,6 +126,7 @@ fn heat(target: &TargetSummary<'_>, layout: &Layout<'_>, facet: &[Setting], shad
         None => vec![None],
     };
     let height = TOP + rows.len() as f64 * CELL_HEIGHT + 8.0;
+    let (factor, unit) = shade.unit.scale(high);
     let left = rows
         .iter()
         .flatten()
@@ -136,7 +137,7 @@ fn heat(target: &TargetSummary<'_>, layout: &Layout<'_>, facet: &[Setting], shad
     let name = &target.target.name;
     let label = format!("{} of {name} over the sweep", shade.name);
     let svg = svg(WIDTH, height, &label, |canvas| {
-        heads(canvas, layout, shade, left);
+        heads(canvas, layout, shade, unit, left);
         for (index, value) in layout.x.values.iter().enumerate() {
             let middle = left + (index as f64 + 0.5) * column;
             let text = cut_to(&value.to_string(), column, SMALL_PX);
@@ -160,7 +161,15 @@ fn heat(target: &TargetSummary<'_>, layout: &Layout<'_>, facet: &[Setting], shad
                 let found = find(target, layout, facet, value, *row_value);
                 let best = found.is_some_and(|(place, _)| target.best == Some(place));
                 let numbers = found.and_then(|(_, point)| point.headline.as_ref());
-                cell(canvas, corner, column, numbers, shade, (low, high), best);
+                cell(
+                    canvas,
+                    corner,
+                    column,
+                    numbers,
+                    shade,
+                    (low, high, factor),
+                    best,
+                );
             }
         }
     });
@@ -175,18 +184,18 @@ fn heat(target: &TargetSummary<'_>, layout: &Layout<'_>, facet: &[Setting], shad
     }
 }
 
-fn heads(canvas: &Canvas<'_>, layout: &Layout<'_>, shade: &Shade, left: f64) {
+fn heads(canvas: &Canvas<'_>, layout: &Layout<'_>, shade: &Shade, unit: &str, left: f64) {
     let better = if shade.higher_is_better {
         "higher is better"
     } else {
         "lower is better"
     };
-    let title = format!("{} ({better})", shade.name);
+    let title = format!("{}, {unit} ({better})", shade.name);
     canvas.text(&title, (4.0, 9.0), FONT_PX, Ink::Text, Align::Left);
     let across = format!("{} \u{2192}", named(layout.x));
     canvas.text(
         &across,
-        (left + 2.0, TOP - 25.0),
+        (left + 2.0, TOP - 29.0),
         SMALL_PX,
         Ink::Muted,
         Align::Left,
@@ -197,7 +206,7 @@ fn heads(canvas: &Canvas<'_>, layout: &Layout<'_>, shade: &Shade, left: f64) {
         let down = cut_to(&down, room, SMALL_PX);
         canvas.text(
             &down,
-            (WIDTH - 4.0, TOP - 25.0),
+            (WIDTH - 4.0, TOP - 29.0),
             SMALL_PX,
             Ink::Muted,
             Align::Right,
@@ -244,7 +253,7 @@ fn cell(
     width: f64,
     numbers: Option<&Numbers>,
     shade: &Shade,
-    range: (f64, f64),
+    (low, high, factor): (f64, f64, f64),
     best: bool,
 ) {
     let far = (corner.0 + width - 2.0, corner.1 + CELL_HEIGHT - 2.0);
@@ -258,7 +267,7 @@ fn cell(
         return;
     };
     let spread = (shade.pick)(numbers);
-    let (red, green, blue) = cividis(goodness(spread.median, range, shade.higher_is_better));
+    let (red, green, blue) = cividis(goodness(spread.median, (low, high), shade.higher_is_better));
     canvas.rect(corner, far, Ink::Literal(red, green, blue), 1.0);
     let dark = 0.299 * f64::from(red) + 0.587 * f64::from(green) + 0.114 * f64::from(blue) < 120.0;
     let ink = if dark {
@@ -266,10 +275,7 @@ fn cell(
     } else {
         Ink::Literal(16, 16, 16)
     };
-    let mut text = shade.unit.format(spread.median);
-    if text_width(&text, SMALL_PX) > width - 4.0 {
-        text = text.split(' ').next().unwrap_or_default().to_owned();
-    }
+    let mut text = shade.unit.number(spread.median, factor);
     if spread.relative() > NOISY {
         text.insert(0, '~');
     }
@@ -331,7 +337,7 @@ fn cividis(part: f64) -> (u8, u8, u8) {
 pub(super) fn scatter(summary: &Summary<'_>) -> Option<String> {
     const HEIGHT: f64 = 330.0;
     const WIDE: f64 = 620.0;
-    const FRAME: (f64, f64, f64, f64) = (72.0, 34.0, WIDE - 18.0, HEIGHT - 40.0);
+    const FRAME: (f64, f64, f64, f64) = (72.0, 30.0, WIDE - 18.0, HEIGHT - 44.0);
     let headline = summary.headline.as_ref()?;
     if !summary.is_swept() {
         return None;
@@ -404,18 +410,25 @@ fn points(canvas: &Canvas<'_>, plot: &Plot<'_, '_>, target: &TargetSummary<'_>) 
         plot.line(&line, ink, 1.2);
     }
     let numbered = target.points.len() > 1;
+    let mut taken: Vec<(f64, f64)> = Vec::new();
     for (rate, p99, number) in front {
         let at = plot.at(rate, p99);
         canvas.dot(at, 5.0, ink, 1.0);
-        if numbered {
-            let above = (at.0, at.1 - 11.0);
+        // Above the point, or below where a neighbour's number is.
+        let apart =
+            |a: (f64, f64), b: (f64, f64)| (a.0 - b.0).abs() > 16.0 || (a.1 - b.1).abs() > 12.0;
+        let free = [(at.0, at.1 - 12.0), (at.0, at.1 + 13.0)]
+            .into_iter()
+            .find(|spot| taken.iter().all(|other| apart(*other, *spot)));
+        if let Some(spot) = free.filter(|_| numbered) {
             canvas.text(
                 &number.to_string(),
-                above,
+                spot,
                 SMALL_PX,
                 Ink::Text,
                 Align::Center,
             );
+            taken.push(spot);
         }
     }
 }

@@ -49,6 +49,15 @@ pub(super) fn words(text: impl Into<String>) -> Field {
     }
 }
 
+/// Sentences, which may wrap.
+pub(super) fn prose(text: impl Into<String>) -> Field {
+    Field {
+        text: text.into(),
+        class: "prose",
+        ..Field::default()
+    }
+}
+
 /// Words the style sheet colours.
 pub(super) fn marked(text: impl Into<String>, class: &'static str) -> Field {
     Field {

@@ -4,7 +4,7 @@
 //! An interval in which somebody was held up is shaded in every panel, the darker the longer.
 
 use super::axis::Axis;
-use super::canvas::{Align, Ink, cut_to, svg};
+use super::canvas::{Align, Ink, cut_to, svg, text_width};
 use super::plot::{Plot, SMALL_PX};
 use super::summary::{Summary, TargetSummary};
 use crate::metric::Unit;
@@ -19,11 +19,11 @@ pub(super) struct Timeline {
 }
 
 const WIDTH: f64 = 620.0;
-const LEFT: f64 = 72.0;
+const LEFT: f64 = 80.0;
 const RIGHT: f64 = WIDTH - 14.0;
 const PANEL: f64 = 104.0;
-const GAP: f64 = 30.0;
-const TOP: f64 = 38.0;
+const GAP: f64 = 32.0;
+const TOP: f64 = 44.0;
 const NS_PER_S: f64 = 1e9;
 
 /// One interval placed on the cell's own time axis.
@@ -111,30 +111,15 @@ fn timeline(target: &TargetSummary<'_>, cell: &Cell, scales: &Scales) -> Timelin
             (LEFT, top, RIGHT, top + PANEL)
         };
         let rate_plot = Plot::new(canvas, frame(0.0), &scales.seconds, &scales.rate);
-        stalls(&rate_plot, &intervals);
+        shade(&rate_plot, cell, &intervals);
         for (from_s, to_s, phase) in spans(cell) {
-            let across = (rate_plot.across(from_s), rate_plot.across(to_s));
-            canvas.line(
-                &[(across.0, 14.0), (across.0, height - 24.0)],
-                Ink::Muted,
-                0.6,
-            );
-            let words = match phase.role {
-                PhaseRole::WarmUp => format!("{} (warm-up)", phase.name),
-                PhaseRole::Prepare => format!("{} (prepare)", phase.name),
-                PhaseRole::Drain => format!("{} (drain)", phase.name),
-                PhaseRole::Steady => phase.name.clone(),
-            };
-            let room = across.1 - across.0 - 6.0;
-            let shown = cut_to(&words, room, SMALL_PX);
-            if room > 12.0 {
-                canvas.text(
-                    &shown,
-                    (across.0 + 4.0, 10.0),
-                    SMALL_PX,
-                    Ink::Muted,
-                    Align::Left,
-                );
+            let (from, to) = (rate_plot.across(from_s), rate_plot.across(to_s));
+            let room = to - from - 6.0;
+            let text = worded(phase);
+            // Two letters and dots say nothing.
+            if room > text_width("warm-up", SMALL_PX).min(text_width(&text, SMALL_PX)) {
+                let text = cut_to(&text, room, SMALL_PX);
+                canvas.text(&text, (from + 3.0, 9.0), SMALL_PX, Ink::Muted, Align::Left);
             }
         }
         let title = if scales.moves_bytes {
@@ -151,7 +136,7 @@ fn timeline(target: &TargetSummary<'_>, cell: &Cell, scales: &Scales) -> Timelin
         );
 
         let latency_plot = Plot::new(canvas, frame(1.0), &scales.seconds, &scales.latency);
-        stalls(&latency_plot, &intervals);
+        shade(&latency_plot, cell, &intervals);
         latency_plot.title(
             "response time (log)",
             &[
@@ -176,7 +161,7 @@ fn timeline(target: &TargetSummary<'_>, cell: &Cell, scales: &Scales) -> Timelin
         let mut last = latency_plot;
         if let Some(dirty) = &scales.dirty {
             last = Plot::new(canvas, frame(2.0), &scales.seconds, dirty);
-            stalls(&last, &intervals);
+            shade(&last, cell, &intervals);
             last.title("dirty bytes", &[]);
             let held: Vec<(f64, f64)> = intervals
                 .iter()
@@ -246,7 +231,8 @@ fn steps(intervals: &[Interval<'_>], value: impl Fn(&Interval<'_>) -> f64) -> Ve
         .collect()
 }
 
-fn stalls(plot: &Plot<'_, '_>, intervals: &[Interval<'_>]) {
+/// The stalls, and where each phase begins.
+fn shade(plot: &Plot<'_, '_>, cell: &Cell, intervals: &[Interval<'_>]) {
     for interval in intervals {
         let part = interval.sample.stalled_ns() as f64 / NS_PER_S / interval.seconds();
         if part > 0.01 {
@@ -258,6 +244,19 @@ fn stalls(plot: &Plot<'_, '_>, intervals: &[Interval<'_>]) {
             );
         }
     }
+    for (start_s, _, _) in spans(cell) {
+        plot.mark(start_s);
+    }
+}
+
+fn worded(phase: &PhaseRecord) -> String {
+    let role = match phase.role {
+        PhaseRole::WarmUp => " (warm-up)",
+        PhaseRole::Prepare => " (prepare)",
+        PhaseRole::Drain => " (drain)",
+        PhaseRole::Steady => "",
+    };
+    format!("{}{role}", phase.name)
 }
 
 /// Begin and end of each phase on the cell's time axis. Phases that do not say when they began

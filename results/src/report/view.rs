@@ -10,7 +10,7 @@ use super::pipeline::{Pipeline, pipelines};
 use super::sides::sides;
 use super::summary::{Numbers, Path, Summary, TargetSummary};
 use super::sweep::{heats, scatter};
-use super::table::{Field, Table, marked, nothing, number, words};
+use super::table::{Field, Table, marked, nothing, number, prose, words};
 use super::timeline::timelines;
 use crate::assertion::Standing;
 use crate::exit::ExitCode;
@@ -266,7 +266,11 @@ fn tiles(summary: &Summary<'_>, verdict: &RunVerdict) -> Vec<Tile> {
             "hold at every point"
         }
         .to_owned(),
-        class: if held == all { "" } else { "violated" },
+        class: if verdict.count(Standing::Violated) > 0 {
+            "violated"
+        } else {
+            ""
+        },
     });
     tiles.push(Tile {
         label: "verified".to_owned(),
@@ -284,8 +288,8 @@ fn tiles(summary: &Summary<'_>, verdict: &RunVerdict) -> Vec<Tile> {
     });
     if let Some(cost) = &summary.record.harness {
         tiles.push(tile(
-            "harness".to_owned(),
-            format!("{} per op", Unit::Nanoseconds.format(cost.ns_per_op)),
+            "harness per operation".to_owned(),
+            Unit::Nanoseconds.format(cost.ns_per_op),
             "against the target that does nothing".to_owned(),
         ));
     }
@@ -316,7 +320,11 @@ fn range(spread: &Spread, unit: Unit) -> String {
 }
 
 fn assertions(verdict: &RunVerdict) -> Table {
-    let mut table = Table::new(&["assertion", "stands", "left against right"]);
+    let mut table = Table::new(&[
+        "assertion",
+        "stands",
+        "left against right, where it is closest",
+    ]);
     for outcome in &verdict.assertions {
         let (word, class) = match outcome.standing {
             Standing::Held => ("held", "held"),
@@ -324,9 +332,9 @@ fn assertions(verdict: &RunVerdict) -> Table {
             Standing::Unknown => ("unknown", "unknown"),
         };
         table.row(vec![
-            words(&outcome.text),
+            prose(&outcome.text),
             marked(word, class),
-            words(&outcome.reason),
+            prose(&outcome.reason),
         ]);
     }
     table
@@ -369,16 +377,24 @@ fn best(summary: &Summary<'_>) -> Vec<String> {
     lines
 }
 
+/// A median with its spread: half the range in percent, or the range itself where it is wide.
 fn spread_field(spread: &Spread, unit: Unit) -> Field {
     let half = if spread.median == 0.0 {
         0.0
     } else {
         50.0 * spread.relative()
     };
-    let text = if spread.count > 1 && half >= 0.5 {
-        format!("{} \u{b1}{half:.0} %", unit.format(spread.median))
+    let centre = unit.format(spread.median);
+    let text = if spread.count < 2 || half < 0.5 {
+        centre
+    } else if half < 50.0 {
+        format!("{centre} \u{b1}{half:.0} %")
     } else {
-        unit.format(spread.median)
+        format!(
+            "{centre} ({} to {})",
+            unit.format(spread.min),
+            unit.format(spread.max)
+        )
     };
     number(text, spread.median)
 }
@@ -571,7 +587,7 @@ fn counters(summary: &Summary<'_>, wanted: impl Fn(Unit) -> bool) -> Table {
             .metrics
             .get(name)
             .map_or("", |metric| metric.doc.as_str());
-        fields.push(words(doc));
+        fields.push(prose(doc));
         table.row(fields);
     }
     table
@@ -633,9 +649,9 @@ fn faults(record: &RunRecord) -> Table {
         let mut row = |what: String| {
             table.row(vec![
                 words(&cell.target),
-                words(point_label(&cell.point)),
+                prose(point_label(&cell.point)),
                 number((cell.round + 1).to_string(), f64::from(cell.round)),
-                words(what),
+                prose(what),
             ]);
         };
         if let Some(fault) = &cell.fault {
