@@ -1,10 +1,10 @@
-//! Throughput, latency and dirty bytes over time, one chart per target, on the same scales.
+//! Throughput, latency, dirty bytes and queue depths over time, one chart per target, on the same scales.
 //!
 //! The typical round of the best point is shown, its phases laid end to end. Nothing is smoothed.
 //! An interval in which somebody was held up is shaded in every panel, the darker the longer.
 
 use super::axis::Axis;
-use super::canvas::{Align, Ink, cut_to, svg, text_width};
+use super::canvas::{Align, Canvas, Ink, cut_to, svg, text_width};
 use super::plot::{Plot, SMALL_PX};
 use super::summary::{Summary, TargetSummary};
 use crate::metric::Unit;
@@ -70,6 +70,7 @@ struct Scales {
     rate: Axis,
     latency: Axis,
     dirty: Option<Axis>,
+    depth: Option<Axis>,
 }
 
 impl Scales {
@@ -79,6 +80,8 @@ impl Scales {
             intervals.iter().map(value).fold(0.0_f64, f64::max)
         };
         let dirty_top = top(&|interval| interval.sample.dirty_bytes.unwrap_or(0) as f64);
+        let depth_top =
+            top(&|interval| interval.sample.queues.values().copied().max().unwrap_or(0) as f64);
         let end = top(&|interval| interval.to_s);
         let unit = if moves_bytes {
             Unit::BytesPerSecond
@@ -94,89 +97,36 @@ impl Scales {
             rate: Axis::from_zero(top(&|interval| rate(interval, moves_bytes)), unit),
             latency: Axis::log(latencies, Unit::Nanoseconds),
             dirty: (dirty_top > 0.0).then(|| Axis::from_zero(dirty_top, Unit::Bytes)),
+            depth: (depth_top > 0.0).then(|| Axis::from_zero(depth_top, Unit::Count)),
         }
     }
 }
 
 fn timeline(target: &TargetSummary<'_>, cell: &Cell, scales: &Scales) -> Timeline {
     let intervals = intervals(cell);
-    let panels = if scales.dirty.is_some() { 3.0 } else { 2.0 };
+    let panels = 2.0
+        + f64::from(u8::from(scales.dirty.is_some()))
+        + f64::from(u8::from(scales.depth.is_some()));
     let height = TOP + panels * PANEL + (panels - 1.0) * GAP + 24.0;
-    let ink = Ink::Series(target.series);
     let name = &target.target.name;
     let label = format!("throughput and latency of {name} over time");
     let chart = svg(WIDTH, height, &label, |canvas| {
-        let frame = |index: f64| {
-            let top = TOP + index * (PANEL + GAP);
-            (LEFT, top, RIGHT, top + PANEL)
+        let mut sheet = Sheet {
+            canvas,
+            cell,
+            intervals: &intervals,
+            scales,
+            drawn: 0.0,
         };
-        let rate_plot = Plot::new(canvas, frame(0.0), &scales.seconds, &scales.rate);
-        shade(&rate_plot, cell, &intervals);
-        for (from_s, to_s, phase) in spans(cell) {
-            let (from, to) = (rate_plot.across(from_s), rate_plot.across(to_s));
-            let room = to - from - 6.0;
-            let text = worded(phase);
-            // Two letters and dots say nothing.
-            if room > text_width("warm-up", SMALL_PX).min(text_width(&text, SMALL_PX)) {
-                let text = cut_to(&text, room, SMALL_PX);
-                canvas.text(&text, (from + 3.0, 9.0), SMALL_PX, Ink::Muted, Align::Left);
-            }
+        let ink = Ink::Series(target.series);
+        sheet.phases();
+        sheet.rate(ink);
+        let mut last = sheet.latency(ink, Ink::Dashed(target.series));
+        if let Some(axis) = &scales.dirty {
+            last = sheet.dirty(axis, ink);
         }
-        let title = if scales.moves_bytes {
-            "throughput"
-        } else {
-            "operations"
-        };
-        rate_plot.title(title, &[("held up", Ink::Stall)]);
-        let moves_bytes = scales.moves_bytes;
-        rate_plot.line(
-            &steps(&intervals, |interval| rate(interval, moves_bytes)),
-            ink,
-            1.6,
-        );
-
-        let latency_plot = Plot::new(canvas, frame(1.0), &scales.seconds, &scales.latency);
-        shade(&latency_plot, cell, &intervals);
-        latency_plot.title(
-            "response time (log)",
-            &[
-                ("max", Ink::Muted),
-                ("p99", ink),
-                ("p50", Ink::Dashed(target.series)),
-            ],
-        );
-        let with_ops = || intervals.iter().filter(|interval| interval.sample.ops > 0);
-        let series = |value: fn(&Sample) -> u64| -> Vec<(f64, f64)> {
-            with_ops()
-                .map(|i| (f64::midpoint(i.from_s, i.to_s), value(i.sample) as f64))
-                .collect()
-        };
-        latency_plot.line(&series(|sample| sample.ns_max), Ink::Muted, 0.9);
-        latency_plot.line(&series(|sample| sample.ns_p99), ink, 1.6);
-        latency_plot.line(
-            &series(|sample| sample.ns_p50),
-            Ink::Dashed(target.series),
-            1.4,
-        );
-        let mut last = latency_plot;
-        if let Some(dirty) = &scales.dirty {
-            last = Plot::new(canvas, frame(2.0), &scales.seconds, dirty);
-            shade(&last, cell, &intervals);
-            last.title("dirty bytes", &[]);
-            let held: Vec<(f64, f64)> = intervals
-                .iter()
-                .filter_map(|i| Some((i.to_s, i.sample.dirty_bytes? as f64)))
-                .collect();
-            if held.is_empty() {
-                canvas.text(
-                    "this target does not tell",
-                    (f64::midpoint(LEFT, RIGHT), frame(2.0).1 + PANEL / 2.0),
-                    SMALL_PX,
-                    Ink::Muted,
-                    Align::Center,
-                );
-            }
-            last.line(&held, ink, 1.6);
+        if let Some(axis) = &scales.depth {
+            last = sheet.depth(axis);
         }
         last.label_x();
     });
@@ -184,6 +134,141 @@ fn timeline(target: &TargetSummary<'_>, cell: &Cell, scales: &Scales) -> Timelin
         target: name.clone(),
         caption: caption(cell, &intervals),
         svg: chart,
+    }
+}
+
+/// One target's panels, drawn from the top down.
+struct Sheet<'p, 'c> {
+    canvas: &'p Canvas<'c>,
+    cell: &'p Cell,
+    intervals: &'p [Interval<'p>],
+    scales: &'p Scales,
+    /// How many panels there are already.
+    drawn: f64,
+}
+
+impl<'p, 'c> Sheet<'p, 'c> {
+    /// The next panel, with its stalls shaded and its phases marked.
+    fn panel(&mut self, y: &'p Axis) -> Plot<'p, 'c> {
+        let top = TOP + self.drawn * (PANEL + GAP);
+        self.drawn += 1.0;
+        let frame = (LEFT, top, RIGHT, top + PANEL);
+        let plot = Plot::new(self.canvas, frame, &self.scales.seconds, y);
+        shade(&plot, self.cell, self.intervals);
+        plot
+    }
+
+    /// The phases' names above everything, where there is room.
+    fn phases(&self) {
+        let across = |seconds: f64| LEFT + self.scales.seconds.place(seconds) * (RIGHT - LEFT);
+        for (from_s, to_s, phase) in spans(self.cell) {
+            let room = across(to_s) - across(from_s) - 6.0;
+            let text = worded(phase);
+            // Two letters and dots say nothing.
+            if room > text_width("warm-up", SMALL_PX).min(text_width(&text, SMALL_PX)) {
+                let text = cut_to(&text, room, SMALL_PX);
+                let at = (across(from_s) + 3.0, 9.0);
+                self.canvas
+                    .text(&text, at, SMALL_PX, Ink::Muted, Align::Left);
+            }
+        }
+    }
+
+    fn rate(&mut self, ink: Ink) {
+        let plot = self.panel(&self.scales.rate);
+        let moves_bytes = self.scales.moves_bytes;
+        let title = if moves_bytes {
+            "throughput"
+        } else {
+            "operations"
+        };
+        plot.title(title, &[("held up", Ink::Stall)]);
+        plot.line(
+            &steps(self.intervals, |interval| rate(interval, moves_bytes)),
+            ink,
+            1.6,
+        );
+    }
+
+    fn latency(&mut self, ink: Ink, dashed: Ink) -> Plot<'p, 'c> {
+        let plot = self.panel(&self.scales.latency);
+        plot.title(
+            "response time (log)",
+            &[("max", Ink::Muted), ("p99", ink), ("p50", dashed)],
+        );
+        let series = |value: fn(&Sample) -> u64| -> Vec<(f64, f64)> {
+            self.intervals
+                .iter()
+                .filter(|interval| interval.sample.ops > 0)
+                .map(|i| (f64::midpoint(i.from_s, i.to_s), value(i.sample) as f64))
+                .collect()
+        };
+        plot.line(&series(|sample| sample.ns_max), Ink::Muted, 0.9);
+        plot.line(&series(|sample| sample.ns_p99), ink, 1.6);
+        plot.line(&series(|sample| sample.ns_p50), dashed, 1.4);
+        plot
+    }
+
+    fn dirty(&mut self, axis: &'p Axis, ink: Ink) -> Plot<'p, 'c> {
+        let plot = self.panel(axis);
+        plot.title("dirty bytes", &[]);
+        let held: Vec<(f64, f64)> = self
+            .intervals
+            .iter()
+            .filter_map(|i| Some((i.to_s, i.sample.dirty_bytes? as f64)))
+            .collect();
+        if held.is_empty() {
+            self.silent();
+        }
+        plot.line(&held, ink, 1.6);
+        plot
+    }
+
+    /// The queues that ever were deepest, each in a colour of its own.
+    fn depth(&mut self, axis: &'p Axis) -> Plot<'p, 'c> {
+        const SHOWN_MAX: usize = 4;
+        let plot = self.panel(axis);
+        let mut deepest: BTreeMap<&str, u64> = BTreeMap::new();
+        for (name, depth) in self
+            .intervals
+            .iter()
+            .flat_map(|interval| &interval.sample.queues)
+        {
+            let known = deepest.entry(name).or_default();
+            *known = (*known).max(*depth);
+        }
+        let mut queues: Vec<(&str, u64)> = deepest.into_iter().collect();
+        queues.sort_by_key(|(_, depth)| std::cmp::Reverse(*depth));
+        queues.truncate(SHOWN_MAX);
+        if queues.is_empty() {
+            self.silent();
+        }
+        // Not the targets' first colours, so that no queue looks like a target.
+        let inks = (2_u8..).map(Ink::Series);
+        let legend: Vec<(&str, Ink)> = queues.iter().map(|(name, _)| *name).zip(inks).collect();
+        plot.title("queue depth", &legend);
+        for (name, ink) in legend {
+            let depths: Vec<(f64, f64)> = self
+                .intervals
+                .iter()
+                .filter_map(|i| Some((i.to_s, *i.sample.queues.get(name)? as f64)))
+                .collect();
+            plot.line(&depths, ink, 1.4);
+        }
+        plot
+    }
+
+    /// Says in the panel drawn last that there is nothing to draw.
+    fn silent(&self) {
+        let top = TOP + (self.drawn - 1.0) * (PANEL + GAP);
+        let middle = (f64::midpoint(LEFT, RIGHT), top + PANEL / 2.0);
+        self.canvas.text(
+            "this target does not tell",
+            middle,
+            SMALL_PX,
+            Ink::Muted,
+            Align::Center,
+        );
     }
 }
 

@@ -534,11 +534,11 @@ fn points(summary: &Summary<'_>) -> Table {
                 faults => format!("{rounds} ({faults} with a fault)"),
             };
             fields.push(number(text, rounds as f64));
-            let best = target.best == Some(index);
+            let best = target.best == Some(index) && target.points.len() > 1;
             fields.push(match (best, point.on_front) {
                 (true, _) => marked("best", "held"),
-                (false, true) => words("on the front"),
-                (false, false) => words(""),
+                (false, true) if target.points.len() > 1 => words("on the front"),
+                (false, _) => words(""),
             });
             table.row(fields);
         }

@@ -10,6 +10,7 @@ use delalloc_results::record::{
 };
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use std::collections::BTreeMap;
 
 /// How large a record to make.
 #[derive(Clone, Copy)]
@@ -368,7 +369,7 @@ fn phases(
         start_ns,
         nanoseconds(10e9 * 130.0 / speed),
         serve_ops,
-        (speed * 60_000.0, knows_dirty),
+        (speed * 400_000.0, knows_dirty),
         random,
     );
     vec![load, warm_up, serve]
@@ -443,7 +444,15 @@ fn phase(
             ns_p99: nanoseconds(p50 * (6.0 + 8.0 * random.unit())),
             ns_max: nanoseconds(p50 * 20.0) + held_ns,
             dirty_bytes: knows_dirty.then(|| nanoseconds(dirty)),
-            queues: [("delalloc".to_owned(), 12), ("submit".to_owned(), 3)].into(),
+            queues: if knows_dirty {
+                [
+                    ("delalloc".to_owned(), nanoseconds(dirty / 2e6)),
+                    ("submit".to_owned(), nanoseconds(6.0 * part)),
+                ]
+                .into()
+            } else {
+                BTreeMap::new()
+            },
             stalls: if full {
                 vec![Stall {
                     cause: "dirty limit".to_owned(),
