@@ -9,8 +9,8 @@
 //! Discarded bytes read as `MemBackend::DISCARDED_BYTE`, which is not zero on purpose: whoever
 //! counts on discarded bytes being zero is found out here.
 //!
-//! Locks: one per chunk, leaves. `open` is held shared for the length of a request, exclusively
-//! by `close`.
+//! Locks: one per chunk, leaves. `open` is held shared for the length of a request and its
+//! callback, exclusively by `close`.
 
 use std::sync::Arc;
 
@@ -119,10 +119,9 @@ impl MemBackend {
         image
     }
 
-    fn run(&self, request: &mut Request) -> Result<(), BackendError> {
+    fn run(&self, open: bool, request: &mut Request) -> Result<(), BackendError> {
         self.geometry.check(request)?;
-        let open = self.open.read();
-        if !*open {
+        if !open {
             return Err(BackendError::Closed);
         }
         match request {
@@ -171,12 +170,14 @@ impl Backend for MemBackend {
 
     fn submit(&self, request: Request, done: Done) {
         let mut job = Job::new(request, done);
-        let result = self.run(&mut job.request);
+        // Held over the callback: a close waits for it too.
+        let open = self.open.read();
+        let result = self.run(*open, &mut job.request);
         job.finish(result);
     }
 
     fn execute(&self, mut request: Request) -> Completion {
-        let result = self.run(&mut request);
+        let result = self.run(*self.open.read(), &mut request);
         Completion {
             result,
             buf: request.into_buf(),
