@@ -17,7 +17,7 @@
 use std::sync::Arc;
 
 use delalloc_backends::{Backend, BufPool, Clock};
-use parking_lot::{MutexGuard, RwLock, RwLockReadGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 use crate::alloc::Reservation;
 use crate::budget::Budget;
@@ -25,6 +25,7 @@ use crate::cache::{Evict, Eviction, FramePool, Reclaim, Reclaimed, Reclaimer};
 use crate::config::{EngineConfig, OrderScope};
 use crate::error::{EngineError, Result};
 use crate::extent::State;
+use crate::failure::{FailureCursor, FailureLog};
 use crate::inode::{Inode, InodeState};
 use crate::meta::Metadata;
 use crate::namespace::Namespace;
@@ -36,6 +37,13 @@ use crate::writeback::{self, DirtyAccounting, PlaceHint, SubmitLimit};
 
 /// Idle transfer buffers kept per pool: enough for what the byte budget lets be under way.
 const IDLE_BUFS_MAX: usize = 128;
+
+/// What volume sync has still to tell.
+#[derive(Debug, Default)]
+pub(crate) struct VolumeFailures {
+    pub(crate) log: FailureLog,
+    pub(crate) told: FailureCursor,
+}
 
 /// The shared parts of an open volume.
 #[derive(Debug)]
@@ -61,6 +69,8 @@ pub(crate) struct Core {
     pub(crate) stats: Stats,
     /// True until the volume closes. Operations hold it for reading, so closing waits for them.
     gate: RwLock<bool>,
+    /// Failed writes of all files, for volume sync.
+    pub(crate) failures: Mutex<VolumeFailures>,
 }
 
 impl Core {
@@ -90,6 +100,7 @@ impl Core {
             raw_bufs: buf_pool(config.compression.item_bytes),
             stats: Stats::default(),
             gate: RwLock::new(true),
+            failures: Mutex::default(),
             backend,
             clock,
             config,

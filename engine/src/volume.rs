@@ -11,7 +11,7 @@ use delalloc_backends::{Backend, Clock};
 use parking_lot::Mutex;
 
 use crate::config::EngineConfig;
-use crate::core::Core;
+use crate::core::{Core, VolumeFailures};
 use crate::error::{EngineError, Result};
 use crate::extent::State;
 use crate::file::{File, forget_pages};
@@ -201,6 +201,9 @@ impl Volume {
     }
 
     /// Writes back every dirty byte and commits: all that was written before this call is durable.
+    ///
+    /// # Errors
+    /// A write of any file that failed since the last call: what can be durable is, all the same.
     pub fn sync(&self) -> Result<()> {
         let core = &self.0.core;
         let _open = core.enter()?;
@@ -251,7 +254,7 @@ impl Volume {
     /// Writes everything back, commits and stops. Handles that are still open fail from now on.
     ///
     /// # Errors
-    /// A commit that failed. Failed data writes are told by `File::sync`.
+    /// As of `sync`.
     pub fn close(self) -> Result<()> {
         let core = &self.0.core;
         let synced = if core.shut() { sync_all(core) } else { Ok(()) };
@@ -265,8 +268,12 @@ fn sync_all(core: &Arc<Core>) -> Result<()> {
         writeback::flush(core, &inode);
     }
     core.submit_limit.drain();
+    let mut failures = core.failures.lock();
+    let VolumeFailures { log, told } = &mut *failures;
+    let failed = log.take(told);
+    drop(failures);
     core.meta.commit()?;
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 /// The inode of `file`, read from the tree if it is not in memory. The caller holds the names.

@@ -74,6 +74,7 @@ fn finish(flight: Flight, outcome: Outcome) -> Flight {
     let (core, inode, range) = (&flight.core, &flight.inode, flight.range);
     let mut state = inode.lock();
     if let Err(error) = publish(&flight, &mut state, outcome) {
+        core.failures.lock().log.record(error.clone());
         state.failures.record(error);
         state
             .size

@@ -1,0 +1,208 @@
+//! What a crash leaves: at the end of every flush epoch, with random survivors among the writes that
+//! no flush covers, torn at 512 bytes.
+//!
+//! Each image must open and pass `check`. A file that was synced is there; each of its pages shows
+//! what it held at the last completed sync or at some moment later, never anything else; its size is
+//! one it had since then, or between two of those.
+
+mod support;
+
+use std::sync::Arc;
+
+use delalloc_backends::{Backend, CrashPlan, MemBackend, Recorder};
+use delalloc_engine::recover::check;
+use delalloc_engine::{EngineConfig, File, FileRange, FormatOptions, Volume};
+use support::{Dice, config, open};
+
+const FILE_BYTES_MAX: u64 = 600 << 10;
+const PAGE: usize = 4096;
+
+/// A file after each of its changes, and when it was synced.
+#[derive(Default)]
+struct History {
+    states: Vec<Vec<u8>>,
+    /// Events in the log when a sync returned, and the state it was of.
+    synced: Vec<(u64, usize)>,
+}
+
+impl History {
+    /// What a crash at event `at` may show: states from the last sync before it on.
+    fn acceptable(&self, at: u64) -> Option<&[Vec<u8>]> {
+        let (_, state) = self
+            .synced
+            .iter()
+            .rev()
+            .find(|(synced_at, _)| *synced_at <= at)?;
+        Some(&self.states[*state..])
+    }
+}
+
+struct Run {
+    recorder: Arc<Recorder>,
+    histories: [History; 2],
+    seed: u64,
+}
+
+const NAMES: [&str; 2] = ["first", "second"];
+
+fn record(seed: u64, knobs: &[(&str, &str)]) -> Run {
+    let device = MemBackend::new(32 << 20);
+    let formatted: Arc<dyn Backend> = Arc::new(device.fork());
+    Volume::format(&formatted, &FormatOptions::default()).expect("a device can be formatted");
+    drop(device);
+    let base = MemBackend::from_image(&image_of(&formatted), 512);
+    let recorder = Arc::new(Recorder::new(base));
+    let backend: Arc<dyn Backend> = Arc::clone(&recorder) as Arc<dyn Backend>;
+    let volume = open(&backend, &config(knobs));
+    let files = NAMES.map(|name| volume.create(name).expect("a new file"));
+    let mut histories = [History::default(), History::default()];
+    for history in &mut histories {
+        history.states.push(Vec::new());
+    }
+    let mut dice = Dice::new(seed);
+    for _step in 0..60 {
+        let which = usize::try_from(dice.below(2)).expect("an index");
+        change(&mut dice, &files[which], &mut histories[which]);
+        match dice.below(8) {
+            0 | 1 => {
+                files[which].sync().expect("a sync");
+                let history = &mut histories[which];
+                history
+                    .synced
+                    .push((recorder.log().events(), history.states.len() - 1));
+            }
+            2 => {
+                volume.sync().expect("a volume sync");
+                let events = recorder.log().events();
+                for history in &mut histories {
+                    history.synced.push((events, history.states.len() - 1));
+                }
+            }
+            _ => {}
+        }
+    }
+    Run {
+        recorder,
+        histories,
+        seed,
+    }
+}
+
+fn image_of(backend: &Arc<dyn Backend>) -> Vec<u8> {
+    use delalloc_backends::BackendExt;
+    let bytes = usize::try_from(backend.geometry().capacity_bytes).expect("a small device");
+    let mut image = Vec::with_capacity(bytes);
+    while image.len() < bytes {
+        let part = backend
+            .read_blocking(image.len() as u64, 1 << 20)
+            .expect("a read");
+        image.extend_from_slice(&part);
+    }
+    image
+}
+
+fn change(dice: &mut Dice, file: &File, history: &mut History) {
+    let mut now = history
+        .states
+        .last()
+        .expect("there is a first state")
+        .clone();
+    let at = dice.below(FILE_BYTES_MAX);
+    match dice.below(10) {
+        0 => {
+            file.truncate(at).expect("a truncate");
+            now.resize(length(at), 0);
+        }
+        1 => {
+            let end = at + dice.below(200 << 10);
+            file.punch_hole(FileRange::new(at, end)).expect("a punch");
+            let end = now.len().min(length(end));
+            if let Some(hole) = now.get_mut(length(at)..end) {
+                hole.fill(0);
+            }
+        }
+        kind => {
+            let at = if kind < 5 { now.len() as u64 } else { at };
+            let bytes_max = FILE_BYTES_MAX.saturating_sub(at).min(150 << 10);
+            let bytes = dice.below(bytes_max + 1);
+            let bytes = dice.bytes(length(bytes));
+            file.write_at(at, &bytes).expect("a write fits");
+            let end = length(at) + bytes.len();
+            if !bytes.is_empty() {
+                now.resize(now.len().max(end), 0);
+                now[length(at)..end].copy_from_slice(&bytes);
+            }
+        }
+    }
+    history.states.push(now);
+}
+
+fn length(bytes: u64) -> usize {
+    usize::try_from(bytes).expect("a test fits memory")
+}
+
+/// Crashes at the end of each epoch; returns how many images were tried.
+fn crash_everywhere(run: &Run) -> usize {
+    let log = run.recorder.log();
+    for epoch in 0..log.epochs() {
+        let plan = CrashPlan::in_epoch(&log, epoch, run.seed + epoch as u64);
+        let place = format!("seed {} epoch {epoch}: {plan:?}", run.seed);
+        let image: Arc<dyn Backend> = Arc::new(run.recorder.crash_image(&plan));
+        let report = check(image.as_ref());
+        assert!(report.is_clean(), "{place}: {report:?}");
+        let volume = open(&image, &EngineConfig::default());
+        for (name, history) in NAMES.into_iter().zip(&run.histories) {
+            let Some(acceptable) = history.acceptable(plan.at) else {
+                continue;
+            };
+            let file = volume
+                .open_file(name)
+                .unwrap_or_else(|error| panic!("{place}: {error}"));
+            compare(&file, acceptable, &format!("{place}: {name}"));
+        }
+    }
+    log.epochs()
+}
+
+fn compare(file: &File, acceptable: &[Vec<u8>], place: &str) {
+    let size = length(file.size_bytes());
+    let sizes = || acceptable.iter().map(Vec::len);
+    let (least, most) = (sizes().min().unwrap_or(0), sizes().max().unwrap_or(0));
+    assert!(
+        (least..=most).contains(&size),
+        "{place}: {size} bytes, not {least} to {most}"
+    );
+    let mut found = vec![0xee; size];
+    let count = file
+        .read_at(0, &mut found)
+        .unwrap_or_else(|error| panic!("{place}: {error}"));
+    assert_eq!(count, size, "{place}: short read");
+    for (number, page) in found.chunks(PAGE).enumerate() {
+        let matches = |state: &Vec<u8>| {
+            page.iter().enumerate().all(|(index, byte)| {
+                state.get(number * PAGE + index).copied().unwrap_or(0) == *byte
+            })
+        };
+        assert!(
+            acceptable.iter().any(matches),
+            "{place}: page {number} was never like this"
+        );
+    }
+}
+
+#[test]
+fn a_crash_leaves_what_was_synced() {
+    let quiet = [("compression.level", "1")];
+    let busy = [
+        ("dirty.background", "64KiB"),
+        ("dirty.limit", "512KiB"),
+        ("cache.bytes", "4MiB"),
+        ("commit.interval", "20ms"),
+    ];
+    let mut images = 0;
+    for seed in 0..6 {
+        images += crash_everywhere(&record(seed * 1000, &quiet));
+        images += crash_everywhere(&record(seed * 1000 + 500, &busy));
+    }
+    assert!(images > 100, "only {images} images were tried");
+}
