@@ -90,7 +90,7 @@ fn commit(core: &Arc<Core>, stop: &Stop) {
     loop {
         let mut stopped = stop.stopped.lock();
         if !*stopped {
-            stop.changed.wait_for(&mut stopped, TICK);
+            stop.changed.wait_for(&mut stopped, TICK.min(interval));
         }
         if *stopped {
             return;
