@@ -23,6 +23,7 @@ mod sides;
 mod summary;
 mod sweep;
 mod table;
+mod tables;
 mod timeline;
 mod view;
 

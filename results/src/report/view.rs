@@ -6,17 +6,18 @@
 
 use super::data::{Blob, blobs};
 use super::percentiles::curves;
-use super::pipeline::{Pipeline, pipelines};
+use super::pipeline::pipelines;
 use super::sides::sides;
-use super::summary::{Numbers, Path, Summary, TargetSummary};
+use super::summary::{PointSummary, Summary, TargetSummary};
 use super::sweep::{heats, scatter};
-use super::table::{Field, Table, marked, nothing, number, prose, words};
+use super::table::{Table, marked, words};
+use super::tables::{assertions, counters, faults, key_numbers, points, pools, stages};
 use super::timeline::timelines;
 use crate::assertion::Standing;
 use crate::exit::ExitCode;
 use crate::metric::Unit;
-use crate::record::{Cell, Doubt, Knob, PoolRecord, RunRecord, point_label};
-use crate::stats::{Spread, median, paired_ratios};
+use crate::record::{Doubt, Knob, RunRecord, point_label};
+use crate::stats::{Spread, median};
 use crate::verdict::RunVerdict;
 use serde::Serialize;
 
@@ -299,7 +300,7 @@ fn tiles(summary: &Summary<'_>, verdict: &RunVerdict) -> Vec<Tile> {
 /// The target the page leads with: the first one that has numbers.
 fn leading<'a, 'r>(
     summary: &'a Summary<'r>,
-) -> Option<(&'a TargetSummary<'r>, &'a super::summary::PointSummary<'r>)> {
+) -> Option<(&'a TargetSummary<'r>, &'a PointSummary<'r>)> {
     summary
         .targets
         .iter()
@@ -317,27 +318,6 @@ fn range(spread: &Spread, unit: Unit) -> String {
             spread.count
         )
     }
-}
-
-fn assertions(verdict: &RunVerdict) -> Table {
-    let mut table = Table::new(&[
-        "assertion",
-        "stands",
-        "left against right, where it is closest",
-    ]);
-    for outcome in &verdict.assertions {
-        let (word, class) = match outcome.standing {
-            Standing::Held => ("held", "held"),
-            Standing::Violated => ("violated", "violated"),
-            Standing::Unknown => ("unknown", "unknown"),
-        };
-        table.row(vec![
-            prose(&outcome.text),
-            marked(word, class),
-            prose(&outcome.reason),
-        ]);
-    }
-    table
 }
 
 /// The objective stated, and what it chose for each target that was swept.
@@ -375,305 +355,6 @@ fn best(summary: &Summary<'_>) -> Vec<String> {
         );
     }
     lines
-}
-
-/// A median with its spread: half the range in percent, or the range itself where it is wide.
-fn spread_field(spread: &Spread, unit: Unit) -> Field {
-    let half = if spread.median == 0.0 {
-        0.0
-    } else {
-        50.0 * spread.relative()
-    };
-    let centre = unit.format(spread.median);
-    let text = if spread.count < 2 || half < 0.5 {
-        centre
-    } else if half < 50.0 {
-        format!("{centre} \u{b1}{half:.0} %")
-    } else {
-        format!(
-            "{centre} ({} to {})",
-            unit.format(spread.min),
-            unit.format(spread.max)
-        )
-    };
-    number(text, spread.median)
-}
-
-fn key_numbers(summary: &Summary<'_>) -> Table {
-    let head = [
-        "operation",
-        "target",
-        "rate",
-        "against first",
-        "p50",
-        "p99",
-        "p99.9",
-        "max",
-    ];
-    let mut table = Table::new(&head);
-    for path in &summary.paths {
-        let first = summary
-            .targets
-            .first()
-            .and_then(|target| rounds_of(target, path));
-        for target in &summary.targets {
-            let Some(point) = target.shown() else {
-                continue;
-            };
-            let Some(numbers) = path.numbers(&point.cells) else {
-                continue;
-            };
-            let ratio = first
-                .as_ref()
-                .zip(rounds_of(target, path))
-                .and_then(|(first, own)| median(&paired_ratios(&own, first)));
-            let time = |spread: &Spread| spread_field(spread, Unit::Nanoseconds);
-            table.row(vec![
-                words(path.text()),
-                words(&target.target.name),
-                spread_field(&numbers.rate, path.unit()),
-                ratio.map_or_else(nothing, |ratio| number(format!("{ratio:.2} x"), ratio)),
-                time(&numbers.p50),
-                time(&numbers.p99),
-                time(&numbers.p999),
-                time(&numbers.max),
-            ]);
-        }
-    }
-    table
-}
-
-/// The rate of each round at the point shown.
-fn rounds_of(target: &TargetSummary<'_>, path: &Path) -> Option<Vec<(u32, f64)>> {
-    let point = target.shown()?;
-    let rate = |cell: &Cell| Some((cell.round, path.numbers(&[cell])?.rate.median));
-    Some(point.cells.iter().filter_map(|cell| rate(cell)).collect())
-}
-
-fn stages(pipelines: &[Pipeline]) -> Table {
-    let mut table = Table::new(&[
-        "stage",
-        "target",
-        "items",
-        "bytes",
-        "queued",
-        "running",
-        "head of line",
-        "deepest",
-        "most held",
-    ]);
-    for pipeline in pipelines {
-        for stage in &pipeline.stages {
-            let time = |ns: f64| number(Unit::Nanoseconds.format(ns), ns);
-            table.row(vec![
-                words(&stage.name),
-                words(&pipeline.target),
-                number(Unit::Count.format(stage.items), stage.items),
-                number(Unit::Bytes.format(stage.bytes), stage.bytes),
-                time(stage.queued_ns),
-                time(stage.running_ns),
-                time(stage.head_wait_ns),
-                number(Unit::Count.format(stage.depth_max), stage.depth_max),
-                number(
-                    Unit::Bytes.format(stage.bytes_held_max),
-                    stage.bytes_held_max,
-                ),
-            ]);
-        }
-    }
-    table
-}
-
-fn points(summary: &Summary<'_>) -> Table {
-    let mut table = Table::new(&["target", "#"]);
-    if !summary.is_swept() {
-        return table;
-    }
-    let axes = &summary.record.sweep;
-    for axis in axes {
-        table.column(&axis.knob);
-    }
-    for name in ["rate", "p50", "p99", "p99.9", "rounds", "front"] {
-        table.column(name);
-    }
-    let unit = summary
-        .headline
-        .as_ref()
-        .map_or(Unit::PerSecond, Path::unit);
-    for target in &summary.targets {
-        for (index, point) in target.points.iter().enumerate() {
-            let mut fields = vec![
-                words(&target.target.name),
-                number((index + 1).to_string(), index as f64),
-            ];
-            for axis in axes {
-                let setting = point.point.iter().find(|setting| setting.knob == axis.knob);
-                let place = axis
-                    .values
-                    .iter()
-                    .position(|v| setting.is_some_and(|s| s.value == *v));
-                fields.push(match setting {
-                    Some(setting) => number(
-                        setting.value.to_string(),
-                        place.unwrap_or(usize::MAX) as f64,
-                    ),
-                    None => nothing(),
-                });
-            }
-            let numbers = point.headline;
-            let field = |pick: fn(&Numbers) -> Spread, unit: Unit| {
-                numbers.map_or_else(nothing, |numbers| spread_field(&pick(&numbers), unit))
-            };
-            fields.push(field(|numbers| numbers.rate, unit));
-            fields.push(field(|numbers| numbers.p50, Unit::Nanoseconds));
-            fields.push(field(|numbers| numbers.p99, Unit::Nanoseconds));
-            fields.push(field(|numbers| numbers.p999, Unit::Nanoseconds));
-            let rounds = point.cells.len();
-            let text = match point.faults {
-                0 => rounds.to_string(),
-                faults => format!("{rounds} ({faults} with a fault)"),
-            };
-            fields.push(number(text, rounds as f64));
-            let best = target.best == Some(index) && target.points.len() > 1;
-            fields.push(match (best, point.on_front) {
-                (true, _) => marked("best", "held"),
-                (false, true) if target.points.len() > 1 => words("on the front"),
-                (false, _) => words(""),
-            });
-            table.row(fields);
-        }
-    }
-    table
-}
-
-/// Counters whose unit is wanted, one column per target, at the point shown.
-fn counters(summary: &Summary<'_>, wanted: impl Fn(Unit) -> bool) -> Table {
-    let record = summary.record;
-    let unit_of = |name: &str| {
-        record
-            .metrics
-            .get(name)
-            .map_or(Unit::Plain, |metric| metric.unit)
-    };
-    let mut names: Vec<&String> = summary
-        .targets
-        .iter()
-        .filter_map(TargetSummary::shown)
-        .flat_map(|point| &point.cells)
-        .flat_map(|cell| cell.counters.keys())
-        .filter(|name| wanted(unit_of(name)))
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    let mut table = Table::new(&["counter"]);
-    for target in &summary.targets {
-        table.column(&target.target.name);
-    }
-    table.column("what it is");
-    for name in names {
-        let unit = unit_of(name);
-        let mut fields = vec![words(name)];
-        for target in &summary.targets {
-            let values: Vec<f64> = target
-                .shown()
-                .into_iter()
-                .flat_map(|point| &point.cells)
-                .filter_map(|cell| cell.counters.get(name).copied())
-                .collect();
-            let spread = Spread::of(&values);
-            fields.push(spread.map_or_else(nothing, |spread| spread_field(&spread, unit)));
-        }
-        let doc = record
-            .metrics
-            .get(name)
-            .map_or("", |metric| metric.doc.as_str());
-        fields.push(prose(doc));
-        table.row(fields);
-    }
-    table
-}
-
-fn pools(summary: &Summary<'_>) -> Table {
-    let mut table = Table::new(&[
-        "pool",
-        "target",
-        "kind",
-        "workers",
-        "items",
-        "wake-ups",
-        "idle to busy",
-        "busy to idle",
-        "deepest",
-        "busy time",
-    ]);
-    for target in &summary.targets {
-        let Some(cell) = target
-            .shown()
-            .and_then(|point| point.typical(summary.headline.as_ref()))
-        else {
-            continue;
-        };
-        for pool in &cell.pools {
-            table.row(pool_row(&target.target.name, pool));
-        }
-    }
-    table
-}
-
-fn pool_row(target: &str, pool: &PoolRecord) -> Vec<Field> {
-    let count = |value: u64| number(Unit::Count.format(value as f64), value as f64);
-    vec![
-        words(&pool.name),
-        words(target),
-        words(&pool.kind),
-        number(
-            format!("{} of {}", pool.workers_peak, pool.workers_max),
-            f64::from(pool.workers_peak),
-        ),
-        count(pool.items),
-        count(pool.wakeups),
-        count(pool.to_busy),
-        count(pool.to_idle),
-        count(pool.depth_max),
-        number(
-            Unit::Nanoseconds.format(pool.running_ns as f64),
-            pool.running_ns as f64,
-        ),
-    ]
-}
-
-/// Cells that did not end well, and operations that ended with an error.
-fn faults(record: &RunRecord) -> Table {
-    let mut table = Table::new(&["target", "point", "round", "what happened"]);
-    for cell in &record.cells {
-        let mut row = |what: String| {
-            table.row(vec![
-                words(&cell.target),
-                prose(point_label(&cell.point)),
-                number((cell.round + 1).to_string(), f64::from(cell.round)),
-                prose(what),
-            ]);
-        };
-        if let Some(fault) = &cell.fault {
-            row(fault.clone());
-        }
-        if cell.verification.mismatches > 0 {
-            let place = &cell.verification.first_mismatch;
-            row(format!(
-                "{} blocks read back wrong, the first: {place}",
-                cell.verification.mismatches
-            ));
-        }
-        for phase in &cell.phases {
-            for op in phase.ops.iter().filter(|op| op.errors > 0) {
-                row(format!(
-                    "{} of {} {}.{} ended with an error",
-                    op.errors, op.count, phase.name, op.op
-                ));
-            }
-        }
-    }
-    table
 }
 
 fn environment(record: &RunRecord) -> Vec<(String, String)> {
