@@ -587,6 +587,11 @@ impl Cursor<'_> {
         Ok(Some((leaf.key(at), leaf.value(at))))
     }
 
+    /// The node that the item last shown is in.
+    pub(crate) fn leaf_address(&self) -> DiskOffset {
+        self.leaf().0.pointer().address
+    }
+
     fn leaf(&self) -> (&Node, usize) {
         let (leaf, at) = &self.path[self.path.len() - 1];
         (leaf, *at)

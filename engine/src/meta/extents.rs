@@ -16,16 +16,14 @@
 //!
 //! Not here: names (files), whether the device holds what a mapping says (the caller waited for it).
 
-use super::btree::Tree;
+use super::btree::{Cursor, Tree};
 use super::files::known;
 use super::format::{self, ItemKind, Key, Malformed};
 use super::metadata::{Edit, Metadata, Need, State};
 use super::types::{FileExtent, Mapping, NewExtent, StoredExtent};
 use crate::alloc::Reserve;
 use crate::error::Result;
-use crate::units::{
-    DiskExtent, DiskOffset, FILE_BYTES_MAX, FileId, FileRange, PAGE_BYTES, SECTOR_BYTES,
-};
+use crate::units::{DiskExtent, FILE_BYTES_MAX, FileId, FileRange, PAGE_BYTES, SECTOR_BYTES};
 
 /// Mappings cut by one atomic change.
 const STEP_EXTENTS_MAX: usize = 4096;
@@ -42,21 +40,20 @@ impl Metadata {
         let state = self.state.read();
         let mut cursor = state.tree.seek(&Key::file_extent(file, offset + 1))?;
         let mut start = 0;
-        if let Some((key, bytes)) = cursor.prev()? {
-            if let Some(extent) = mapping(file, key, bytes)? {
-                if extent.range().end > offset {
-                    return Ok(Mapping::Extent(extent));
-                }
-                start = extent.range().end;
+        let before = prev_mapping(&mut cursor, file)?;
+        if let Some(extent) = before.mapping() {
+            if extent.range().end > offset {
+                return Ok(Mapping::Extent(extent));
             }
+            start = extent.range().end;
+        }
+        if !matches!(before, Passed::End) {
             cursor.next()?;
         }
-        let end = match cursor.next()? {
-            Some((key, bytes)) => mapping(file, key, bytes)?.map(|extent| extent.file_start),
-            None => None,
-        };
+        let after = next_mapping(&mut cursor, file)?.mapping();
+        let end = after.map_or(u64::MAX, |extent| extent.file_start);
         Ok(Mapping::Hole {
-            range: FileRange::new(start, end.unwrap_or(u64::MAX)),
+            range: FileRange::new(start, end),
         })
     }
 
@@ -381,15 +378,44 @@ fn need_for_cut(mappings: usize, inserts: u64, reserve: Reserve) -> Need {
     }
 }
 
-/// The mapping in an item, if it is one of this file.
-fn mapping(file: FileId, key: Key, bytes: &[u8]) -> Result<Option<FileExtent>> {
-    if key.object != file.0 || key.kind != ItemKind::FileExtent {
-        return Ok(None);
+/// What a cursor passed.
+#[derive(Debug, Clone, Copy)]
+enum Passed {
+    /// A mapping of the file asked for.
+    Mapping(FileExtent),
+    /// Another item.
+    Other,
+    /// Nothing: it is at the end of the tree.
+    End,
+}
+
+impl Passed {
+    fn mapping(self) -> Option<FileExtent> {
+        match self {
+            Self::Mapping(extent) => Some(extent),
+            Self::Other | Self::End => None,
+        }
     }
-    // A mapping's own place is not known here; its disk address tells which one it is.
-    format::decode_file_extent(key.offset, bytes)
-        .map(Some)
-        .map_err(|malformed| malformed.at(DiskOffset(0)))
+}
+
+fn next_mapping(cursor: &mut Cursor<'_>, file: FileId) -> Result<Passed> {
+    let passed = passed(file, cursor.next()?);
+    passed.map_err(|malformed| malformed.at(cursor.leaf_address()))
+}
+
+fn prev_mapping(cursor: &mut Cursor<'_>, file: FileId) -> Result<Passed> {
+    let passed = passed(file, cursor.prev()?);
+    passed.map_err(|malformed| malformed.at(cursor.leaf_address()))
+}
+
+fn passed(file: FileId, item: Option<(Key, &[u8])>) -> std::result::Result<Passed, Malformed> {
+    match item {
+        None => Ok(Passed::End),
+        Some((key, bytes)) if key.object == file.0 && key.kind == ItemKind::FileExtent => {
+            format::decode_file_extent(key.offset, bytes).map(Passed::Mapping)
+        }
+        Some(_) => Ok(Passed::Other),
+    }
 }
 
 /// The first `count_max` mappings that show a byte of `range`, in order.
@@ -401,17 +427,15 @@ fn overlapping(
 ) -> Result<Vec<FileExtent>> {
     let mut found = Vec::new();
     let mut cursor = tree.seek(&Key::file_extent(file, range.start))?;
-    if let Some((key, bytes)) = cursor.prev()? {
-        let before = mapping(file, key, bytes)?;
-        found.extend(before.filter(|extent| extent.range().end > range.start));
+    let before = prev_mapping(&mut cursor, file)?;
+    let reaches_in = |extent: &FileExtent| extent.range().end > range.start;
+    found.extend(before.mapping().filter(reaches_in));
+    if !matches!(before, Passed::End) {
         cursor.next()?;
     }
     while found.len() < count_max {
-        let Some((key, bytes)) = cursor.next()? else {
-            break;
-        };
-        match mapping(file, key, bytes)? {
-            Some(extent) if extent.file_start < range.end => found.push(extent),
+        match next_mapping(&mut cursor, file)? {
+            Passed::Mapping(extent) if extent.file_start < range.end => found.push(extent),
             _ => break,
         }
     }
@@ -428,11 +452,8 @@ fn last_overlapping(
     let mut found = Vec::new();
     let mut cursor = tree.seek(&Key::file_extent(file, range.end))?;
     while found.len() < count_max {
-        let Some((key, bytes)) = cursor.prev()? else {
-            break;
-        };
-        match mapping(file, key, bytes)? {
-            Some(extent) if extent.range().end > range.start => found.push(extent),
+        match prev_mapping(&mut cursor, file)? {
+            Passed::Mapping(extent) if extent.range().end > range.start => found.push(extent),
             _ => break,
         }
     }
