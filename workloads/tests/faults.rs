@@ -330,7 +330,7 @@ fn each_fault_has_its_place_and_guess() {
         (
             "phases:",
             "content: { ratio: 0.5 }\nphases:",
-            &["6:19 a ratio is a number from 1 to 100, not `0.5`"],
+            &["6:19 a ratio is a number from 1 to 15, not `0.5`"],
         ),
         (
             "phases:",

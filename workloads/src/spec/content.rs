@@ -39,7 +39,7 @@ enum ContentWord {
 #[expect(dead_code, reason = "lends its shape to the schema")]
 struct ContentMap {
     /// Compressible by this factor under zstd 1 in pieces of 128 KiB.
-    #[schemars(range(min = 1.0, max = 100.0))]
+    #[schemars(range(min = 1.0, max = 15.0))]
     ratio: Option<f64>,
     /// A directory of real files; `.zst` files in it are unpacked.
     corpus: Option<PathBuf>,
@@ -89,7 +89,7 @@ fn read(node: &Node, report: &mut Report) -> Option<ContentPlan> {
     fields.finish(report);
     match (ratio, corpus, mix) {
         (Some(node), None, None) => {
-            number(node, "a ratio", 1.0..=100.0, report).map(|at| ContentPlan::Ratio(at.value))
+            number(node, "a ratio", 1.0..=15.0, report).map(|at| ContentPlan::Ratio(at.value))
         }
         (None, Some(node), None) => {
             text(node, "a directory", report).map(|at| ContentPlan::Corpus(at.value.into()))
