@@ -18,6 +18,7 @@ pub mod args;
 pub mod cmd;
 pub mod failure;
 pub mod host;
+pub mod mount;
 pub mod plan;
 pub mod progress;
 pub mod recorder;

@@ -18,11 +18,12 @@ use delalloc_results::record::{
     Target as TargetRecord, Tool, Workload,
 };
 use delalloc_results::{Event, EventLog, RunRecord, RunVerdict, render, save};
-use delalloc_workloads::plan::{PhasePlan, TargetKind, TargetPlan};
+use delalloc_workloads::plan::{BackendPlan, PhasePlan, TargetKind, TargetPlan};
 use delalloc_workloads::{Content, LoadPlan, PointPlan};
 
 use crate::failure::{Failure, OrExit};
 use crate::host::{self, Host};
+use crate::mount::Mount;
 use crate::plan::RunPlan;
 use crate::progress::Progress;
 use crate::replay::calibrate::harness_cost;
@@ -246,7 +247,7 @@ fn blank_record(plan: &RunPlan) -> RunRecord {
         },
     );
     record.command_line.clone_from(&plan.command_line);
-    record.machine = machine();
+    record.machine = machine(&workload.targets);
     record.assertions.clone_from(&workload.asserts);
     record.targets = workload
         .targets
@@ -317,8 +318,12 @@ pub fn knob_value(text: &str) -> KnobValue {
     }
 }
 
-fn machine() -> Machine {
+fn machine(targets: &[TargetPlan]) -> Machine {
     let host = Host::look();
+    let mount = targets
+        .iter()
+        .find_map(place_of)
+        .and_then(|path| Mount::under(&path));
     let fact = |name| host.get(name).unwrap_or_default().to_owned();
     let doubts = host::doubts(&host)
         .into_iter()
@@ -346,8 +351,27 @@ fn machine() -> Machine {
             "release"
         }
         .to_owned(),
+        filesystem: mount
+            .as_ref()
+            .map_or_else(String::new, |mount| mount.filesystem.clone()),
+        device: mount.map_or_else(String::new, |mount| mount.device_text()),
         doubts,
-        ..Machine::default()
+    }
+}
+
+/// Where a target's bytes lie, where that is a place in the file tree: of an image the directory,
+/// which is there before the image is.
+fn place_of(target: &TargetPlan) -> Option<PathBuf> {
+    match &target.kind {
+        TargetKind::Directory { path } => Some(path.clone()),
+        TargetKind::Engine(engine) => match &engine.backend {
+            BackendPlan::File { path, .. } => {
+                let home = path.parent().filter(|home| !home.as_os_str().is_empty());
+                Some(home.unwrap_or_else(|| Path::new(".")).to_owned())
+            }
+            BackendPlan::Block { .. } | BackendPlan::Mem { .. } | BackendPlan::Sim { .. } => None,
+        },
+        TargetKind::Null => None,
     }
 }
 

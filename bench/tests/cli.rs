@@ -130,9 +130,7 @@ fn an_assertion_about_nothing_measured_is_inconclusive() {
 #[test]
 fn a_device_without_room_is_a_failure_and_leaves_a_record() {
     let bench = Bench::new();
-    let text = small("")
-        .replace("size: 64MiB", "size: 8MiB")
-        .replace("2MiB", "64MiB");
+    let text = small("").replace("2MiB", "128MiB");
     let workload = bench.workload("full.yaml", &text.replace("ratio: 2.5", "ratio: 1.0"));
     let (code, text) = bench.replay(&workload, "out", &[]);
     assert_eq!(code, 4);

@@ -2,7 +2,7 @@
 
 use delalloc_results::assertion::Standing;
 use delalloc_results::metric::Unit;
-use delalloc_results::record::{OpRecord, PhaseRecord, point_label};
+use delalloc_results::record::{Cell, OpRecord, PhaseRecord, point_label};
 use delalloc_results::{ExitCode, RunRecord, stats};
 use delalloc_workloads::dry_run_text;
 
@@ -92,57 +92,56 @@ fn print(finished: &Finished) {
 
 /// One row per target, point, phase and kind of operation; medians over the rounds.
 fn summary(record: &RunRecord) -> Table {
-    let mut table = Table::new(
-        4,
-        &[
-            "target",
-            "point",
-            "phase",
-            "op",
-            "ops/s",
-            "throughput",
-            "p50",
-            "p99",
-            "max",
-        ],
-    );
+    let mut head = vec!["target"];
+    head.extend(record.sweep.iter().map(|axis| axis.knob.as_str()));
+    let left = head.len() + 2;
+    head.extend(["phase", "op", "ops/s", "throughput", "p50", "p99", "max"]);
+    let mut table = Table::new(left, &head);
     for point in record.points() {
         for target in &record.targets {
-            let rounds = record.rounds(&target.name, &point);
-            let Some(first) = rounds.iter().find(|cell| cell.fault.is_none()) else {
+            let rounds: Vec<&Cell> = record
+                .rounds(&target.name, &point)
+                .into_iter()
+                .filter(|cell| cell.fault.is_none())
+                .collect();
+            let Some(first) = rounds.first() else {
                 continue;
             };
             for phase in first.measured() {
                 for op in &phase.ops {
-                    let each = |number: &dyn Fn(&PhaseRecord, &OpRecord) -> f64| {
-                        let numbers: Vec<f64> = rounds
-                            .iter()
-                            .flat_map(|cell| cell.phases_named(&phase.name))
-                            .filter_map(|found| {
-                                let op = found.ops.iter().find(|other| other.op == op.op)?;
-                                Some(number(found, op))
-                            })
-                            .collect();
-                        stats::median(&numbers).unwrap_or(0.0)
-                    };
-                    let per_s = |amount: u64, phase: &PhaseRecord| {
-                        amount as f64 * 1e9 / phase.wall_ns.max(1) as f64
-                    };
-                    let ns = |number| Unit::Nanoseconds.format(number);
-                    table.row(vec![
-                        target.name.clone(),
-                        point_label(&point),
-                        phase.name.clone(),
-                        op.op.clone(),
-                        Unit::PerSecond.format(each(&|phase, op| per_s(op.count, phase))),
-                        Unit::BytesPerSecond.format(each(&|phase, op| per_s(op.bytes, phase))),
-                        ns(each(&|_, op| op.response.ns_p50 as f64)),
-                        ns(each(&|_, op| op.response.ns_p99 as f64)),
-                        ns(each(&|_, op| op.response.ns_max as f64)),
-                    ]);
+                    let mut row = vec![target.name.clone()];
+                    row.extend(point.iter().map(|setting| setting.value.to_string()));
+                    row.extend([phase.name.clone(), op.op.clone()]);
+                    row.extend(numbers(&rounds, &phase.name, &op.op));
+                    table.row(row);
                 }
             }
         }
     }
     table
+}
+
+/// Rates and latencies of one kind of operation in one phase.
+fn numbers(rounds: &[&Cell], phase: &str, op: &str) -> [String; 5] {
+    let median = |number: &dyn Fn(&PhaseRecord, &OpRecord) -> f64| {
+        let numbers: Vec<f64> = rounds
+            .iter()
+            .flat_map(|cell| cell.phases_named(phase))
+            .filter_map(|found| {
+                let op = found.ops.iter().find(|other| other.op == op)?;
+                Some(number(found, op))
+            })
+            .collect();
+        stats::median(&numbers).unwrap_or(0.0)
+    };
+    let per_s =
+        |amount: u64, phase: &PhaseRecord| amount as f64 * 1e9 / phase.wall_ns.max(1) as f64;
+    let ns = |number| Unit::Nanoseconds.format(number);
+    [
+        Unit::PerSecond.format(median(&|phase, op| per_s(op.count, phase))),
+        Unit::BytesPerSecond.format(median(&|phase, op| per_s(op.bytes, phase))),
+        ns(median(&|_, op| op.response.ns_p50 as f64)),
+        ns(median(&|_, op| op.response.ns_p99 as f64)),
+        ns(median(&|_, op| op.response.ns_max as f64)),
+    ]
 }

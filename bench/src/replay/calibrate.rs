@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use delalloc_results::record::HarnessCost;
-use delalloc_workloads::plan::{PhaseEnd, PhasePlan, Work};
+use delalloc_workloads::plan::{Bound, JobPlan, PhaseEnd, PhasePlan, Work};
 use delalloc_workloads::{Cursors, LoadPlan};
 
 use super::client::{Halt, Pacing, Shared};
@@ -27,18 +27,22 @@ pub fn harness_cost(
     slack: SleepSlack,
     signals: &Signals,
 ) -> anyhow::Result<Option<HarnessCost>> {
-    let moves_bytes = |phase: &PhasePlan| {
-        phase
-            .jobs
-            .iter()
-            .any(|job| matches!(job.work, Work::Access(_) | Work::Append { .. }))
-    };
-    let Some(index) = load.phases.iter().rposition(moves_bytes) else {
+    let moves_bytes = |job: &JobPlan| matches!(job.work, Work::Access(_) | Work::Append { .. });
+    let measurable = |phase: &PhasePlan| phase.jobs.iter().any(moves_bytes);
+    let Some(index) = load.phases.iter().rposition(measurable) else {
         return Ok(None);
     };
+    let mut load = load.clone();
+    let plan = &mut load.phases[index];
+    plan.end = PhaseEnd::None;
+    plan.duration_ns = Some(u64::try_from(MEASURED.as_nanos()).expect("a moment"));
+    for job in plan.jobs.iter_mut().filter(|job| moves_bytes(job)) {
+        // Jobs start over until the time is up, so that a short phase is measured as well as a long one.
+        job.bound = Bound::Phase;
+    }
     let target = NullTarget;
-    let files = FileTable::new(&target, load);
-    let streams = load.streams(index, &Arc::new(Cursors::new(load)))?;
+    let files = FileTable::new(&target, &load);
+    let streams = load.streams(index, &Arc::new(Cursors::new(&load)))?;
     let threads = u32::try_from(streams.len()).expect("a phase has fewer than 2^32 clients");
     let halt = Halt::default();
     let shared = Shared {
@@ -47,16 +51,12 @@ pub fn harness_cost(
         expected: None,
         signals,
         pacing: Pacing {
-            end_ns: Some(u64::try_from(MEASURED.as_nanos()).expect("a moment")),
+            end_ns: load.phases[index].duration_ns,
             follow_schedule: false,
         },
         halt: &halt,
     };
-    let plan = PhasePlan {
-        end: PhaseEnd::None,
-        ..load.phases[index].clone()
-    };
-    let finished = phase::run(&plan, streams, &shared, slack, &mut |_| {});
+    let finished = phase::run(&load.phases[index], streams, &shared, slack, &mut |_| {});
     if let Some(error) = halt.take() {
         return Err(error);
     }

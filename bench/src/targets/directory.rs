@@ -25,6 +25,7 @@ use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
 use parking_lot::Mutex;
 
 use crate::host::raise_file_limit;
+use crate::mount::Mount;
 
 use super::{Levels, Reading, Target, TargetFile};
 
@@ -35,18 +36,9 @@ const WORK_DIR: &str = "delalloc-files";
 #[derive(Debug)]
 pub struct DirectoryTarget {
     work_dir: PathBuf,
-    device: Option<MountedDevice>,
+    device: Option<Mount>,
     root: File,
     files: Mutex<BTreeMap<String, Arc<File>>>,
-}
-
-#[derive(Debug)]
-struct MountedDevice {
-    /// The mount's source and type, as mountinfo has them.
-    source: String,
-    filesystem: String,
-    /// Counters of the block device, where the source is one.
-    stat_path: Option<PathBuf>,
 }
 
 impl DirectoryTarget {
@@ -71,7 +63,7 @@ impl DirectoryTarget {
         fs::create_dir(&work_dir).with_context(|| format!("creating {}", work_dir.display()))?;
         let root = File::open(&work_dir)?;
         raise_file_limit();
-        let device = MountedDevice::under(&work_dir);
+        let device = Mount::under(&work_dir);
         Ok(Self {
             work_dir,
             device,
@@ -155,7 +147,7 @@ impl Target for DirectoryTarget {
     }
 
     fn counters(&self) -> Vec<Reading> {
-        let Some(stat) = self.device.as_ref().and_then(MountedDevice::stat) else {
+        let Some(stat) = self.device.as_ref().and_then(Mount::stat) else {
             return Vec::new();
         };
         // The kernel decides when to write back: these depend on the clock.
@@ -254,78 +246,9 @@ impl TargetFile for DirectoryFile {
     }
 }
 
-struct DeviceStat {
-    read_requests: f64,
-    read_bytes: f64,
-    write_requests: f64,
-    write_bytes: f64,
-}
-
-impl MountedDevice {
-    /// What is mounted where `path` is.
-    fn under(path: &Path) -> Option<Self> {
-        let path = path.canonicalize().ok()?;
-        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-        let (source, filesystem) = mount_of(&mounts, &path)?;
-        let stat_path = fs::metadata(&source).ok().and_then(|metadata| {
-            let (major, minor) = (
-                nix::sys::stat::major(metadata.rdev()),
-                nix::sys::stat::minor(metadata.rdev()),
-            );
-            let stat = PathBuf::from(format!("/sys/dev/block/{major}:{minor}/stat"));
-            (metadata.rdev() != 0 && stat.exists()).then_some(stat)
-        });
-        Some(Self {
-            source,
-            filesystem,
-            stat_path,
-        })
-    }
-
-    fn stat(&self) -> Option<DeviceStat> {
-        let text = fs::read_to_string(self.stat_path.as_ref()?).ok()?;
-        let fields: Vec<f64> = text
-            .split_whitespace()
-            .map(|field| field.parse().unwrap_or(0.0))
-            .collect();
-        // reads, merged, sectors, ms, writes, merged, sectors, ms, ...; a sector here is 512 bytes.
-        Some(DeviceStat {
-            read_requests: *fields.first()?,
-            read_bytes: fields.get(2)? * 512.0,
-            write_requests: *fields.get(4)?,
-            write_bytes: fields.get(6)? * 512.0,
-        })
-    }
-}
-
-/// Source and type of the mount that holds `path`: the longest mount point above it, the latest of equals.
-fn mount_of(mountinfo: &str, path: &Path) -> Option<(String, String)> {
-    let mut best: Option<(usize, String, String)> = None;
-    for line in mountinfo.lines() {
-        let (left, right) = line.split_once(" - ")?;
-        let point = left.split(' ').nth(4)?.replace("\\040", " ");
-        if !path.starts_with(&point) || best.as_ref().is_some_and(|(len, ..)| *len > point.len()) {
-            continue;
-        }
-        let mut right = right.split(' ');
-        let (filesystem, source) = (right.next()?, right.next()?);
-        best = Some((point.len(), source.to_owned(), filesystem.to_owned()));
-    }
-    best.map(|(_, source, filesystem)| (source, filesystem))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_mount_of_a_path_is_the_deepest_above_it() {
-        let table = "22 1 254:1 / / rw - ext4 /dev/vda1 rw\n\
-                     30 22 0:40 / /mnt/a\\040b rw shared:1 - btrfs /dev/loop3 rw,compress=zstd:1\n";
-        let found = mount_of(table, Path::new("/mnt/a b/work")).unwrap();
-        assert_eq!(found, ("/dev/loop3".to_owned(), "btrfs".to_owned()));
-        assert_eq!(mount_of(table, Path::new("/mnt/ab")).unwrap().1, "ext4");
-    }
 
     #[test]
     fn files_stay_below_the_directory_and_go_with_it() {
