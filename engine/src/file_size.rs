@@ -47,11 +47,6 @@ impl FileSize {
         self.memory_bytes
     }
 
-    /// The size that a crash would leave.
-    pub(crate) fn disk_bytes(&self) -> u64 {
-        self.disk_bytes
-    }
-
     /// `range` was written in memory.
     pub(crate) fn wrote(&mut self, range: FileRange) {
         self.memory_bytes = self.memory_bytes.max(range.end);
@@ -165,6 +160,6 @@ mod tests {
         assert_eq!(size.truncate(20_000), 0);
         assert_eq!(size.completed(range(0, 12_288), 20_000), 20_000);
         assert_eq!(size.truncate(5), 5);
-        assert_eq!((size.memory_bytes(), size.disk_bytes()), (5, 5));
+        assert_eq!(size.memory_bytes(), 5);
     }
 }

@@ -14,6 +14,7 @@
 //! Not here: opening the target (targets/open), which cell comes next (order).
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -307,15 +308,22 @@ fn read_back(
     target
         .reopen()
         .context("opening the target again to read back")?;
-    let ends = expected.files();
-    let total_bytes = ends.iter().map(|(_, end)| end).sum();
+    let parts = expected.read_back(READ_BACK_BYTES);
+    let bytes_of = |range: &Range<u64>| range.end - range.start;
+    let total_bytes = parts
+        .iter()
+        .flat_map(|(_, ranges)| ranges)
+        .map(bytes_of)
+        .sum();
     let mut done_bytes = 0;
     let mut buffer = vec![0; usize::try_from(READ_BACK_BYTES).expect("a megabyte fits memory")];
-    for (slot, end) in ends {
+    for (slot, ranges) in parts {
         let file = files.open(slot)?;
-        let mut offset = 0;
-        while offset < end && !signals.interrupted() {
-            let wanted_bytes = READ_BACK_BYTES.min(end - offset);
+        for range in ranges {
+            if signals.interrupted() {
+                return Ok(());
+            }
+            let (offset, wanted_bytes) = (range.start, bytes_of(&range));
             let part = &mut buffer[..usize::try_from(wanted_bytes).expect("at most a megabyte")];
             expected.begin_read(0);
             let read = file
@@ -323,7 +331,6 @@ fn read_back(
                 .with_context(|| format!("reading back {:?} at {offset}", files.name(slot)))
                 .inspect_err(|_| expected.abandon_read(0))?;
             expected.end_read(0, slot, offset, &part[..read], wanted_bytes);
-            offset += wanted_bytes;
             done_bytes += wanted_bytes;
             watch.verifying(done_bytes, total_bytes);
         }

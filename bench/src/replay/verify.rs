@@ -144,15 +144,16 @@ impl Expected {
         self.readers[client].store(NO_READ, Ordering::SeqCst);
     }
 
-    /// Every file that ever held bytes, and the end of what it held, in order of slot.
-    pub fn files(&self) -> Vec<(FileSlot, u64)> {
-        let files = self.files.read();
-        let mut ends: Vec<_> = files
+    /// What is worth reading back of every file that ever held bytes, in order of slot.
+    pub fn read_back(&self, range_bytes_max: u64) -> Vec<(FileSlot, Vec<Range<u64>>)> {
+        let mut files: Vec<_> = self
+            .files
+            .read()
             .iter()
-            .map(|(slot, map)| (*slot, map.lock().end_offset()))
+            .map(|(slot, map)| (*slot, map.lock().read_back(range_bytes_max)))
             .collect();
-        ends.sort_unstable();
-        ends
+        files.sort_unstable_by_key(|(slot, _)| *slot);
+        files
     }
 
     /// What was compared so far and how it went.

@@ -180,8 +180,37 @@ impl VersionMap {
         }
     }
 
+    /// What is worth reading back, in ranges of at most `range_bytes_max`: every byte that was
+    /// written, and both ends of every stretch of zeros. A trace addressed by device offsets leaves
+    /// stretches of many gigabytes, which would say nothing and take for ever.
+    pub fn read_back(&self, range_bytes_max: u64) -> Vec<Range<u64>> {
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        let mut add = |range: Range<u64>| match ranges.last_mut() {
+            Some(last) if last.end >= range.start && range.end - last.start <= range_bytes_max => {
+                last.end = last.end.max(range.end);
+            }
+            _ => ranges.push(range),
+        };
+        for (&start, segment) in &self.segments {
+            let end = segment.end;
+            let zeros = segment.candidates().all(|candidate| candidate.version == 0);
+            if zeros && end - start > 2 * range_bytes_max {
+                add(start..start + range_bytes_max);
+                add(end - range_bytes_max..end);
+                continue;
+            }
+            let mut at = start;
+            while at < end {
+                let piece_end = end.min((at / range_bytes_max + 1) * range_bytes_max);
+                add(at..piece_end);
+                at = piece_end;
+            }
+        }
+        ranges
+    }
+
     /// The byte after the last that was ever written.
-    pub fn end_offset(&self) -> u64 {
+    fn end_offset(&self) -> u64 {
         self.segments
             .last_key_value()
             .map_or(0, |(_, segment)| segment.end)
@@ -310,6 +339,22 @@ mod tests {
 
     fn versions(map: &VersionMap, at: u64, read_began: Ticket) -> Vec<Version> {
         map.acceptable(at..at + 1, read_began).remove(0).versions
+    }
+
+    #[test]
+    fn reading_back_takes_every_written_byte_and_the_ends_of_long_zeros() {
+        let mut map = VersionMap::default();
+        map.begin_write(10..25, 1, 1);
+        map.end(10..25, 1, 2, Ticket::MAX);
+        map.begin_write(1000..1001, 2, 3);
+        map.end(1000..1001, 3, 4, Ticket::MAX);
+        assert_eq!(map.read_back(10), [10..20, 20..25, 1000..1001]);
+        let zeros = map.begin_zeros(100..900, 5);
+        map.end(zeros, 5, 6, Ticket::MAX);
+        assert_eq!(
+            map.read_back(10),
+            [10..20, 20..25, 100..110, 890..900, 1000..1001]
+        );
     }
 
     #[test]
