@@ -44,6 +44,8 @@ pub enum Command {
     Import(ImportArgs),
     /// Check an image: every tree, checksum and reference
     Check(CheckArgs),
+    /// Copy the files of an image into a directory
+    Export(ExportArgs),
     /// List the knobs: name, default, range, meaning
     Params(ParamsArgs),
     /// Print the JSON Schema of workloads or of results
@@ -163,6 +165,15 @@ pub struct CheckArgs {
     pub json: bool,
 }
 
+/// Arguments of `export`.
+#[derive(Debug, clap::Args)]
+pub struct ExportArgs {
+    /// An image file or a block device
+    pub image: PathBuf,
+    /// Where the files go; it is made if it is not there, and no file in it is overwritten
+    pub directory: PathBuf,
+}
+
 /// Arguments of `params`.
 #[derive(Debug, clap::Args)]
 pub struct ParamsArgs {
@@ -222,7 +233,7 @@ impl Args {
             Command::Params(args) => args.json,
             Command::Doctor(args) => args.json,
             Command::Library(args) => args.json,
-            Command::Report(_) | Command::Schema(_) => false,
+            Command::Export(_) | Command::Report(_) | Command::Schema(_) => false,
         }
     }
 }

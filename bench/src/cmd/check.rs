@@ -1,20 +1,16 @@
 //! `delalloc check`: proves an image, or says what is wrong with it. Nothing is written.
 
-use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
-use std::sync::Arc;
 
-use anyhow::Context;
-use delalloc_backends::{Backend, BlockOptions, FileCaching, FileOptions};
-use delalloc_engine::meta::signatures;
 use delalloc_engine::recover::{self, CheckReport};
 use delalloc_results::{ExitCode, Unit};
 
+use super::open_image;
 use crate::args::CheckArgs;
 use crate::failure::{Failure, OrExit};
 
 pub(super) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
-    let backend = open(&args.image).or_usage()?;
+    let backend = open_image(&args.image).or_usage()?;
     let report = recover::check(&*backend);
     backend.close().or_failed()?;
     let code = if report.is_clean() {
@@ -28,23 +24,6 @@ pub(super) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
         print(&report, &args.image, code);
     }
     Ok(code)
-}
-
-/// Through the page cache: a check reads once and may run on any filesystem.
-fn open(image: &Path) -> anyhow::Result<Arc<dyn Backend>> {
-    let metadata = std::fs::metadata(image).with_context(|| image.display().to_string())?;
-    if metadata.file_type().is_block_device() {
-        let options = BlockOptions {
-            ours: signatures().to_vec(),
-            ..BlockOptions::new(image)
-        };
-        return Ok(Arc::new(options.open()?));
-    }
-    let options = FileOptions {
-        caching: FileCaching::Buffered,
-        ..FileOptions::existing(image)
-    };
-    Ok(Arc::new(options.open()?))
 }
 
 fn json(report: &CheckReport, code: ExitCode) -> serde_json::Value {

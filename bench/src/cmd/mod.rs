@@ -3,6 +3,7 @@
 mod check;
 mod compare;
 mod doctor;
+mod export;
 mod gate;
 mod import;
 mod library;
@@ -11,8 +12,13 @@ mod replay;
 mod report;
 mod schema;
 
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use anyhow::Context;
+use delalloc_backends::{Backend, BlockOptions, FileCaching, FileOptions};
+use delalloc_engine::meta::signatures;
 use delalloc_results::{ExitCode, RunRecord, load, salvage};
 
 use crate::args::{Args, Command};
@@ -27,6 +33,7 @@ pub fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         Command::Gate(args) => gate::gate(&args),
         Command::Import(args) => import::import(&args),
         Command::Check(args) => check::check(&args),
+        Command::Export(args) => export::export(&args),
         Command::Params(args) => Ok(params::params(&args)),
         Command::Schema(args) => Ok(schema::schema(&args)),
         Command::Doctor(args) => doctor::doctor(&args),
@@ -52,4 +59,21 @@ fn find_record(path: &Path) -> Result<(RunRecord, PathBuf), Failure> {
         load(&file).or_usage()?
     };
     Ok((record, file))
+}
+
+/// An image to read, through the page cache: it is read once, and may be on any filesystem.
+fn open_image(image: &Path) -> anyhow::Result<Arc<dyn Backend>> {
+    let metadata = std::fs::metadata(image).with_context(|| image.display().to_string())?;
+    if metadata.file_type().is_block_device() {
+        let options = BlockOptions {
+            ours: signatures().to_vec(),
+            ..BlockOptions::new(image)
+        };
+        return Ok(Arc::new(options.open()?));
+    }
+    let options = FileOptions {
+        caching: FileCaching::Buffered,
+        ..FileOptions::existing(image)
+    };
+    Ok(Arc::new(options.open()?))
 }
