@@ -21,14 +21,15 @@ use crate::targets::NullTarget;
 /// How long the harness is measured.
 const MEASURED: Duration = Duration::from_millis(250);
 
-/// Measures the last phase that reads or writes; none where there is no such phase.
+/// Measures the last phase that reads, writes or replays a trace; none where there is no such phase.
 pub fn harness_cost(
     load: &LoadPlan,
     slack: SleepSlack,
     signals: &Signals,
 ) -> anyhow::Result<Option<HarnessCost>> {
-    let moves_bytes = |job: &JobPlan| matches!(job.work, Work::Access(_) | Work::Append { .. });
-    let measurable = |phase: &PhasePlan| phase.jobs.iter().any(moves_bytes);
+    let repeats = |job: &JobPlan| matches!(job.work, Work::Access(_) | Work::Append { .. });
+    let measured = |job: &JobPlan| repeats(job) || matches!(job.work, Work::Trace(_));
+    let measurable = |phase: &PhasePlan| phase.jobs.iter().any(measured);
     let Some(index) = load.phases.iter().rposition(measurable) else {
         return Ok(None);
     };
@@ -36,7 +37,7 @@ pub fn harness_cost(
     let plan = &mut load.phases[index];
     plan.end = PhaseEnd::None;
     plan.duration_ns = Some(u64::try_from(MEASURED.as_nanos()).expect("a moment"));
-    for job in plan.jobs.iter_mut().filter(|job| moves_bytes(job)) {
+    for job in plan.jobs.iter_mut().filter(|job| repeats(job)) {
         // Jobs start over until the time is up, so that a short phase is measured as well as a long one.
         job.bound = Bound::Phase;
     }

@@ -1,3 +1,5 @@
+//! Content keeps its ratio, its shape and its promise: the same bytes however they are asked for.
+
 use proptest::prelude::*;
 
 use super::*;
