@@ -11,7 +11,8 @@ use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// 128 MiB of a file.
-const PAGES: u64 = 32 * 1024;
+const FRAMES: usize = 32 * 1024;
+const PAGES: u64 = FRAMES as u64;
 /// 128 KiB.
 const RUN_PAGES: u64 = 32;
 
@@ -27,7 +28,7 @@ impl Reclaim for Never {
 }
 
 fn cache_lookup(criterion: &mut Criterion) {
-    let pool = FramePool::new(PAGES as usize + 1);
+    let pool = FramePool::new(FRAMES + 1);
     let mut map = PageMap::new();
     let mut table: HashMap<u64, Frame> = HashMap::new();
     for index in 0..PAGES {

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Pools are made once; filling is copying, so that making content is never what limits a run. Four kinds: zeros, random, a stated ratio
-//! ([`ratio`]: made up, calibrated against the codec), a corpus (real files); and a mix of these by 128 KiB of file.
+//! (`ratio`: made up, calibrated against the codec), a corpus (real files); and a mix of these by 128 KiB of file.
 //!
 //! Threads: everything is immutable once built.
 
