@@ -246,6 +246,11 @@ impl Volume {
         }
     }
 
+    /// Why the volume only reads, if a metadata write has failed.
+    pub fn read_only(&self) -> Option<Arc<str>> {
+        self.0.core.meta.read_only()
+    }
+
     /// The knobs the volume was opened with.
     pub fn config(&self) -> &EngineConfig {
         &self.0.core.config

@@ -9,7 +9,7 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 
 use delalloc_backends::{Backend, CrashPlan, MemBackend, Recorder};
 use delalloc_engine::recover::check;
@@ -103,7 +103,7 @@ fn record(seed: u64, device_bytes: u64, knobs: &[(&str, &str)], beside: bool) ->
 )]
 fn commit_all_the_time(volume: &Volume, over: &Arc<AtomicBool>) -> JoinHandle<()> {
     let (volume, over) = (volume.clone(), Arc::clone(over));
-    std::thread::spawn(move || {
+    let body = move || {
         let file = volume.create("beside").expect("a new file");
         for number in 0_u64.. {
             if over.load(Ordering::SeqCst) {
@@ -113,7 +113,8 @@ fn commit_all_the_time(volume: &Volume, over: &Arc<AtomicBool>) -> JoinHandle<()
                 .expect("a write fits");
             file.sync().expect("a sync");
         }
-    })
+    };
+    Builder::new().spawn(body).expect("a thread starts")
 }
 
 fn image_of(backend: &Arc<dyn Backend>) -> Vec<u8> {

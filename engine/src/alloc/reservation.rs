@@ -83,14 +83,6 @@ impl Reservation {
         self.metadata_bytes += std::mem::take(&mut other.metadata_bytes);
     }
 
-    /// Gives back what is above `bytes` of data, with its share; nothing where less is left.
-    pub fn shrink_to(&mut self, bytes: u64) {
-        let bytes = bytes.next_multiple_of(SECTOR_BYTES);
-        if bytes < self.data_bytes {
-            drop(self.split(self.data_bytes - bytes));
-        }
-    }
-
     /// `bytes` of the data have an address now.
     pub(crate) fn spend(&mut self, bytes: u64) {
         assert!(bytes <= self.data_bytes, "allocated more than was promised");

@@ -97,11 +97,6 @@ impl Frame {
         &mut slot.page_mut().0
     }
 
-    /// Other handles see the same bytes: a change now would copy.
-    pub fn is_shared(&self) -> bool {
-        Arc::strong_count(&self.0) > 1
-    }
-
     /// Both handles see the same bytes.
     pub fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

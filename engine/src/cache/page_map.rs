@@ -220,7 +220,7 @@ impl PageMap {
     }
 
     /// The clock hand at this page: it goes, or it has a reason to stay. `busy` says that its range
-    /// has a state (dirty, writeback, locked) that forbids it.
+    /// has a state (dirty, writeback) that forbids it.
     pub fn try_evict(&mut self, index: PageIndex, busy: bool) -> Eviction {
         let Some(page) = self.get_mut(index) else {
             return Eviction::Gone;

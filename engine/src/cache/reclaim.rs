@@ -104,7 +104,7 @@ pub struct ReclaimerStats {
     pub evicted: u64,
     /// Pages it found used, and sent round again.
     pub referenced: u64,
-    /// Pages it found dirty, in writeback or locked.
+    /// Pages it found dirty or in writeback.
     pub busy: u64,
 }
 

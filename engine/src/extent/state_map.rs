@@ -1,18 +1,17 @@
-//! The extent-state map of one file: which bytes are dirty, unplaced, in writeback, locked.
+//! The extent-state map of one file: which bytes are dirty, unplaced, in writeback.
 //!
 //! Ranges and not pages, because writeback thinks in runs: a run of 128 MiB is one interval, is
 //! found in one step and handed off in one edit. Flags on pages were refused: every hand-off would
 //! touch every page twice.
 //!
 //! ```text
-//!              write_at            collect             hand off            finish
-//!   (clean) ------------> DIRTY  ----------> DIRTY    ---------> WRITEBACK -------> (clean)
-//!                         DELALLOC           DELALLOC
-//!                                            LOCKED
+//!            write_at             hand off              finish
+//!   (clean) ----------> DIRTY   ------------> WRITEBACK --------> (clean)
+//!                       DELALLOC
 //! ```
 //!
-//! A write into a range in writeback sets DIRTY|DELALLOC beside WRITEBACK: the next generation
-//! waits there, in new frames, for its own turn.
+//! A write into a range in writeback sets DIRTY alone beside WRITEBACK: the next generation waits
+//! there, in new frames, and becomes DELALLOC when the first has ended.
 //!
 //! Every edit answers with the bytes whose bit really changed, and the totals are kept by the same
 //! numbers: accounting above (dirty bytes, reservations) is exact by construction and is never a
@@ -41,13 +40,11 @@ bitflags! {
         const DELALLOC = 1 << 1;
         /// Handed off: its bytes are on their way and do not change.
         const WRITEBACK = 1 << 2;
-        /// One thread works on exactly this range.
-        const LOCKED = 1 << 3;
     }
 }
 
 /// Number of bits of `State`.
-const BITS: usize = 4;
+const BITS: usize = 3;
 
 /// A number of bytes for each bit: totals, or what an edit changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,17 +55,14 @@ pub struct StateBytes {
     pub delalloc: u64,
     /// Of `State::WRITEBACK`.
     pub writeback: u64,
-    /// Of `State::LOCKED`.
-    pub locked: u64,
 }
 
 impl StateBytes {
-    fn from_array([dirty, delalloc, writeback, locked]: [u64; BITS]) -> Self {
+    fn from_array([dirty, delalloc, writeback]: [u64; BITS]) -> Self {
         Self {
             dirty,
             delalloc,
             writeback,
-            locked,
         }
     }
 }
@@ -176,17 +170,6 @@ impl StateMap {
             }
         }
         found
-    }
-
-    /// The first byte that has at least one of `bits`.
-    pub fn lowest(&self, bits: State) -> Option<u64> {
-        if !self.may_have_any(bits) {
-            return None;
-        }
-        self.intervals
-            .iter()
-            .find(|(_, state)| state.intersects(bits))
-            .map(|(interval, _)| interval.start)
     }
 
     /// The parts of `range` that have bits, ascending, each with its bits.
@@ -301,12 +284,12 @@ mod tests {
     fn touching_ranges_that_qualify_are_one_run_up_to_the_limit() {
         let mut map = StateMap::new();
         map.set(pages(1, 10), UNPLACED);
-        map.set(pages(3, 4), State::LOCKED);
+        map.set(pages(3, 4), State::WRITEBACK);
         let find =
             |without, pages_max: u64| map.find_first(0, UNPLACED, without, pages_max * PAGE_BYTES);
         assert_eq!(find(State::empty(), 100), Some(pages(1, 10)));
         assert_eq!(find(State::empty(), 5), Some(pages(1, 6)));
-        assert_eq!(find(State::LOCKED, 100), Some(pages(1, 3)));
+        assert_eq!(find(State::WRITEBACK, 100), Some(pages(1, 3)));
     }
 
     #[test]
@@ -330,8 +313,6 @@ mod tests {
         assert!(!map.all(pages(3, 5), State::DIRTY));
         assert!(map.any(pages(2, 4), State::DIRTY));
         assert!(!map.any(pages(2, 3), State::DIRTY));
-        assert_eq!(map.lowest(State::DIRTY), Some(0));
-        assert_eq!(map.lowest(State::LOCKED), None);
     }
 
     #[test]

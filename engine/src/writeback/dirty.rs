@@ -223,16 +223,6 @@ impl DirtyAccounting {
         Some((file, why))
     }
 
-    /// Every file with dirty bytes, oldest first: for a commit or a close.
-    pub fn files(&self) -> Vec<FileId> {
-        self.state
-            .lock()
-            .line
-            .iter()
-            .map(|&(_, file)| file)
-            .collect()
-    }
-
     /// The cache has no clean pages left: the flusher should write below its threshold, until it
     /// runs out of work.
     pub fn note_pressure(&self) {
@@ -428,7 +418,6 @@ mod tests {
         assert_eq!(dirty.next_file(at(110), EXPIRE), Some((B, Why::Expired)));
         assert_eq!(dirty.next_file(at(110), EXPIRE), Some((A, Why::Expired)));
         assert_eq!(dirty.next_file(at(110), EXPIRE), None);
-        assert_eq!(dirty.files(), [A, B]);
     }
 
     #[test]

@@ -95,6 +95,17 @@ impl EncodeItem {
     }
 }
 
+impl EncodeItem {
+    /// Bytes of the codec's output.
+    fn output_bytes(&self) -> u64 {
+        let output = |extent: &Encoded| match &extent.stored {
+            Stored::Compressed { buf, .. } => buf.len() as u64,
+            Stored::Hole | Stored::Raw => 0,
+        };
+        self.encoded.iter().map(output).sum()
+    }
+}
+
 impl WorkItem for EncodeItem {
     fn run(&mut self) {
         self.pass_to(|stats| &stats.encode);
@@ -107,6 +118,8 @@ impl WorkItem for EncodeItem {
             self.encoded
                 .push(encode(&self.core, &self.inode, range, own));
         }
+        // Input and output are both held until phase two lets the input go.
+        self.budget.grow(self.output_bytes());
         self.pass_to(|stats| &stats.head_wait);
     }
 

@@ -90,7 +90,7 @@ pub(crate) fn place(item: EncodeItem) {
         core,
         inode,
         collected,
-        budget,
+        mut budget,
         encoded,
         ..
     } = item;
@@ -103,6 +103,9 @@ pub(crate) fn place(item: EncodeItem) {
     let placed = allocate(&core, encoded, &mut reservation);
     let extents: Vec<FileRange> = placed.iter().map(Placed::range).collect();
     inode.lock().ordered.place(range, &extents);
+    // From here the item holds what will be written, and no longer what it was made from.
+    let stored_bytes: u64 = placed.iter().map(Placed::stored_bytes).sum();
+    budget.shrink(budget.bytes() - stored_bytes);
 
     let holdings = Arc::new(Holdings {
         _budget: budget,
