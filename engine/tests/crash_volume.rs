@@ -97,10 +97,6 @@ fn record(seed: u64, device_bytes: u64, knobs: &[(&str, &str)], beside: bool) ->
 }
 
 /// Syncs a file of its own over and over, so that commits fall between the writes of others.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a client of the volume, joined by the test"
-)]
 fn commit_all_the_time(volume: &Volume, over: &Arc<AtomicBool>) -> JoinHandle<()> {
     let (volume, over) = (volume.clone(), Arc::clone(over));
     let body = move || {
