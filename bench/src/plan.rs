@@ -43,12 +43,7 @@ impl RunPlan {
         let mut faults = target_faults(&workload);
         faults.extend(knob_faults(&workload));
         faults.extend(out_fault(&out));
-        if !faults.is_empty() {
-            return Err(Failure {
-                code: ExitCode::Usage,
-                error: anyhow!(faults.join("\n")),
-            });
-        }
+        refuse(&faults)?;
         let places = interleaved(
             workload.seed,
             workload.rounds,
@@ -63,6 +58,21 @@ impl RunPlan {
             command_line: std::env::args().collect(),
         })
     }
+}
+
+/// Every point's knobs go together, on every target.
+pub fn check_knobs(workload: &WorkloadPlan) -> Result<(), Failure> {
+    refuse(&knob_faults(workload))
+}
+
+fn refuse(faults: &[String]) -> Result<(), Failure> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(Failure {
+        code: ExitCode::Usage,
+        error: anyhow!(faults.join("\n")),
+    })
 }
 
 /// Loads the workload with the arguments' settings laid over it.

@@ -243,6 +243,26 @@ fn compare_params_schema_library_and_doctor_answer() {
 }
 
 #[test]
+fn every_workload_that_comes_along_can_be_planned() {
+    let bench = Bench::new();
+    for (name, _) in delalloc_workloads::library() {
+        bench
+            .delalloc()
+            .args(["replay", name, "--dry-run"])
+            .assert()
+            .code(0);
+    }
+    let knobs = ["--set", "engine.dirty.background=1GiB"];
+    bench
+        .delalloc()
+        .args(["replay", "sequential-ingest", "--dry-run"])
+        .args(knobs)
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("dirty.limit"));
+}
+
+#[test]
 fn an_image_is_proven_and_a_damaged_one_is_not() {
     let bench = Bench::new();
     let text = small("").replace(

@@ -123,7 +123,7 @@ impl File {
         let kept_pages = FileRange::new(0, size_bytes).to_pages();
         let cut = FileRange::new(size_bytes, FILE_BYTES_MAX);
         let mut state = inode.lock();
-        inode.wait_writeback(&mut state, cut.to_pages());
+        inode.wait_writeback(&core.pools, &mut state, cut.to_pages());
         check_life(&state)?;
         forget_pages(
             core,
@@ -159,7 +159,7 @@ impl File {
         self.write_zeros(&writer, FileRange::new(range.start, inner.start))?;
         self.write_zeros(&writer, FileRange::new(inner.end.min(range.end), range.end))?;
         let mut state = inode.lock();
-        inode.wait_writeback(&mut state, inner);
+        inode.wait_writeback(&core.pools, &mut state, inner);
         check_life(&state)?;
         forget_pages(core, inode, &mut state, inner);
         state.tickets.invalidate(inner);

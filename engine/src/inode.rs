@@ -25,6 +25,8 @@
 //!
 //! Not here: what fills pages (read), what empties them (writeback), names (namespace).
 
+use std::time::Duration;
+
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::alloc::Reservation;
@@ -33,8 +35,12 @@ use crate::compress::Backoff;
 use crate::extent::{OrderedExtents, State, StateMap};
 use crate::failure::FailureLog;
 use crate::file_size::FileSize;
+use crate::pools::Pools;
 use crate::read::Tickets;
 use crate::units::{FileId, FileRange};
+
+/// How often a waiter makes sure that the workers it waits for are alive.
+pub(crate) const POISON_CHECK: Duration = Duration::from_secs(1);
 
 /// Whether a file still has a name and bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,18 +117,31 @@ impl Inode {
     }
 
     /// Waits until `done` holds.
+    ///
+    /// # Panics
+    /// Where a worker has panicked: what it had in hand will never be done.
     pub(crate) fn wait_until(
         &self,
+        pools: &Pools,
         state: &mut MutexGuard<'_, InodeState>,
         done: impl Fn(&InodeState) -> bool,
     ) {
         while !done(state) {
-            self.changed.wait(state);
+            if self.changed.wait_for(state, POISON_CHECK).timed_out() {
+                pools.assert_whole();
+            }
         }
     }
 
-    /// Waits until nothing of `range` is in writeback.
-    pub(crate) fn wait_writeback(&self, state: &mut MutexGuard<'_, InodeState>, range: FileRange) {
-        self.wait_until(state, |state| !state.states.any(range, State::WRITEBACK));
+    /// Waits until nothing of `range` is in writeback. Panics as `wait_until`.
+    pub(crate) fn wait_writeback(
+        &self,
+        pools: &Pools,
+        state: &mut MutexGuard<'_, InodeState>,
+        range: FileRange,
+    ) {
+        self.wait_until(pools, state, |state| {
+            !state.states.any(range, State::WRITEBACK)
+        });
     }
 }

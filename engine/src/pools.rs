@@ -100,11 +100,49 @@ impl Pools {
         }
     }
 
+    /// # Panics
+    /// Where a worker has panicked, with what it said.
+    pub(crate) fn assert_whole(&self) {
+        for stats in self.stats() {
+            if let Some(said) = stats.poisoned {
+                panic!("a worker of pool {} panicked: {said}", stats.name);
+            }
+        }
+    }
+
     /// A snapshot of each.
     pub(crate) fn stats(&self) -> Vec<PoolStats> {
         self.in_order()
             .into_iter()
             .map(|pool| pool.stats())
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use delalloc_backends::OsClock;
+
+    use super::*;
+
+    struct Panics;
+
+    impl WorkItem for Panics {
+        fn run(&mut self) {
+            panic!("planted");
+        }
+
+        fn complete(self: Box<Self>) {}
+    }
+
+    #[test]
+    #[should_panic(expected = "a worker of pool delalloc panicked: planted")]
+    fn who_waits_for_a_lost_item_is_told() {
+        let clock: Arc<dyn Clock> = Arc::new(OsClock::new());
+        let pools = Pools::start(&EngineConfig::default(), &clock);
+        pools.assert_whole();
+        pools.delalloc.submit(Box::new(Panics), Order::Unordered);
+        pools.delalloc.drain();
+        pools.assert_whole();
     }
 }

@@ -312,7 +312,7 @@ pub(crate) fn close_handle(core: &Arc<Core>, inode: &Arc<Inode>) {
 fn bury(core: &Arc<Core>, inode: &Arc<Inode>) -> Result<()> {
     let _writer = inode.writer.lock();
     let mut state = inode.lock();
-    inode.wait_writeback(&mut state, FileRange::WHOLE);
+    inode.wait_writeback(&core.pools, &mut state, FileRange::WHOLE);
     state.life = Life::Gone;
     forget_pages(core, inode, &mut state, FileRange::WHOLE);
     state.tickets.invalidate(FileRange::WHOLE);

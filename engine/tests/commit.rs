@@ -520,3 +520,19 @@ fn formats_and_opens_what_it_should_and_nothing_else() {
     let cut = MemBackend::from_image(&image[..3 << 20], 4096);
     assert!(matches!(open(&cut), Err(EngineError::NotAVolume(_))));
 }
+
+#[test]
+fn formatting_wipes_the_marks_of_others() {
+    let image = vec![0xaa; 16 << 20];
+    let backend = MemBackend::from_image(&image, 512);
+    Metadata::format(&backend, &FormatOptions::default()).expect("a device can be formatted");
+    let formatted = backend.image();
+    let marks = |part: &[u8]| part.windows(8).filter(|bytes| bytes == &[0xaa; 8]).count();
+    assert_eq!(marks(&formatted[..256 << 10]), 0, "at the front");
+    assert_eq!(
+        marks(&formatted[formatted.len() - (256 << 10)..]),
+        0,
+        "at the end"
+    );
+    Metadata::open(Arc::new(backend), MetaConfig::default()).expect("it is a volume");
+}

@@ -166,13 +166,11 @@ impl Target for DirectoryTarget {
             let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
             Some(kib * 1024)
         };
-        let mut queues = BTreeMap::new();
-        if let Some(bytes) = field_bytes("Writeback:") {
-            queues.insert("kernel.writeback_bytes".to_owned(), bytes);
-        }
+        // What is on its way counts as dirty, as it does for the engine.
+        let writeback_bytes = field_bytes("Writeback:").unwrap_or(0);
         Levels {
-            dirty_bytes: field_bytes("Dirty:"),
-            queues,
+            dirty_bytes: field_bytes("Dirty:").map(|bytes| bytes + writeback_bytes),
+            queues: BTreeMap::new(),
             stalled_ns: BTreeMap::new(),
         }
     }

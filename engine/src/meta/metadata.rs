@@ -29,6 +29,12 @@ use crate::error::{EngineError, Result};
 use crate::recover;
 use crate::units::{DiskExtent, DiskOffset, FileId, Generation};
 
+/// How far from either end of a device the marks of others lie: the backup partition table ends a
+/// device, ZFS labels and most superblocks begin it. All of it is before our area at the front.
+const MARKS_LEN: usize = 256 * 1024;
+
+const _: () = assert!(MARKS_LEN as u64 <= AREA_START.0);
+
 /// Commits tried to make space for one change.
 const COMMITS_FOR_SPACE_MAX: u32 = 3;
 /// A volume has at least so many nodes' worth of space.
@@ -61,6 +67,16 @@ pub(super) struct State {
     pub(super) totals: ExtentTotals,
 }
 
+/// Zeros where others look for a filesystem or a partition table: before our area, and at the end.
+fn wipe_marks(backend: &dyn Backend) -> Result<()> {
+    let capacity_bytes = backend.geometry().capacity_bytes;
+    for at in [0, capacity_bytes - MARKS_LEN as u64] {
+        let zeros = AlignedBuf::zeroed(MARKS_LEN);
+        backend.write_blocking(at, zeros, Durability::Cached)?;
+    }
+    Ok(())
+}
+
 /// A change under way.
 #[derive(Debug)]
 pub(super) struct Edit<'s> {
@@ -91,13 +107,15 @@ pub(super) struct Counters {
 
 impl Metadata {
     /// Makes an empty volume: an empty tree, both superblocks, flushed. Whatever was on the device is
-    /// not a volume any more from the first write on.
+    /// not a volume any more from the first write on, and the marks that partition tables and other
+    /// filesystems leave at both ends of a device are gone with it.
     pub fn format(backend: &dyn Backend, options: &FormatOptions) -> Result<()> {
         let superblock = empty_superblock(backend, options)?;
         for at in SUPERBLOCK_AT {
             let zeros = AlignedBuf::zeroed(format::SUPERBLOCK_BYTES);
             backend.write_blocking(at.0, zeros, Durability::Fua)?;
         }
+        wipe_marks(backend)?;
         let slot_len = NodeShape::of(&superblock).slot_len();
         let root = Node::empty(
             options.node_bytes as usize,

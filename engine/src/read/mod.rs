@@ -103,7 +103,7 @@ fn step(
             ticket
         }
     };
-    match ticket.wait() {
+    match ticket.wait(&core.pools) {
         Ok(plain) => {
             let part = absent.intersect(plain.range);
             let bytes = plain.part(part);

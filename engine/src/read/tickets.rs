@@ -18,7 +18,9 @@ use delalloc_backends::AlignedBuf;
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::Result;
+use crate::inode::POISON_CHECK;
 use crate::meta::FileExtent;
+use crate::pools::Pools;
 use crate::units::FileRange;
 
 /// Plain bytes read for a range of a file.
@@ -71,13 +73,22 @@ pub(crate) struct Ticket {
 
 impl Ticket {
     /// Blocks for the bytes.
-    pub(crate) fn wait(&self) -> Result<Plain> {
+    ///
+    /// # Panics
+    /// Where a worker has panicked: the bytes may never come.
+    pub(crate) fn wait(&self, pools: &Pools) -> Result<Plain> {
         let mut answer = self.answer.lock();
         loop {
             if let Some(answer) = &*answer {
                 return answer.clone();
             }
-            self.answered.wait(&mut answer);
+            if self
+                .answered
+                .wait_for(&mut answer, POISON_CHECK)
+                .timed_out()
+            {
+                pools.assert_whole();
+            }
         }
     }
 

@@ -52,7 +52,9 @@ pub(crate) fn flush(core: &Arc<Core>, inode: &Arc<Inode>) {
         write_back(core, inode, 0, FILE_BYTES_MAX);
         let mut state = inode.lock();
         let sequence = state.ordered.latest();
-        inode.wait_until(&mut state, |state| state.ordered.done_through(sequence));
+        inode.wait_until(&core.pools, &mut state, |state| {
+            state.ordered.done_through(sequence)
+        });
         redirty(&mut state, FileRange::WHOLE);
         if state.states.bytes(State::DIRTY) == 0 {
             return;
