@@ -352,6 +352,46 @@ fn pins_hold_until_the_superblock_is_durable() {
 }
 
 #[test]
+fn what_is_freed_while_a_commit_is_written_waits_for_the_next() {
+    let (device, _) = mem(4 << 20, 4096);
+    let faulty = FaultBackend::new(Arc::new(device));
+    let handle = faulty.handle();
+    let backend: Arc<dyn Backend> = Arc::new(faulty);
+    let meta = open(&backend);
+    let file = meta.create("a").expect("room");
+    let what = Put {
+        file,
+        range: pages(0, 8),
+        stored_sectors: Some(3),
+        tag: 1,
+    };
+    let extents = put(backend.as_ref(), &meta, what).expect("room");
+    meta.commit().expect("the device works");
+    meta.create("b").expect("room");
+    let slow = FaultAction::Delay(Duration::from_millis(50));
+    handle.arm(FaultRule::once(FaultOn::Flush, 1, slow));
+    std::thread::scope(|scope| {
+        let commit = scope.spawn(|| meta.commit().expect("the device works"));
+        while handle.fired() == 0 {
+            std::thread::yield_now();
+        }
+        meta.punch(file, pages(0, 8), None).expect("room");
+        assert!(
+            !commit.is_finished(),
+            "the flush takes long enough to punch"
+        );
+    });
+    let freed_bytes: u64 = extents.iter().map(|extent| extent.disk.bytes).sum();
+    let pinned_bytes = meta.space().numbers().pinned_bytes;
+    assert!(
+        pinned_bytes >= freed_bytes,
+        "the durable tree still shows what was freed"
+    );
+    meta.commit().expect("the device works");
+    assert_eq!(meta.space().numbers().pinned_bytes, 0);
+}
+
+#[test]
 fn mappings_past_the_size_are_dropped_when_the_volume_opens() {
     let (_, backend) = mem(4 << 20, 4096);
     let meta = open(&backend);
