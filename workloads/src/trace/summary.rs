@@ -12,7 +12,6 @@ use super::slots::Slots;
 use crate::op::FileSlot;
 use crate::plan::TraceFormat;
 use crate::stream::StreamError;
-use crate::units::{format_duration, format_size};
 
 /// Requests of a kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -76,10 +75,10 @@ impl TraceSummary {
     /// For people.
     pub fn text(&self) -> String {
         let mut out = format!(
-            "{}: {} requests in {}, {} addressed by {}\n",
+            "{}: {} requests in {:.2} s, {} addressed by {}\n",
             self.path.display(),
             self.requests(),
-            format_duration(self.duration_ns),
+            self.duration_ns as f64 / 1e9,
             self.files,
             self.dialect,
         );
@@ -87,13 +86,13 @@ impl TraceSummary {
             out += &format!(
                 "  {kind:<10} {:>12}  {:>10.2} MiB\n",
                 count.requests,
-                count.bytes as f64 / f64::from(1 << 20)
+                mebibytes(count.bytes)
             );
         }
         out += &format!(
-            "  footprint {} ({} written), highest offset {}\n",
-            format_size(self.footprint_bytes),
-            format_size(self.written_footprint_bytes),
+            "  footprint {:.2} MiB ({:.2} MiB written), highest offset {}\n",
+            mebibytes(self.footprint_bytes),
+            mebibytes(self.written_footprint_bytes),
             self.offset_max
         );
         if self.out_of_order > 0 {
@@ -113,6 +112,10 @@ impl TraceSummary {
         }
         out
     }
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 /// Reads `path` once from end to end.
