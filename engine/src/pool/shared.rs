@@ -41,6 +41,15 @@ impl State {
             .min(self.active.now().saturating_sub(self.running))
     }
 
+    /// One worker more for what is queued, where there is work for one: a seat to be started, or
+    /// (true) a sleeper to be woken.
+    fn call_worker(&mut self) -> (Option<Seat>, bool) {
+        let opened = self.open_if_due();
+        let wake = opened.is_none() && self.asleep > 0 && self.runnable() > 0;
+        self.wake_ups += u64::from(wake);
+        (opened, wake)
+    }
+
     /// Opens one more worker, if those without an item are fewer than what could run. A worker counts
     /// from here on, before its thread exists.
     fn open_if_due(&mut self) -> Option<Seat> {
@@ -86,11 +95,7 @@ impl Discipline for Shared {
         let mut state = self.state.lock();
         state.queue.push_back(job);
         state.queued_max = state.queued_max.max(state.queue.len());
-        let opened = state.open_if_due();
-        let wake = opened.is_none() && state.asleep > 0 && state.runnable() > 0;
-        if wake {
-            state.wake_ups += 1;
-        }
+        let (opened, wake) = state.call_worker();
         drop(state);
         if wake {
             self.wake.notify_one();
@@ -110,11 +115,7 @@ impl Discipline for Shared {
                 state.holding[seat.0] = true;
                 let pending = state.queue.len();
                 state.active.on_start(pending);
-                let opened = state.open_if_due();
-                let wake = opened.is_none() && state.asleep > 0 && state.runnable() > 0;
-                if wake {
-                    state.wake_ups += 1;
-                }
+                let (opened, wake) = state.call_worker();
                 drop(state);
                 if wake {
                     self.wake.notify_one();
