@@ -76,9 +76,10 @@ pub(crate) fn open(
 /// Carries a ticket out in this thread.
 pub(crate) fn carry_out_here(core: &Core, inode: &Inode, ticket: &Arc<Ticket>) {
     let (source, started) = (source(ticket), core.clock.now());
+    let buf = core.stored_bufs.take(length(source.bytes));
     let read = core
         .backend
-        .read_blocking(source.start.0, length(source.bytes))
+        .read_into_blocking(source.start.0, buf)
         .map_err(EngineError::from);
     core.stats
         .read_device
