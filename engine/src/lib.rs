@@ -45,6 +45,7 @@ mod failure;
 mod file;
 mod file_size;
 mod inode;
+mod log;
 pub mod meta;
 mod namespace;
 pub mod pool;
