@@ -23,6 +23,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use delalloc_backends::{AlignedBuf, Completion, Done, Durability, Request};
+use parking_lot::MutexGuard;
 
 use crate::compress::Codec;
 use crate::core::Core;
@@ -50,13 +51,12 @@ const RUNS_MAX: usize = 16;
 pub(crate) fn sync(core: &Arc<Core>, inode: &Arc<Inode>) -> Result<()> {
     let bytes_max = core.config.log.express_bytes_max;
     let mut state = inode.lock();
-    let sequence = state.ordered.latest();
-    inode.wait_until(&core.pools, &mut state, |state| {
-        state.ordered.done_through(sequence)
-    });
+    wait_for_all(core, inode, &mut state);
     redirty(&mut state, FileRange::WHOLE);
     let dirty_bytes = state.states.bytes(State::DIRTY);
     if dirty_bytes == 0 {
+        // While this waited, the flusher may have taken the rest.
+        wait_for_all(core, inode, &mut state);
         return Ok(());
     }
     if dirty_bytes > bytes_max || runs(&state) > RUNS_MAX {
@@ -64,12 +64,27 @@ pub(crate) fn sync(core: &Arc<Core>, inode: &Arc<Inode>) -> Result<()> {
         flush(core, inode);
         return Ok(());
     }
+    let by_others = state.ordered.latest();
     let mut items = Vec::new();
     while let Some(more) = collect::collect_locked(core, inode, &mut state, 0, FILE_BYTES_MAX) {
         items.extend(more);
     }
     drop(state);
-    Lane { core, inode }.send(items)
+    if !items.is_empty() {
+        Lane { core, inode }.send(items)?;
+    }
+    inode.wait_until(&core.pools, &mut inode.lock(), |state| {
+        state.ordered.done_through(by_others)
+    });
+    Ok(())
+}
+
+/// Waits for all that is in flight now.
+fn wait_for_all(core: &Core, inode: &Inode, state: &mut MutexGuard<'_, InodeState>) {
+    let sequence = state.ordered.latest();
+    inode.wait_until(&core.pools, state, |state| {
+        state.ordered.done_through(sequence)
+    });
 }
 
 fn runs(state: &InodeState) -> usize {
