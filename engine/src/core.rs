@@ -83,17 +83,19 @@ impl Core {
         pools: Pools,
         namespace: Namespace,
     ) -> Self {
+        let waiting = &pools.waiting;
         let buf_pool = |bytes: u64| BufPool::new(length(bytes), IDLE_BUFS_MAX);
         Self {
-            frames: FramePool::new(length(config.cache.bytes / PAGE_BYTES)),
+            frames: FramePool::waited_for(length(config.cache.bytes / PAGE_BYTES), waiting.clone()),
             reclaimer: Reclaimer::default(),
-            dirty: DirtyAccounting::new(config.dirty),
-            budget: Budget::new(
+            dirty: DirtyAccounting::waited_for(config.dirty, waiting.clone()),
+            budget: Budget::waited_for(
                 config.budget.bytes,
                 config.budget.wake_percent,
                 Arc::clone(&clock),
+                waiting.clone(),
             ),
-            submit_limit: Arc::new(SubmitLimit::new(config.submit_async_limit)),
+            submit_limit: Arc::new(SubmitLimit::new(config.submit_async_limit, waiting.clone())),
             place_hint: PlaceHint::default(),
             stored_bufs: buf_pool(config.compression.extent_bytes),
             plain_bufs: buf_pool(config.compression.extent_bytes),

@@ -56,6 +56,7 @@ mod services;
 pub mod stats;
 mod units;
 mod volume;
+mod waiting;
 pub mod writeback;
 
 pub use config::EngineConfig;

@@ -16,6 +16,7 @@ use delalloc_backends::Clock;
 use crate::config::{EngineConfig, PoolKnobs};
 use crate::meta::NodeWorkers;
 use crate::pool::{self, Order, Pool, PoolConfig, PoolStats, WorkItem};
+use crate::waiting::Waiting;
 
 /// The `workers` pool as a commit sees it: it encodes and checksums tree nodes.
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub(crate) struct Pools {
     pub(crate) endio: Arc<dyn Pool>,
     pub(crate) endio_write: Arc<dyn Pool>,
     pub(crate) fixup: Arc<dyn Pool>,
+    /// How whoever needs their work waits for it.
+    pub(crate) waiting: Waiting,
 }
 
 impl Pools {
@@ -79,6 +82,7 @@ impl Pools {
             endio: start("endio", &config.endio, true),
             endio_write: start("endio_write", &config.endio_write, true),
             fixup: start("fixup", &config.fixup, false),
+            waiting: Waiting::Threads,
         }
     }
 

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use delalloc_backends::BackendError;
 use parking_lot::{Condvar, Mutex};
 
+use crate::waiting::Waiting;
+
 /// Writes under way.
 #[derive(Debug, Default)]
 pub(crate) struct Latch {
     state: Mutex<LatchState>,
     ended: Condvar,
+    waiting: Waiting,
 }
 
 #[derive(Debug, Default)]
@@ -23,13 +26,14 @@ struct LatchState {
 
 impl Latch {
     /// `writes` will end.
-    pub(crate) fn new(writes: usize) -> Arc<Self> {
+    pub(crate) fn new(writes: usize, waiting: Waiting) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(LatchState {
                 left: writes,
                 failed: Vec::new(),
             }),
             ended: Condvar::new(),
+            waiting,
         })
     }
 
@@ -49,7 +53,8 @@ impl Latch {
     pub(crate) fn wait(&self) -> bool {
         let mut state = self.state.lock();
         while state.left > 0 {
-            self.ended.wait(&mut state);
+            self.waiting
+                .wait("the data of a batch", &self.ended, &mut state);
         }
         state.failed.is_empty()
     }
@@ -68,11 +73,11 @@ mod tests {
 
     #[test]
     fn one_failure_is_known_by_its_number() {
-        let latch = Latch::new(2);
+        let latch = Latch::new(2, Waiting::default());
         latch.end(1, Err(BackendError::Closed));
         latch.end(0, Ok(()));
         assert!(!latch.wait());
         assert!(latch.error(1).is_some() && latch.error(0).is_none());
-        assert!(Latch::new(0).wait());
+        assert!(Latch::new(0, Waiting::default()).wait());
     }
 }

@@ -82,11 +82,8 @@ impl Ticket {
             if let Some(answer) = &*answer {
                 return answer.clone();
             }
-            if self
-                .answered
-                .wait_for(&mut answer, POISON_CHECK)
-                .timed_out()
-            {
+            let waiting = &pools.waiting;
+            if waiting.wait_for("a read", &self.answered, &mut answer, POISON_CHECK) {
                 pools.assert_whole();
             }
         }

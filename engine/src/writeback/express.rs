@@ -123,7 +123,7 @@ impl Lane<'_> {
         for item in items {
             self.place(item, &mut sent, &mut writes);
         }
-        let latch = Latch::new(writes.len());
+        let latch = Latch::new(writes.len(), self.core.pools.waiting.clone());
         self.core.backend.submit_batch(counted(writes, &latch));
         let (prepared, size_bytes) = self.prepare(&sent);
         let started = self.core.clock.now();
