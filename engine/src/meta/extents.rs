@@ -111,6 +111,21 @@ impl Metadata {
     /// Makes a hole of whole pages and sets the size if one is given; atomic up to some thousands of
     /// extents, in steps from the front beyond.
     pub fn punch(&self, file: FileId, range: FileRange, disk_size: Option<u64>) -> Result<()> {
+        self.hole(file, range, disk_size, Reserve::Most)
+    }
+
+    /// The same for zeros that were written, which were promised the space for their items.
+    pub fn finish_hole(&self, file: FileId, range: FileRange, disk_size: u64) -> Result<()> {
+        self.hole(file, range, Some(disk_size), Reserve::All)
+    }
+
+    fn hole(
+        &self,
+        file: FileId,
+        range: FileRange,
+        disk_size: Option<u64>,
+        reserve: Reserve,
+    ) -> Result<()> {
         assert!(
             range.to_pages() == range && range.end <= FILE_BYTES_MAX,
             "a hole is whole pages: {range:?}"
@@ -118,7 +133,7 @@ impl Metadata {
         let mut rest = range;
         while let Some(next) = self.step(
             file,
-            Reserve::Most,
+            reserve,
             |state, count_max| {
                 let cut = overlapping(&state.tree, file, rest, count_max)?;
                 let end = match cut.last() {

@@ -155,6 +155,14 @@ pub struct ExtentTotals {
     pub live_bytes: u64,
 }
 
+impl ExtentTotals {
+    /// Plain bytes that no file shows any more and that stay stored, because the rest of their extent
+    /// is shown: the price of bookends.
+    pub fn dead_bytes(&self) -> u64 {
+        self.ram_bytes.saturating_sub(self.live_bytes)
+    }
+}
+
 /// A snapshot of the numbers of metadata.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MetaStats {

@@ -70,7 +70,8 @@ impl WorkItem for FinishItem {
     fn complete(self: Box<Self>) {}
 }
 
-fn finish(flight: Flight, outcome: Outcome) -> Flight {
+fn finish(mut flight: Flight, outcome: Outcome) -> Flight {
+    let holdings = flight.holdings.take();
     let (core, inode, range) = (&flight.core, &flight.inode, flight.range);
     let mut state = inode.lock();
     if let Err(error) = publish(&flight, &mut state, outcome) {
@@ -85,6 +86,8 @@ fn finish(flight: Flight, outcome: Outcome) -> Flight {
     state.ordered.finish(range);
     state.states.clear(range, State::WRITEBACK);
     core.dirty.end_writeback(range.bytes());
+    // Before the lock goes: who waited for this writeback because there was no space asks again then.
+    drop(holdings);
     let redirtied = state.states.any(range, State::DIRTY);
     core.announce(inode, state, range);
     inode.notify();
@@ -106,7 +109,7 @@ fn publish(flight: &Flight, state: &mut InodeState, outcome: Outcome) -> Result<
     match outcome {
         Outcome::Hole => {
             let disk_bytes = state.size.completed(*range, *size_at);
-            core.meta.punch(inode.id, *range, Some(disk_bytes))?;
+            core.meta.finish_hole(inode.id, *range, disk_bytes)?;
             core.stats.note_hole(range.bytes());
             Ok(())
         }

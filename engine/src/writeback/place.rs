@@ -38,14 +38,14 @@ pub(crate) struct Flight {
     pub(crate) range: FileRange,
     pub(crate) size_at: u64,
     pub(crate) passage: Passage,
-    /// Held for the drop alone: given back when the last extent of the item is gone.
-    _holdings: Arc<Holdings>,
+    /// Held for the drop alone: given back when the last extent of the item is finished.
+    pub(crate) holdings: Option<Arc<Holdings>>,
 }
 
 /// What an item holds of shared bounds: its bytes of the budget, and the rest of its promise of
 /// space, which pays for its metadata until that is made.
 #[derive(Debug)]
-struct Holdings {
+pub(crate) struct Holdings {
     _budget: BudgetGuard,
     _reservation: Reservation,
 }
@@ -119,7 +119,7 @@ pub(crate) fn place(item: EncodeItem) {
             range: extent.range(),
             size_at,
             passage: core.stats.submit.begin(extent.stored_bytes(), now),
-            _holdings: Arc::clone(&holdings),
+            holdings: Some(Arc::clone(&holdings)),
         };
         match extent {
             Placed::Hole(_) => finish::queue(flight, Outcome::Hole),
