@@ -16,10 +16,10 @@
 //!     any as long as the free sectors outside of slots would be left without nodes to describe them.
 //!
 //! The bound. At rest (all written back and committed) a volume that refuses one page has at most
-//! `full_bytes_max` bytes free: n + 36 nodes' worth for a tree of n nodes, never more than 176 nodes'
-//! worth, and the free sectors that lie outside of slots. With nodes of one sector every sector is a slot.
-//! Data is never moved to make slots; so on a volume with larger nodes that was filled with single
-//! sectors, and holes made between them, sectors can be left over.
+//! `full_bytes_max` bytes free: n + 26 nodes' worth for a tree of n nodes, below 150 nodes' worth for
+//! trees to 10,000 nodes; and the free sectors that lie outside of slots. With nodes of one sector every
+//! sector is a slot. Data is never moved to make slots; so on a volume with larger nodes that was filled
+//! with single sectors, and holes made between them, sectors can be left over.
 //!
 //! Locks: one mutex, held for map operations only, never while anything waits. It is the innermost
 //! lock of the engine.
@@ -31,7 +31,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::free_map::FreeMap;
-use super::headroom::{LOOSE_NODES, SHARE_DIVISOR, nodes_kept, nodes_left_max};
+use super::headroom::{SHARE_DIVISOR, nodes_kept, nodes_kept_for_removals, nodes_left_max};
 use super::pinned::Pinned;
 use super::reservation::{Reservation, metadata_share};
 use super::strategy;
@@ -292,16 +292,14 @@ impl Space {
         assert_eq!(state.allowance_bytes, 0, "one change runs at a time");
         let bytes = nodes * self.node_slot_bytes;
         let growth_bytes = growth * self.node_slot_bytes;
-        let kept_bytes = self.kept_bytes(&state, 0);
-        // What is copied comes back with the next commit; what is added does not.
-        let wanted_bytes = match from {
-            Reserve::Kept => bytes.max(growth_bytes + kept_bytes),
-            Reserve::Most => {
-                let loose_bytes = LOOSE_NODES * self.node_slot_bytes;
-                bytes.max(growth_bytes + kept_bytes - loose_bytes)
-            }
-            Reserve::All => bytes,
+        let (tree_nodes, pages) = (self.tree_nodes(&state), state.promised_pages());
+        let kept_nodes = match from {
+            Reserve::Kept => nodes_kept(tree_nodes, pages, self.node_slot_bytes),
+            Reserve::Most => nodes_kept_for_removals(tree_nodes, pages, self.node_slot_bytes),
+            Reserve::All => 0,
         };
+        // What is copied comes back with the next commit; what is added does not.
+        let wanted_bytes = bytes.max(growth_bytes + kept_nodes * self.node_slot_bytes);
         let free_bytes = state.free.free_bytes() - state.reserved_bytes();
         let slot_bytes = state.free.slots() * self.node_slot_bytes;
         if wanted_bytes > free_bytes.min(slot_bytes) {
@@ -389,7 +387,7 @@ impl Space {
 
     /// The metadata reserve when `more_bytes` of data are promised besides.
     fn kept_bytes(&self, state: &State, more_bytes: u64) -> u64 {
-        let pages = (state.promised_metadata_bytes * SHARE_DIVISOR + more_bytes) / SECTOR_BYTES;
+        let pages = state.promised_pages() + more_bytes / SECTOR_BYTES;
         nodes_kept(self.tree_nodes(state), pages, self.node_slot_bytes) * self.node_slot_bytes
     }
 
@@ -437,6 +435,11 @@ impl Space {
 }
 
 impl State {
+    /// Pages that are promised and not in the tree yet: their share stays promised until they are.
+    fn promised_pages(&self) -> u64 {
+        self.promised_metadata_bytes * SHARE_DIVISOR / SECTOR_BYTES
+    }
+
     fn reserved_bytes(&self) -> u64 {
         self.promised_data_bytes + self.promised_metadata_bytes + self.allowance_bytes
     }

@@ -112,15 +112,23 @@ pub(crate) fn place(item: EncodeItem) {
         _reservation: reservation,
     });
     let now = core.clock.now();
-    for extent in placed {
-        let flight = Flight {
-            core: Arc::clone(&core),
-            inode: Arc::clone(&inode),
-            range: extent.range(),
-            size_at,
-            passage: core.stats.submit.begin(extent.stored_bytes(), now),
-            holdings: Some(Arc::clone(&holdings)),
-        };
+    let flights: Vec<(Flight, Placed)> = placed
+        .into_iter()
+        .map(|extent| {
+            let flight = Flight {
+                core: Arc::clone(&core),
+                inode: Arc::clone(&inode),
+                range: extent.range(),
+                size_at,
+                passage: core.stats.submit.begin(extent.stored_bytes(), now),
+                holdings: Some(Arc::clone(&holdings)),
+            };
+            (flight, extent)
+        })
+        .collect();
+    // From here the flights alone hold them: the last may be over before this function is.
+    drop(holdings);
+    for (flight, extent) in flights {
         match extent {
             Placed::Hole(_) => finish::queue(flight, Outcome::Hole),
             Placed::At(_, disk, payload) => submit::queue(flight, disk, payload),
