@@ -156,17 +156,22 @@ impl Core {
         self.frames.note_progress();
     }
 
-    /// Promises space for `bytes` stored raw. Where there is none, writes back what is dirty (most
-    /// of it takes less than was promised for it) and asks once more.
+    /// Promises space for `bytes` stored raw.
     pub(crate) fn reserve(self: &Arc<Self>, bytes: u64) -> Result<Reservation> {
-        match self.meta.reserve(bytes) {
+        self.with_room(|| self.meta.reserve(bytes))
+    }
+
+    /// Carries `change` out. Where there is no space, writes back what is dirty (most of it takes less
+    /// than was promised for it) and tries once more. The caller holds no file's state.
+    pub(crate) fn with_room<T>(self: &Arc<Self>, change: impl Fn() -> Result<T>) -> Result<T> {
+        match change() {
             Err(EngineError::NoSpace { .. }) => {}
             answer => return answer,
         }
         for inode in self.namespace.inodes() {
             writeback::flush(self, &inode);
         }
-        self.meta.reserve(bytes)
+        change()
     }
 }
 

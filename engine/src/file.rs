@@ -158,13 +158,19 @@ impl File {
         let inner = FileRange::new(inner_start, inner_end);
         self.write_zeros(&writer, FileRange::new(range.start, inner.start))?;
         self.write_zeros(&writer, FileRange::new(inner.end.min(range.end), range.end))?;
-        let mut state = inode.lock();
-        inode.wait_writeback(&core.pools, &mut state, inner);
-        check_life(&state)?;
-        forget_pages(core, inode, &mut state, inner);
-        state.tickets.invalidate(inner);
-        let disk_bytes = state.size.completed(inner, size_bytes);
-        core.meta.punch(inode.id, inner, Some(disk_bytes))
+        core.with_room(|| {
+            let mut state = inode.lock();
+            inode.wait_writeback(&core.pools, &mut state, inner);
+            check_life(&state)?;
+            // A refusal leaves everything as it was: what is dirty goes after it.
+            let mut size = state.size.clone();
+            let disk_bytes = size.completed(inner, size_bytes);
+            core.meta.punch(inode.id, inner, Some(disk_bytes))?;
+            state.size = size;
+            forget_pages(core, inode, &mut state, inner);
+            state.tickets.invalidate(inner);
+            Ok(())
+        })
     }
 
     /// Makes every byte written before this call durable, with the file's size and its name: its data,

@@ -111,7 +111,7 @@ impl Volume {
         if names.by_name.contains_key(name) {
             return Err(EngineError::Exists(name.to_owned()));
         }
-        let file = core.meta.create(name)?;
+        let file = core.with_room(|| core.meta.create(name))?;
         names.by_name.insert(name.to_owned(), file);
         let inode = load(core, file)?;
         names.opened(file);
@@ -158,8 +158,8 @@ impl Volume {
             Some(&replaced) => Some(load(core, replaced)?),
             None => None,
         };
-        core.meta
-            .rename(file, to, replaced.as_ref().map(|inode| inode.id))?;
+        let replaces = replaced.as_ref().map(|inode| inode.id);
+        core.with_room(|| core.meta.rename(file, to, replaces))?;
         names.by_name.remove(from);
         names.by_name.insert(to.to_owned(), file);
         let Some(replaced) = replaced else {
@@ -241,6 +241,7 @@ impl Volume {
             frames: core.frames.stats(),
             reclaim: core.reclaimer.stats(),
             meta: core.meta.stats(),
+            space: core.meta.space().numbers(),
             node_bytes: core.meta.node_slot_bytes(),
             pools: core.pools.stats(),
         }

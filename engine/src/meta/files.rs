@@ -85,7 +85,7 @@ impl Metadata {
                     (Some(_), _) => return Err(EngineError::Exists(name.to_owned())),
                     (None, Some(_)) => return Err(EngineError::NotFound(name.to_owned())),
                 }
-                Ok((need(2, 1, Reserve::Kept), inode))
+                Ok((need(2, 1, Reserve::Most), inode))
             },
             |edit, mut inode| {
                 if inode.name == name {

@@ -7,9 +7,12 @@
 //! Not here: searching and changing a node (node), choosing a superblock (superblock).
 
 use crate::error::EngineError;
-use crate::units::{DiskExtent, DiskOffset, FileId, Generation, SECTOR_BYTES};
+use crate::units::{DiskExtent, DiskOffset, FILE_BYTES_MAX, FileId, Generation, SECTOR_BYTES};
 
-use super::types::{EXTENT_STORED_BYTES_MAX, FileExtent, Inode, NAME_BYTES_MAX, StoredExtent};
+use super::types::{
+    EXTENT_PLAIN_BYTES_MAX, EXTENT_STORED_BYTES_MAX, FileExtent, Inode, NAME_BYTES_MAX,
+    StoredExtent,
+};
 
 /// The version this engine writes and reads.
 pub(crate) const VERSION: u32 = 2;
@@ -531,9 +534,13 @@ pub(crate) fn decode_inode(file: FileId, bytes: &[u8]) -> Decoded<Inode> {
     if flags & !INODE_ORPHAN != 0 {
         return Err(Malformed::new(WHAT, "known flags", format!("{flags:#x}")));
     }
+    let size_bytes = u64_at(bytes, 8);
+    if size_bytes > FILE_BYTES_MAX {
+        return Err(Malformed::new(WHAT, "a size a file can have", size_bytes));
+    }
     Ok(Inode {
         file,
-        size_bytes: u64_at(bytes, 8),
+        size_bytes,
         name: name.to_owned(),
         orphan: flags & INODE_ORPHAN != 0,
         generation: Generation(u64_at(bytes, 0)),
@@ -574,7 +581,10 @@ pub(crate) fn decode_file_extent(file_start: u64, bytes: &[u8]) -> Decoded<FileE
     let whole = extent.disk.bytes;
     let sane = extent.length > 0
         && extent.offset_in_extent + extent.length <= extent.ram_bytes
-        && file_start.checked_add(extent.length).is_some()
+        && file_start
+            .checked_add(extent.length)
+            .is_some_and(|end| end <= FILE_BYTES_MAX)
+        && extent.ram_bytes <= EXTENT_PLAIN_BYTES_MAX
         && [
             file_start,
             extent.length,
@@ -637,7 +647,10 @@ pub(crate) fn decode_stored(start: DiskOffset, bytes: &[u8]) -> Decoded<StoredEx
         && checksums * SECTOR_BYTES == stored.disk.bytes
         && stored.refs > 0
         && stored.live_bytes > 0
-        && stored.live_bytes <= stored.ram_bytes;
+        && stored.live_bytes <= stored.ram_bytes
+        && stored.ram_bytes <= EXTENT_PLAIN_BYTES_MAX
+        && stored.ram_bytes.is_multiple_of(SECTOR_BYTES)
+        && stored.live_bytes.is_multiple_of(SECTOR_BYTES);
     if !sane {
         return Err(Malformed::new(
             WHAT,

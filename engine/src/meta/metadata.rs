@@ -387,7 +387,7 @@ impl Metadata {
         apply: impl FnOnce(&mut Edit<'_>, P) -> Result<T>,
     ) -> Result<T> {
         let mut commits = 0;
-        let mut wanted_bytes;
+        let (mut wanted_bytes, mut reserve);
         loop {
             self.check_writable()?;
             // The lock is given up before a commit is asked for space: it takes it too.
@@ -395,6 +395,7 @@ impl Metadata {
                 let mut state = self.state.write();
                 let (need, planned) = plan(&state)?;
                 wanted_bytes = need.items * self.space.node_slot_bytes();
+                reserve = need.reserve;
                 let state = &mut *state;
                 if let Some(change) = state.tree.change(need.items, need.inserts, need.reserve) {
                     let mut edit = Edit {
@@ -409,8 +410,11 @@ impl Metadata {
                     return apply(&mut edit, planned).inspect_err(|error| self.fail(error));
                 }
             }
-            if commits == COMMITS_FOR_SPACE_MAX || self.replaying.load(Ordering::Relaxed) {
-                let numbers = self.space.numbers();
+            let numbers = self.space.numbers();
+            // Space that was promised must come, however often others take what a commit freed.
+            let promised = reserve == Reserve::All && numbers.pinned_bytes > 0;
+            let tried_enough = commits >= COMMITS_FOR_SPACE_MAX && !promised;
+            if tried_enough || self.replaying.load(Ordering::Relaxed) {
                 return Err(EngineError::NoSpace {
                     wanted_bytes,
                     free_bytes: numbers.free_bytes - numbers.reserved_bytes,

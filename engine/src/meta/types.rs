@@ -9,6 +9,8 @@ use crate::units::{DiskExtent, DiskOffset, FileId, FileRange, Generation};
 pub const CODEC_RAW: u8 = 0;
 /// Most stored bytes of one extent, so that its checksums fit one item.
 pub const EXTENT_STORED_BYTES_MAX: u64 = 512 * 1024;
+/// Most plain bytes of one extent: whoever reads any of them decodes all, in memory.
+pub const EXTENT_PLAIN_BYTES_MAX: u64 = 4 << 20;
 /// Longest name of a file, in bytes.
 pub const NAME_BYTES_MAX: usize = 255;
 
@@ -161,6 +163,14 @@ pub struct ExtentTotals {
     pub ram_bytes: u64,
     /// Plain bytes that some file still shows; the rest is dead until its extent goes.
     pub live_bytes: u64,
+}
+
+impl ExtentTotals {
+    /// Plain bytes that no file shows any more and that stay stored, because the rest of their extent
+    /// is shown: the price of bookends.
+    pub fn dead_bytes(&self) -> u64 {
+        self.ram_bytes.saturating_sub(self.live_bytes)
+    }
 }
 
 /// A snapshot of the numbers of metadata.

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use super::check::Check;
 use super::issue::Issue;
 use super::log_scan::{self, Logged};
+use super::stored_data::{ShownAs, StoredData};
 use crate::log::Record;
 use crate::units::FileId;
 
@@ -38,15 +39,24 @@ impl Check<'_> {
         self.report.log_records = logged.records().count() as u64;
         self.log_extents(&logged);
         self.log_files(&logged);
-        self.verify_data();
     }
 
     fn log_extents(&mut self, logged: &Logged) {
         self.owned.extend(logged.extents());
         for record in logged.records() {
-            if let Record::Finish { extent, .. } = record {
-                self.queue_data(extent.disk, &extent.checksums);
-            }
+            let Record::Finish { file, extent, .. } = record else {
+                continue;
+            };
+            let verified = self.data.push(StoredData {
+                extent: extent.disk,
+                checksums: extent.checksums.clone(),
+                shown: Some(ShownAs {
+                    file: *file,
+                    codec: extent.codec,
+                    plain_bytes: extent.ram_bytes,
+                }),
+            });
+            self.report.add_verified(verified);
         }
     }
 

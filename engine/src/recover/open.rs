@@ -108,6 +108,9 @@ impl Opened {
         for at in 0..leaf.items() {
             let (key, value) = (leaf.key(at), leaf.value(at));
             match key.kind {
+                ItemKind::Inode if key.offset != 0 => {
+                    return Err(Malformed::new("inode item", "offset 0", key.offset));
+                }
                 ItemKind::Inode => {
                     let inode = format::decode_inode(FileId(key.object), value)?;
                     if key.object >= self.superblock.file_next {

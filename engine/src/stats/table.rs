@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use crate::alloc::SpaceNumbers;
 use crate::budget::BudgetStats;
 use crate::cache::{FramePoolStats, ReclaimerStats};
 use crate::meta::{ExtentTotals, MetaStats};
@@ -155,6 +156,18 @@ table!(MetaStats {
     counter log_needless "count",
     counter log_fallbacks "count",
     table extents,
+});
+
+table!(SpaceNumbers {
+    gauge capacity_bytes "bytes",
+    gauge allocated_bytes "bytes",
+    gauge node_bytes "bytes",
+    gauge pinned_bytes "bytes",
+    gauge free_bytes "bytes",
+    gauge reserved_bytes "bytes",
+    gauge metadata_reserve_bytes "bytes",
+    gauge available_bytes "bytes",
+    gauge full_bytes_max "bytes",
 });
 
 table!(PoolStats {

@@ -95,7 +95,8 @@ impl WorkItem for FinishItem {
     fn complete(self: Box<Self>) {}
 }
 
-fn finish(flight: Flight, outcome: Outcome) -> Flight {
+fn finish(mut flight: Flight, outcome: Outcome) -> Flight {
+    let holdings = flight.holdings.take();
     let (core, inode, range) = (&flight.core, &flight.inode, flight.range);
     let mut state = inode.lock();
     if let Err(error) = publish(&flight, &mut state, outcome) {
@@ -110,6 +111,8 @@ fn finish(flight: Flight, outcome: Outcome) -> Flight {
     state.ordered.finish(range);
     state.states.clear(range, State::WRITEBACK);
     core.dirty.end_writeback(range.bytes());
+    // Before the lock goes: who waited for this writeback because there was no space asks again then.
+    drop(holdings);
     let redirtied = state.states.any(range, State::DIRTY);
     core.announce(inode, state, range);
     inode.notify();
@@ -134,7 +137,7 @@ fn publish(flight: &Flight, state: &mut InodeState, outcome: Outcome) -> Result<
             let disk_bytes = state.size.completed(*range, *size_at);
             let size = SizeChange::Grow(disk_bytes);
             core.meta
-                .cut_logged(inode.id, *range, size, Reserve::Most, *logged)?;
+                .cut_logged(inode.id, *range, size, Reserve::All, *logged)?;
             core.stats.note_hole(range.bytes());
             Ok(())
         }

@@ -41,8 +41,8 @@ pub(crate) struct Flight {
     pub(crate) passage: Passage,
     /// What the log has of it already.
     pub(crate) logged: Option<Logged>,
-    /// Held for the drop alone: given back when the last extent of the item is gone.
-    _holdings: Arc<Holdings>,
+    /// Held for the drop alone: given back when the last extent of the item is finished.
+    pub(crate) holdings: Option<Arc<Holdings>>,
 }
 
 impl Flight {
@@ -62,7 +62,7 @@ impl Flight {
             size_at,
             passage,
             logged: None,
-            _holdings: Arc::clone(holdings),
+            holdings: Some(Arc::clone(holdings)),
         }
     }
 }
@@ -148,9 +148,17 @@ pub(crate) fn place(item: EncodeItem) {
 
     let holdings = holdings(budget, reservation);
     let now = core.clock.now();
-    for extent in placed {
-        let passage = core.stats.submit.begin(extent.stored_bytes(), now);
-        let flight = Flight::new(&core, &inode, extent.range(), size_at, passage, &holdings);
+    let flights: Vec<(Flight, Placed)> = placed
+        .into_iter()
+        .map(|extent| {
+            let passage = core.stats.submit.begin(extent.stored_bytes(), now);
+            let flight = Flight::new(&core, &inode, extent.range(), size_at, passage, &holdings);
+            (flight, extent)
+        })
+        .collect();
+    // From here the flights alone hold them: the last may be over before this function is.
+    drop(holdings);
+    for (flight, extent) in flights {
         match extent {
             Placed::Hole(_) => finish::queue(flight, Outcome::Hole),
             Placed::At(_, disk, payload) => submit::queue(flight, disk, payload),
