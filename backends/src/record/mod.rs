@@ -53,6 +53,11 @@ impl Recorder {
         self.log.lock().clone()
     }
 
+    /// Submissions and completions so far.
+    pub fn events(&self) -> u64 {
+        self.log.lock().events()
+    }
+
     /// The device as `plan` leaves it: open, and independent of this one.
     ///
     /// # Panics

@@ -52,6 +52,20 @@ impl Dice {
         bytes
     }
 
+    /// Bytes that compress.
+    pub(crate) fn text(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.fill_text(&mut bytes);
+        bytes
+    }
+
+    /// Bytes that do not.
+    pub(crate) fn noise(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.0.fill_bytes(&mut bytes);
+        bytes
+    }
+
     fn fill_text(&mut self, bytes: &mut [u8]) {
         const WORDS: [&[u8]; 6] = [
             b"extent ",
