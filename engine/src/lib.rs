@@ -46,6 +46,7 @@ mod file;
 mod file_size;
 mod inode;
 pub mod meta;
+pub mod mutation;
 mod namespace;
 pub mod pool;
 mod pools;

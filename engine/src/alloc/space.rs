@@ -27,6 +27,7 @@ use super::pinned::Pinned;
 use super::reservation::{Reservation, data_that_fits, metadata_share};
 use super::strategy;
 use crate::error::{EngineError, Result};
+use crate::mutation::{self, Mutation};
 use crate::units::{DiskExtent, DiskOffset, Generation, SECTOR_BYTES};
 
 /// Extents made free under one hold of the lock.
@@ -150,7 +151,7 @@ impl Space {
         let data_bytes = bytes.next_multiple_of(SECTOR_BYTES);
         let mut state = self.lock();
         let available_bytes = self.available(&state, 0);
-        if data_bytes > available_bytes {
+        if data_bytes > available_bytes && !mutation::on(Mutation::PromiseUnchecked) {
             return Err(EngineError::NoSpace {
                 wanted_bytes: data_bytes,
                 free_bytes: available_bytes,
@@ -236,6 +237,9 @@ impl Space {
 
     /// Frees an extent in `generation`: reusable once that generation is durable.
     pub fn pin(&self, extent: DiskExtent, generation: Generation) {
+        if mutation::on(Mutation::ExtentUnpinned) {
+            return self.free_unpublished(extent);
+        }
         let mut state = self.lock();
         state.allocated_bytes -= extent.bytes;
         state.pinned.push(extent, generation);
@@ -316,6 +320,9 @@ impl Space {
 
     /// Frees a node that is on the device.
     pub(crate) fn pin_node(&self, node: DiskOffset, generation: Generation) {
+        if mutation::on(Mutation::NodeUnpinned) {
+            return self.free_unwritten_node(node);
+        }
         let mut state = self.lock();
         state.node_bytes -= self.node_slot_bytes;
         state.allocated_bytes -= self.node_slot_bytes;

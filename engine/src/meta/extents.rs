@@ -23,6 +23,7 @@ use super::metadata::{Edit, Metadata, Need, State};
 use super::types::{FileExtent, Mapping, NewExtent, StoredExtent};
 use crate::alloc::Reserve;
 use crate::error::Result;
+use crate::mutation::{self, Mutation};
 use crate::units::{DiskExtent, FILE_BYTES_MAX, FileId, FileRange, PAGE_BYTES, SECTOR_BYTES};
 
 /// Mappings cut by one atomic change.
@@ -288,7 +289,7 @@ impl Edit<'_> {
         })?;
         let left = left.map_err(|malformed| malformed.at(disk.start))?;
         self.totals.live_bytes -= gone_bytes;
-        if left.refs == 0 {
+        if left.refs == 0 || mutation::on(Mutation::BookendFreed) {
             self.change.remove(&key)?;
             self.totals.extents -= 1;
             self.totals.stored_bytes -= left.disk.bytes;

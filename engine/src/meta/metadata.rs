@@ -26,6 +26,7 @@ use super::superblock;
 use super::types::{ExtentTotals, FormatOptions, Inode, MetaConfig, MetaStats};
 use crate::alloc::{Reservation, Reserve, Space};
 use crate::error::{EngineError, Result};
+use crate::mutation::{self, Mutation};
 use crate::recover;
 use crate::units::{DiskExtent, DiskOffset, FileId, Generation};
 
@@ -179,6 +180,9 @@ impl Metadata {
             failure: OnceLock::new(),
         });
         for file in opened.overhanging {
+            if mutation::on(Mutation::OverhangKept) {
+                break;
+            }
             let size_bytes = metadata.inode(file)?.map_or(0, |inode| inode.size_bytes);
             metadata.truncate(file, size_bytes, size_bytes)?;
         }

@@ -19,6 +19,7 @@ use crate::error::{EngineError, Result};
 use crate::extent::State;
 use crate::inode::InodeState;
 use crate::meta::NewExtent;
+use crate::mutation::{self, Mutation};
 use crate::pool::{Order, WorkItem};
 use crate::units::{DiskExtent, FileRange, PAGE_BYTES};
 use crate::writeback::fixup;
@@ -84,6 +85,9 @@ fn finish(flight: Flight, outcome: Outcome) -> Flight {
     state.tickets.invalidate(range);
     state.ordered.finish(range);
     state.states.clear(range, State::WRITEBACK);
+    if mutation::on(Mutation::RedirtyLost) {
+        state.states.clear(range, State::DIRTY);
+    }
     core.dirty.end_writeback(range.bytes());
     let redirtied = state.states.any(range, State::DIRTY);
     core.announce(inode, state, range);

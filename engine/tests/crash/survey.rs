@@ -6,6 +6,7 @@
 //! a second life, a few changes and syncs from the image on, is crashed in its turn.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use delalloc_backends::{Backend, CrashPlan, MemBackend, Recorder, Sweep};
 use delalloc_engine::recover::check;
@@ -27,6 +28,14 @@ pub(crate) struct Survey {
     /// Images are closed and opened a second time.
     pub(crate) reopen: bool,
     pub(crate) config: EngineConfig,
+}
+
+/// Images of this process so far, also where the last one ended it.
+static LOOKED: AtomicU64 = AtomicU64::new(0);
+
+/// How many images were looked at so far.
+pub(crate) fn looked() -> u64 {
+    LOOKED.load(Ordering::Relaxed)
 }
 
 /// What was looked at.
@@ -93,6 +102,7 @@ impl Survey {
                 let place = format!("{place}, {plan:?}");
                 let deep = self.deep_once_in > 0 && dice.once_in(self.deep_once_in);
                 counts.images += 1;
+                LOOKED.fetch_add(1, Ordering::Relaxed);
                 if deep {
                     counts.add(self.look_deep(&image, oracle, &plan, &place));
                 } else {
