@@ -24,7 +24,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use delalloc_engine::mutation::{self, Mutation};
-use detect::{faults, order, overwrite, reads, sequences};
+use detect::{faults, meanwhile, order, overwrite, reads, sequences};
 
 type Detector = (&'static str, fn());
 
@@ -43,10 +43,15 @@ const LATE_READ: Detector = (
     reads::a_late_read_does_not_bring_old_bytes_back,
 );
 const TWO_READS: Detector = ("two reads", reads::mappings_of_one_extent_are_told_apart);
+const REUSE: Detector = ("reuse", meanwhile::what_a_running_commit_frees_stays);
+const OVERHANG: Detector = (
+    "overhang",
+    meanwhile::extents_past_the_end_are_not_found_again,
+);
 
-const DETECTORS: [Detector; 12] = [
-    MODEL, ACE, CRASH, BUSY, FAULT, DATA_BITS, NODE_BITS, FULL, ORDER, OVERWRITE, LATE_READ,
-    TWO_READS,
+const DETECTORS: [Detector; 14] = [
+    REUSE, OVERHANG, MODEL, ACE, CRASH, BUSY, FAULT, DATA_BITS, NODE_BITS, FULL, ORDER, OVERWRITE,
+    LATE_READ, TWO_READS,
 ];
 
 /// Who is to see it; in this order, up to the first that does.
@@ -60,9 +65,9 @@ fn detectors_of(mutation: Mutation) -> &'static [Detector] {
         | Mutation::SyncUnwaited
         | Mutation::SizePastPrefix
         | Mutation::ReplacedKept => &[ACE, CRASH],
-        Mutation::OverhangKept => &[ACE, CRASH, BUSY],
+        Mutation::OverhangKept => &[OVERHANG],
         Mutation::ExtentUnpinned | Mutation::NodeUnpinned => &[CRASH, ACE],
-        Mutation::UnpinEarly => &[BUSY],
+        Mutation::UnpinEarly => &[REUSE],
         Mutation::TailKept | Mutation::BookendFreed => &[MODEL],
         Mutation::ChecksumIgnored => &[DATA_BITS],
         Mutation::NodeChecksumIgnored => &[NODE_BITS],

@@ -57,6 +57,9 @@ pub(crate) struct Stage {
     pub(crate) volume: Volume,
     pub(crate) oracle: Arc<Mutex<Oracle>>,
     opened: BTreeMap<String, Opened>,
+    /// Handles of files that lost their name; every other one is kept open, so that there are orphans.
+    graves: Vec<File>,
+    lost: usize,
     /// Events in the log when each sync returned.
     pub(crate) marks: Vec<u64>,
 }
@@ -108,6 +111,8 @@ impl Stage {
         });
         Self {
             opened: opened.collect(),
+            graves: Vec::new(),
+            lost: 0,
             recorder,
             volume,
             oracle: Arc::new(Mutex::new(oracle)),
@@ -122,6 +127,8 @@ impl Stage {
             volume: self.volume.clone(),
             oracle: Arc::clone(&self.oracle),
             opened: BTreeMap::new(),
+            graves: Vec::new(),
+            lost: 0,
             marks: Vec::new(),
         }
     }
@@ -235,10 +242,12 @@ impl Stage {
         let began = self.now();
         self.volume.rename(from, to).expect("a rename");
         let opened = self.opened.remove(from).expect("it is there");
-        let mut oracle = self.oracle.lock();
-        let replaced = self.opened.remove(to).map(|replaced| replaced.object);
-        oracle.renamed(opened.object, began, to, replaced);
-        drop(oracle);
+        let replaced = self.opened.remove(to);
+        let object = replaced.as_ref().map(|replaced| replaced.object);
+        self.oracle.lock().renamed(opened.object, began, to, object);
+        if let Some(replaced) = replaced {
+            self.bury(replaced.file);
+        }
         self.opened.insert(to.to_owned(), opened);
     }
 
@@ -249,6 +258,14 @@ impl Stage {
         let began = self.now();
         self.volume.remove(name).expect("a removal");
         self.oracle.lock().removed(opened.object, began);
+        self.bury(opened.file);
+    }
+
+    fn bury(&mut self, file: File) {
+        self.lost += 1;
+        if self.lost % 2 == 1 {
+            self.graves.push(file);
+        }
     }
 
     fn acknowledged(&mut self, covered: &Covered) {

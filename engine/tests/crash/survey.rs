@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use delalloc_backends::{Backend, CrashPlan, MemBackend, Recorder, Sweep};
+use delalloc_backends::{Backend, CrashPlan, Log, MemBackend, Recorder, Sweep};
 use delalloc_engine::recover::check;
 use delalloc_engine::{EngineConfig, Volume};
 
@@ -68,28 +68,25 @@ impl Survey {
     /// # Panics
     /// At the first image that is not as promised, with `place` and the plan.
     pub(crate) fn of(&self, stage: Stage, place: &str) -> Counts {
-        let Stage {
-            recorder,
-            volume,
-            oracle,
-            marks,
-            ..
-        } = stage;
-        drop(volume);
+        let (recorder, oracle) = (Arc::clone(&stage.recorder), Arc::clone(&stage.oracle));
+        let marks = stage.marks.clone();
+        // The record ends before handles close, which would bury what they keep.
+        let log = recorder.log();
+        drop(stage);
         let oracle = oracle.lock();
-        self.of_record(&recorder, &oracle, &marks, place)
+        self.of_record(&recorder, &log, &oracle, &marks, place)
     }
 
     fn of_record(
         &self,
         recorder: &Recorder,
+        log: &Log,
         oracle: &Oracle,
         marks: &[u64],
         place: &str,
     ) -> Counts {
-        let log = recorder.log();
         let mut dice = Dice::new(self.sweep.seed);
-        let mut moments = self.sweep.moments(&log, marks);
+        let mut moments = self.sweep.moments(log, marks);
         while moments.len() > self.moments_max.unwrap_or(usize::MAX) {
             let gone = dice.below(moments.len() as u64);
             moments.remove(usize::try_from(gone).expect("an index"));
@@ -97,7 +94,7 @@ impl Survey {
         let mut counts = Counts::default();
         for at in moments {
             let point = recorder.crash_point(at);
-            for plan in self.sweep.plans(&log, at) {
+            for plan in self.sweep.plans(log, at) {
                 let image = point.image(&plan.survivors, plan.tear);
                 let place = format!("{place}, {plan:?}");
                 let deep = self.deep_once_in > 0 && dice.once_in(self.deep_once_in);

@@ -1,51 +1,62 @@
-//! A device whose reads can be held back, so that something can happen while they are under way.
+//! A device that holds requests of one kind back, so that something can happen while they are under way.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use delalloc_backends::{Backend, BackendError, Done, Geometry, Request};
+use delalloc_backends::{Backend, BackendError, Done, Geometry, Request, RequestKind};
 use parking_lot::Mutex;
 
-/// Long against a thread that has only to get to its read.
-const READ_COMES_WITHIN: Duration = Duration::from_secs(10);
+/// Long against a thread that has only to get to its request.
+const REQUEST_COMES_WITHIN: Duration = Duration::from_secs(5);
 
 type Held = Vec<(Request, Done)>;
 
 /// See the module.
-pub(crate) struct HoldReads {
+pub(crate) struct Hold {
     base: Arc<dyn Backend>,
-    /// `None`: reads pass.
-    held: Mutex<Option<Held>>,
+    kind: RequestKind,
+    state: Mutex<State>,
 }
 
-impl HoldReads {
-    pub(crate) fn new(base: Arc<dyn Backend>) -> Self {
+#[derive(Default)]
+struct State {
+    /// Requests still to be held.
+    more: usize,
+    held: Held,
+}
+
+impl Hold {
+    pub(crate) fn new(base: Arc<dyn Backend>, kind: RequestKind) -> Self {
         Self {
             base,
-            held: Mutex::new(None),
+            kind,
+            state: Mutex::default(),
         }
     }
 
-    /// Reads wait from now on.
-    pub(crate) fn hold(&self) {
-        *self.held.lock() = Some(Vec::new());
+    /// The next `count` requests wait.
+    pub(crate) fn hold(&self, count: usize) {
+        self.state.lock().more = count;
     }
 
-    /// Returns when `count` reads wait.
+    /// Returns when so many wait.
     pub(crate) fn wait_for(&self, count: usize) {
         let begun = Instant::now();
-        while self.held.lock().as_ref().map_or(0, Vec::len) < count {
-            assert!(begun.elapsed() < READ_COMES_WITHIN, "no read came");
+        while self.state.lock().held.len() < count {
+            assert!(
+                begun.elapsed() < REQUEST_COMES_WITHIN,
+                "{count} requests were to come"
+            );
             std::thread::yield_now();
         }
     }
 
-    /// Takes the reads that wait; later ones pass.
+    /// Takes those that wait; later ones pass.
     pub(crate) fn pass(&self) -> Held {
-        self.held.lock().take().unwrap_or_default()
+        std::mem::take(&mut *self.state.lock()).held
     }
 
-    /// Carries reads out.
+    /// Carries requests out.
     pub(crate) fn release(&self, held: Held) {
         for (request, done) in held {
             self.base.submit(request, done);
@@ -53,24 +64,25 @@ impl HoldReads {
     }
 }
 
-impl std::fmt::Debug for HoldReads {
+impl std::fmt::Debug for Hold {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("HoldReads")
+        write!(f, "Hold({:?})", self.kind)
     }
 }
 
-impl Backend for HoldReads {
+impl Backend for Hold {
     fn geometry(&self) -> Geometry {
         self.base.geometry()
     }
 
     fn submit(&self, request: Request, done: Done) {
-        if matches!(request, Request::Read { .. })
-            && let Some(held) = &mut *self.held.lock()
-        {
-            held.push((request, done));
+        let mut state = self.state.lock();
+        if request.shape().0 == self.kind && state.more > 0 {
+            state.more -= 1;
+            state.held.push((request, done));
             return;
         }
+        drop(state);
         self.base.submit(request, done);
     }
 
@@ -79,6 +91,6 @@ impl Backend for HoldReads {
     }
 
     fn describe(&self) -> String {
-        "reads held back".to_owned()
+        "requests held back".to_owned()
     }
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use delalloc_backends::Backend;
+use delalloc_backends::{Backend, RequestKind};
 
 use super::case;
-use super::device::HoldReads;
+use super::device::Hold;
 use crate::support::{Dice, config, formatted, open};
 
 const EXTENT: usize = 128 << 10;
@@ -15,7 +15,7 @@ const PAGE: usize = 4096;
 pub(crate) fn a_late_read_does_not_bring_old_bytes_back() {
     for seed in 0..4 {
         case();
-        let device = Arc::new(HoldReads::new(formatted(16 << 20)));
+        let device = Arc::new(Hold::new(formatted(16 << 20), RequestKind::Read));
         let backend: Arc<dyn Backend> = Arc::clone(&device) as Arc<dyn Backend>;
         let knobs = [("read.ahead_max", "0"), ("read.populate", "both")];
         let volume = open(&backend, &config(&knobs));
@@ -24,7 +24,7 @@ pub(crate) fn a_late_read_does_not_bring_old_bytes_back() {
         let mut expected = dice.text(EXTENT);
         file.write_at(0, &expected).expect("a write fits");
         volume.drop_caches().expect("caches drop");
-        device.hold();
+        device.hold(2);
         std::thread::scope(|scope| {
             let reader = scope.spawn(|| {
                 let mut page = vec![0; PAGE];
@@ -50,7 +50,7 @@ pub(crate) fn a_late_read_does_not_bring_old_bytes_back() {
 pub(crate) fn mappings_of_one_extent_are_told_apart() {
     for seed in 0..4 {
         case();
-        let device = Arc::new(HoldReads::new(formatted(16 << 20)));
+        let device = Arc::new(Hold::new(formatted(16 << 20), RequestKind::Read));
         let backend: Arc<dyn Backend> = Arc::clone(&device) as Arc<dyn Backend>;
         let knobs = [("read.ahead_max", "0")];
         let volume = open(&backend, &config(&knobs));
@@ -64,7 +64,7 @@ pub(crate) fn mappings_of_one_extent_are_told_apart() {
             .expect("a write fits");
         expected[8 * PAGE..12 * PAGE].copy_from_slice(&middle);
         volume.drop_caches().expect("caches drop");
-        device.hold();
+        device.hold(2);
         std::thread::scope(|scope| {
             let read = |page: usize| {
                 let mut found = vec![0; PAGE];

@@ -55,7 +55,7 @@ pub(crate) fn busy_loads() {
     ]);
     for seed in 0..6 {
         let stage = load::run(seed, 60, blank(2 << 20, 1024), &config(&knobs), true);
-        survey(seed, 2, 60, 0).of(stage, &format!("seed {seed}"));
+        survey(seed, 2, 60, 20).of(stage, &format!("seed {seed}"));
     }
 }
 
