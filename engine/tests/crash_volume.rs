@@ -50,7 +50,7 @@ fn crash(seed: u64, what: &str, node_bytes: u32, knobs: &[(&str, &str)], beside:
 #[test]
 fn a_crash_leaves_what_was_synced() {
     let seed = number("DELALLOC_SEED", 1);
-    let seeds = number("DELALLOC_CASES", 2);
+    let seeds = number("DELALLOC_CASES", 5);
     let mut counts = Counts::default();
     let busy = [("dirty.background", "32KiB"), ("dirty.limit", "128KiB")];
     let parallel = [

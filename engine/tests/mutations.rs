@@ -7,7 +7,7 @@
 //!
 //! ```sh
 //! cargo test -p delalloc-engine --features mutations --test mutations
-//! DELALLOC_MUTATION=PinEarly cargo test ...     one breakage alone
+//! DELALLOC_MUTATION=UnpinEarly cargo test ...     one breakage alone
 //! ```
 //!
 //! To add a breakage: see `src/mutation.rs`; the detectors that are to see it go into `detectors_of`. A new
@@ -21,10 +21,11 @@ use std::env;
 use std::io::Read;
 use std::panic;
 use std::process::{Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use delalloc_engine::mutation::{self, Mutation};
 use detect::{faults, meanwhile, order, overwrite, reads, sequences};
+use support::pause;
 
 type Detector = (&'static str, fn());
 
@@ -91,6 +92,8 @@ const NOTHING: &str = "nothing";
 const SEEN: u8 = 3;
 /// A child that takes longer hangs: each detector takes seconds.
 const CHILD_TIME_MAX: Duration = Duration::from_secs(180);
+/// How often it is asked whether it is over.
+const CHILD_TICK: Duration = Duration::from_millis(5);
 
 fn main() -> ExitCode {
     if let Ok(names) = env::var(CHILD) {
@@ -150,17 +153,18 @@ fn run_child(broken: &str, detectors: &[Detector]) -> (Ended, String) {
         .stderr(Stdio::null())
         .spawn()
         .expect("a process starts");
-    let begun = Instant::now();
+    let mut ticks_left = CHILD_TIME_MAX.as_millis() / CHILD_TICK.as_millis();
     let status = loop {
         if let Some(status) = child.try_wait().expect("a child can be asked") {
             break Some(status);
         }
-        if begun.elapsed() > CHILD_TIME_MAX {
+        if ticks_left == 0 {
             child.kill().expect("a child can be ended");
             child.wait().expect("a child that was ended ends");
             break None;
         }
-        std::thread::sleep(Duration::from_millis(5));
+        ticks_left -= 1;
+        pause(CHILD_TICK);
     };
     let mut said = String::new();
     let mut output = child.stdout.take().expect("it was piped");

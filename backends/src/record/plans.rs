@@ -85,13 +85,15 @@ impl Sweep {
         let mut generator = self.generator(at);
         let mut plans = Vec::new();
         for chosen in self.subsets(&loose, &mut generator) {
-            let longest_bytes = chosen.iter().map(|&index| written_bytes(log, index)).max();
-            let tears = [512, 4096].into_iter().filter_map(|bytes| {
-                (longest_bytes.unwrap_or(0) > bytes as usize).then(|| Tear::Pieces {
+            let lengths = chosen.iter().map(|&index| written_bytes(log, index));
+            let longest_bytes = lengths.max().unwrap_or(0);
+            let tears = [512, 4096]
+                .into_iter()
+                .filter(|&bytes| longest_bytes > bytes as usize)
+                .map(|bytes| Tear::Pieces {
                     bytes,
                     seed: generator.next_u64(),
-                })
-            });
+                });
             for tear in std::iter::once(Tear::Whole).chain(tears) {
                 plans.push(CrashPlan {
                     at,

@@ -1,10 +1,12 @@
 //! A device that holds requests of one kind back, so that something can happen while they are under way.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use delalloc_backends::{Backend, BackendError, Done, Geometry, Request, RequestKind};
 use parking_lot::Mutex;
+
+use crate::support::pause;
 
 /// Long against a thread that has only to get to its request.
 const REQUEST_COMES_WITHIN: Duration = Duration::from_secs(5);
@@ -41,13 +43,11 @@ impl Hold {
 
     /// Returns when so many wait.
     pub(crate) fn wait_for(&self, count: usize) {
-        let begun = Instant::now();
+        let mut tries_left = REQUEST_COMES_WITHIN.as_millis();
         while self.state.lock().held.len() < count {
-            assert!(
-                begun.elapsed() < REQUEST_COMES_WITHIN,
-                "{count} requests were to come"
-            );
-            std::thread::yield_now();
+            assert!(tries_left > 0, "{count} requests were to come");
+            tries_left -= 1;
+            pause(Duration::from_millis(1));
         }
     }
 

@@ -10,7 +10,7 @@ use delalloc_engine::{File, Volume};
 use super::case;
 use super::device::Hold;
 use crate::crash::stage::blank;
-use crate::support::{Dice, config, open};
+use crate::support::{Dice, config, open, pause};
 
 /// A writer that is not held back has its bytes on the device within this time.
 const WRITTEN_WITHIN: Duration = Duration::from_millis(150);
@@ -53,7 +53,7 @@ pub(crate) fn what_a_running_commit_frees_stays() {
                 write(&new, seed + 10, 0, 1 << 20);
                 new.sync()
             });
-            std::thread::sleep(WRITTEN_WITHIN);
+            pause(WRITTEN_WITHIN);
             let report = check(crashed(&recorder).as_ref());
             hold.release(hold.pass());
             committing.join().expect("no panic").expect("a sync");
@@ -76,7 +76,7 @@ pub(crate) fn extents_past_the_end_are_not_found_again() {
         // Two items; the flusher begins with the first.
         write(&file, seed, 0, LEN);
         hold.wait_for(1);
-        std::thread::sleep(WRITTEN_WITHIN);
+        pause(WRITTEN_WITHIN);
         other.sync().expect("a sync");
         let image = crashed(&recorder);
         hold.release(hold.pass());

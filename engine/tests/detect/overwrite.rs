@@ -8,7 +8,7 @@ use delalloc_backends::{Backend, Recorder, Survivors, Tear};
 
 use super::case;
 use crate::crash::stage::blank;
-use crate::support::{Dice, config, open};
+use crate::support::{Dice, config, open, pause};
 
 const PAGES: usize = 16;
 const LEN: usize = PAGES * 4096;
@@ -47,12 +47,12 @@ fn one(seed: u64) {
     let mut marks = Vec::new();
     std::thread::scope(|scope| {
         scope.spawn(|| large.sync().expect("a sync"));
-        std::thread::sleep(BEGUN_WITHIN);
+        pause(BEGUN_WITHIN);
         let syncing = scope.spawn(|| {
             small.sync().expect("a sync");
             over.store(true, Ordering::SeqCst);
         });
-        std::thread::sleep(BEGUN_WITHIN);
+        pause(BEGUN_WITHIN);
         small.write_at(0, &after).expect("a write fits");
         // Commits of nothing but what the others have finished by then.
         let mut size_bytes = 0;
@@ -61,7 +61,7 @@ fn one(seed: u64) {
             empty.truncate(size_bytes).expect("a truncate");
             empty.sync().expect("a sync");
             marks.push(recorder.events());
-            std::thread::sleep(Duration::from_micros(200));
+            pause(Duration::from_micros(200));
         }
         syncing.join().expect("a sync");
     });

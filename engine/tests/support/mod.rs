@@ -7,8 +7,9 @@
 )]
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use delalloc_backends::{Backend, MemBackend, OsClock};
+use delalloc_backends::{Backend, Clock, MemBackend, OsClock};
 use delalloc_engine::{EngineConfig, FormatOptions, Volume};
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -83,6 +84,11 @@ impl Dice {
             at += len;
         }
     }
+}
+
+/// Lets others go on for so long.
+pub(crate) fn pause(how_long: Duration) {
+    OsClock::new().sleep(how_long);
 }
 
 /// A config with some knobs set.
