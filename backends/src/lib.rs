@@ -60,7 +60,9 @@ pub use file::{FileCaching, FileDiscard, FileOpening, FileOptions, Preallocation
 pub use mem::MemBackend;
 pub use meter::{KindSnapshot, MeterBackend, MeterSnapshot, SERVICE_SLOTS};
 pub use mover::{MoverKind, MoverOptions};
-pub use record::{CrashPlan, Fate, Log, LogEntry, Logged, Outcome, Recorder, Survivors, Tear};
+pub use record::{
+    CrashPlan, CrashPoint, Fate, Log, LogEntry, Logged, Outcome, Recorder, Survivors, Sweep, Tear,
+};
 pub use signature::Signature;
 pub use sim::{Latency, Seek, SimBackend, SimModel};
 pub use throttle::{ThrottleBackend, ThrottleLimits};

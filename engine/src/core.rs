@@ -28,6 +28,7 @@ use crate::extent::State;
 use crate::failure::{FailureCursor, FailureLog};
 use crate::inode::{Inode, InodeState};
 use crate::meta::Metadata;
+use crate::mutation::{self, Mutation};
 use crate::namespace::Namespace;
 use crate::pool::Order;
 use crate::pools::Pools;
@@ -135,6 +136,7 @@ impl Core {
     /// Which ordered queue the work of a file goes through.
     pub(crate) fn order_of(&self, file: FileId) -> Order {
         match self.config.order.scope {
+            _ if mutation::on(Mutation::OrderDropped) => Order::Unordered,
             OrderScope::Volume => Order::Key(0),
             OrderScope::File => Order::Key(file.0),
             OrderScope::None => Order::Unordered,

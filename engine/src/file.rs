@@ -23,6 +23,7 @@ use crate::error::{EngineError, Result};
 use crate::extent::State;
 use crate::failure::FailureCursor;
 use crate::inode::{Inode, InodeState, Life};
+use crate::mutation::{self, Mutation};
 use crate::read::{self, ReadAhead};
 use crate::units::{FILE_BYTES_MAX, FileRange, PAGE_BYTES, PAGE_LEN, PageIndex};
 use crate::volume;
@@ -218,6 +219,9 @@ impl File {
         old_bytes: u64,
         new_start: u64,
     ) -> Result<()> {
+        if mutation::on(Mutation::TailKept) {
+            return Ok(());
+        }
         let tail_end = old_bytes.next_multiple_of(PAGE_BYTES).min(new_start);
         self.write_zeros(writer, FileRange::new(old_bytes, tail_end))
     }

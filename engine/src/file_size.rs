@@ -21,6 +21,7 @@
 //! flight (extent/ordered).
 
 use crate::extent::IntervalMap;
+use crate::mutation::{self, Mutation};
 use crate::units::FileRange;
 
 /// The two sizes of a file and what lies between them. Bytes, not pages.
@@ -112,6 +113,9 @@ impl FileSize {
 
     /// The first byte that still has to be written, or the end of the file.
     fn frontier(&self) -> u64 {
+        if mutation::on(Mutation::SizePastPrefix) {
+            return self.memory_bytes;
+        }
         let gap = self.unwritten.iter().next().map(|(gap, ())| gap.start);
         gap.unwrap_or(self.memory_bytes).min(self.memory_bytes)
     }

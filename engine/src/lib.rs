@@ -47,6 +47,7 @@ mod file_size;
 mod inode;
 mod log;
 pub mod meta;
+pub mod mutation;
 mod namespace;
 pub mod pool;
 mod pools;

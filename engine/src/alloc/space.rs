@@ -36,6 +36,7 @@ use super::pinned::Pinned;
 use super::reservation::{Reservation, metadata_share};
 use super::strategy;
 use crate::error::{EngineError, Result};
+use crate::mutation::{self, Mutation};
 use crate::units::{DiskExtent, DiskOffset, Generation, SECTOR_BYTES};
 
 /// Extents made free under one hold of the lock.
@@ -145,7 +146,8 @@ impl Space {
     pub fn reserve(self: &Arc<Self>, bytes: u64) -> Result<Reservation> {
         let data_bytes = bytes.next_multiple_of(SECTOR_BYTES);
         let mut state = self.lock();
-        if data_bytes > 0 && !self.fits(&state, data_bytes, 0) {
+        let fits = data_bytes == 0 || self.fits(&state, data_bytes, 0);
+        if !fits && !mutation::on(Mutation::PromiseUnchecked) {
             return Err(EngineError::NoSpace {
                 wanted_bytes: data_bytes,
                 free_bytes: self.available(&state),
@@ -237,6 +239,9 @@ impl Space {
 
     /// Frees an extent in `generation`: reusable once that generation is durable.
     pub fn pin(&self, extent: DiskExtent, generation: Generation) {
+        if mutation::on(Mutation::ExtentUnpinned) {
+            return self.free_unpublished(extent);
+        }
         let mut state = self.lock();
         state.allocated_bytes -= extent.bytes;
         state.pinned.push(extent, generation);
@@ -325,6 +330,9 @@ impl Space {
 
     /// Frees a node that is on the device.
     pub(crate) fn pin_node(&self, node: DiskOffset, generation: Generation) {
+        if mutation::on(Mutation::NodeUnpinned) {
+            return self.free_unwritten_node(node);
+        }
         let mut state = self.lock();
         state.node_bytes -= self.node_slot_bytes;
         state.allocated_bytes -= self.node_slot_bytes;

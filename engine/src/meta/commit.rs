@@ -35,6 +35,7 @@ use super::node_store::NodeShape;
 use super::node_writer::write_nodes;
 use super::superblock;
 use crate::error::Result;
+use crate::mutation::{self, Mutation};
 use crate::units::Generation;
 
 /// Bytes of nodes a gate writes at once.
@@ -123,8 +124,6 @@ impl Metadata {
             root_level,
             nodes,
         } = snapshot;
-        self.write_out(&nodes, durable)?;
-        self.backend.flush_blocking()?;
         let superblock = Superblock {
             generation,
             root,
@@ -134,6 +133,16 @@ impl Metadata {
             ..self.identity.clone()
         };
         let at = superblock::slot_of(generation);
+        if mutation::on(Mutation::SuperblockFirst) {
+            superblock::write_at(self.backend.as_ref(), &superblock, at)?;
+        }
+        if mutation::on(Mutation::UnpinEarly) {
+            self.space.unpin_through(generation);
+        }
+        self.write_out(&nodes, durable)?;
+        if !mutation::on(Mutation::FlushSkipped) {
+            self.backend.flush_blocking()?;
+        }
         superblock::write_at(self.backend.as_ref(), &superblock, at)?;
         **durable = generation;
         count(&self.counters.commits, 1);

@@ -26,6 +26,7 @@ use super::types::{FileExtent, Mapping, NewExtent, StoredExtent};
 use crate::alloc::Reserve;
 use crate::error::Result;
 use crate::log::{Record, SizeChange};
+use crate::mutation::{self, Mutation};
 use crate::units::{
     DiskExtent, DiskOffset, FILE_BYTES_MAX, FileId, FileRange, Generation, PAGE_BYTES, SECTOR_BYTES,
 };
@@ -333,7 +334,7 @@ impl Edit<'_> {
         })?;
         let left = left.map_err(|malformed| malformed.at(disk.start))?;
         self.totals.live_bytes -= gone_bytes;
-        if left.refs == 0 {
+        if left.refs == 0 || mutation::on(Mutation::BookendFreed) {
             self.change.remove(&key)?;
             self.totals.extents -= 1;
             self.totals.stored_bytes -= left.disk.bytes;

@@ -11,6 +11,7 @@ use super::types::Inode;
 use crate::alloc::Reserve;
 use crate::error::{EngineError, Result};
 use crate::log::Record;
+use crate::mutation::{self, Mutation};
 use crate::units::{FileId, Generation};
 
 impl Metadata {
@@ -91,7 +92,8 @@ impl Metadata {
                 if inode.name == name {
                     return Ok(());
                 }
-                if let Some(replaced) = edit.names.get(name).copied() {
+                let holder = edit.names.get(name).copied();
+                if let Some(replaced) = holder.filter(|_| !mutation::on(Mutation::ReplacedKept)) {
                     edit.change
                         .update(&Key::inode(replaced), format::patch_inode_orphan)?;
                     if let Some(replaced) = edit.files.get_mut(&replaced) {

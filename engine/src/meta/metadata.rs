@@ -27,6 +27,7 @@ use super::types::{ExtentTotals, FormatOptions, Inode, MetaConfig, MetaStats};
 use crate::alloc::{Reservation, Reserve, Space};
 use crate::error::{EngineError, Result};
 use crate::log::{Log, Record};
+use crate::mutation::{self, Mutation};
 use crate::recover;
 use crate::units::{DiskExtent, DiskOffset, FileId, Generation, SECTOR_BYTES};
 
@@ -240,6 +241,9 @@ impl Metadata {
     /// Drops what is mapped past the end of these files, as far as they are there.
     fn settle_sizes(&self, files: &[FileId]) -> Result<()> {
         for &file in files {
+            if mutation::on(Mutation::OverhangKept) {
+                break;
+            }
             if let Some(inode) = self.inode(file)? {
                 self.truncate(file, inode.size_bytes, inode.size_bytes)?;
             }

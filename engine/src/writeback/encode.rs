@@ -22,6 +22,7 @@ use crate::cache::Frame;
 use crate::compress::{self, Codec, stored_bytes_max};
 use crate::core::Core;
 use crate::inode::Inode;
+use crate::mutation::{self, Mutation};
 use crate::pool::WorkItem;
 use crate::stats::{Passage, StageStats, Stats};
 use crate::units::{FileRange, PAGE_LEN};
@@ -146,12 +147,26 @@ pub(crate) fn encode(core: &Core, inode: &Inode, range: FileRange, frames: Vec<F
         for frame in &frames {
             plain.extend_from_slice(frame.bytes());
         }
+        if mutation::on(Mutation::FrameInPlace) {
+            see_newer(inode, range, plain);
+        }
         shrink(core, inode, plain)
     });
     Encoded {
         range,
         frames,
         stored,
+    }
+}
+
+/// What a codec would meet if writers changed shared frames in place: the second half of each page as
+/// it is by now.
+fn see_newer(inode: &Inode, range: FileRange, plain: &mut [u8]) {
+    let state = inode.lock();
+    for (index, page) in range.pages().zip(plain.chunks_exact_mut(PAGE_LEN)) {
+        if let Some(now) = state.pages.get(index) {
+            page[PAGE_LEN / 2..].copy_from_slice(&now.frame.bytes()[PAGE_LEN / 2..]);
+        }
     }
 }
 

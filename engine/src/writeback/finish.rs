@@ -21,6 +21,7 @@ use crate::extent::State;
 use crate::inode::InodeState;
 use crate::log::SizeChange;
 use crate::meta::NewExtent;
+use crate::mutation::{self, Mutation};
 use crate::pool::{Order, WorkItem};
 use crate::units::{DiskExtent, FileRange, PAGE_BYTES};
 use crate::writeback::fixup;
@@ -110,6 +111,9 @@ fn finish(mut flight: Flight, outcome: Outcome) -> Flight {
     state.tickets.invalidate(range);
     state.ordered.finish(range);
     state.states.clear(range, State::WRITEBACK);
+    if mutation::on(Mutation::RedirtyLost) {
+        state.states.clear(range, State::DIRTY);
+    }
     core.dirty.end_writeback(range.bytes());
     // Before the lock goes: who waited for this writeback because there was no space asks again then.
     drop(holdings);

@@ -44,6 +44,7 @@ pub(crate) use place::PlaceHint;
 use crate::core::Core;
 use crate::extent::State;
 use crate::inode::Inode;
+use crate::mutation::{self, Mutation};
 use crate::units::{FILE_BYTES_MAX, FileRange};
 
 /// Writes back what is dirty in a file now, and waits for it.
@@ -54,6 +55,9 @@ use crate::units::{FILE_BYTES_MAX, FileRange};
 pub(crate) fn flush(core: &Arc<Core>, inode: &Arc<Inode>) {
     for _pass in 0..2 {
         write_back(core, inode, 0, FILE_BYTES_MAX);
+        if mutation::on(Mutation::SyncUnwaited) {
+            return;
+        }
         let mut state = inode.lock();
         let sequence = state.ordered.latest();
         inode.wait_until(&core.pools, &mut state, |state| {

@@ -14,6 +14,7 @@ use delalloc_backends::{AlignedBuf, Completion, Durability, Request};
 use crate::cache::Frame;
 use crate::compress::Codec;
 use crate::core::Core;
+use crate::mutation::{self, Mutation};
 use crate::pool::{Order, WorkItem};
 use crate::units::{DiskExtent, PAGE_LEN};
 use crate::writeback::encode::checksums;
@@ -147,6 +148,9 @@ impl WorkItem for Submit {
                 drop(buf);
                 let outcome = match result {
                     Ok(()) => Outcome::Written(written),
+                    Err(_) if mutation::on(Mutation::WriteErrorDropped) => {
+                        Outcome::Written(written)
+                    }
                     Err(error) => Outcome::Failed(written.disk, error.into()),
                 };
                 finish::queue(flight, outcome);
