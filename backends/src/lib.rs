@@ -55,7 +55,7 @@ pub use clock::{Clock, Instant, OsClock, VirtualClock};
 pub use device::Device;
 pub use error::BackendError;
 pub use ext::BackendExt;
-pub use fault::{FaultAction, FaultBackend, FaultHandle, FaultOn, FaultRule, FaultSpan};
+pub use fault::{FaultAction, FaultBackend, FaultHandle, FaultOn, FaultRule, FaultSpan, Struck};
 pub use file::{FileCaching, FileDiscard, FileOpening, FileOptions, Preallocation};
 pub use mem::MemBackend;
 pub use meter::{KindSnapshot, MeterBackend, MeterSnapshot, SERVICE_SLOTS};

@@ -9,7 +9,8 @@
 //! frame copies itself before it changes.
 //!
 //! What the last page of a file holds past its end is not defined, in the cache or on the device: a
-//! file that grows over it writes zeros there first.
+//! file that grows over it writes zeros there first. Where the device refuses those, `sync` says so, and
+//! what had been cut off in that page may show again, as after any failed write of it.
 //!
 //! Not here: names (namespace), reads (read), what becomes of dirty pages (writeback).
 
@@ -126,15 +127,15 @@ impl File {
         let mut state = inode.lock();
         inode.wait_writeback(&core.pools, &mut state, cut.to_pages());
         check_life(&state)?;
-        forget_pages(
-            core,
-            inode,
-            &mut state,
-            FileRange::new(kept_pages.end, cut.end),
-        );
+        // Metadata first: what it refuses has changed nothing.
+        let mut size = state.size.clone();
+        let disk_bytes = size.truncate(size_bytes);
+        core.meta.truncate(inode.id, size_bytes, disk_bytes)?;
+        state.size = size;
+        let gone = FileRange::new(kept_pages.end, cut.end);
+        forget_pages(core, inode, &mut state, gone);
         state.tickets.invalidate(cut);
-        let disk_bytes = state.size.truncate(size_bytes);
-        core.meta.truncate(inode.id, size_bytes, disk_bytes)
+        Ok(())
     }
 
     /// Makes `range` read as zeros. Whole pages give their space back; the size stays.

@@ -95,9 +95,13 @@ impl FileSize {
         then.disk_bytes
     }
 
-    /// The bytes of `range` are lost to a failed write: they are neither new nor awaited.
-    pub(crate) fn abandoned(&mut self, range: FileRange) {
+    /// The bytes of `range` are lost to a failed write: they are neither new nor awaited. Returns the
+    /// size on disk, which does not wait for them either.
+    pub(crate) fn abandoned(&mut self, range: FileRange) -> u64 {
         self.unwritten.remove(range.start..range.end);
+        self.disk_bytes = self.disk_bytes.max(self.frontier());
+        self.ahead.remove(0..self.disk_bytes);
+        self.disk_bytes
     }
 
     /// The file has exactly `bytes` now, in memory and in metadata. Growth is a hole, which needs
@@ -164,6 +168,14 @@ mod tests {
             size.completed(range(1 << 20, (1 << 20) + 4096), (1 << 20) + 10),
             (1 << 20) + 10
         );
+    }
+
+    #[test]
+    fn bytes_that_are_lost_are_not_waited_for() {
+        let mut size = FileSize::on_disk(4096);
+        size.wrote(range(4096, 12_288));
+        assert_eq!(size.completed(range(8192, 12_288), 12_288), 4096);
+        assert_eq!(size.abandoned(range(4096, 8192)), 12_288);
     }
 
     #[test]

@@ -291,7 +291,8 @@ fn load(core: &Arc<Core>, file: FileId) -> Result<Arc<Inode>> {
         .meta
         .inode(file)?
         .ok_or_else(|| EngineError::NotFound(format!("file {}", file.0)))?;
-    let reservation = core.meta.reserve(0)?;
+    // Nothing is promised yet, so a volume that only reads opens files too.
+    let reservation = core.meta.space().reserve(0)?;
     let inode = Arc::new(Inode::new(file, known.size_bytes, reservation));
     core.namespace.insert(Arc::clone(&inode));
     Ok(inode)

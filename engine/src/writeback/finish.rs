@@ -103,10 +103,12 @@ fn finish(mut flight: Flight, outcome: Outcome) -> Flight {
     if let Err(error) = publish(&flight, &mut state, outcome) {
         core.failures.lock().log.record(error.clone());
         state.failures.record(error);
-        state
-            .size
-            .abandoned(range.intersect(FileRange::new(0, flight.size_at)));
-        drop_clean_pages(&mut state, range);
+        if let Some(disk_bytes) = lose_clean_pages(&mut state, range, flight.size_at) {
+            // The file keeps the size that readers see, with a hole where it grew. Where metadata
+            // refuses that too, the volume only reads, or the next extent brings the size along.
+            let size_bytes = state.size.memory_bytes();
+            let _refused = core.meta.truncate(inode.id, size_bytes, disk_bytes);
+        }
     }
     state.tickets.invalidate(range);
     state.ordered.finish(range);
@@ -162,11 +164,17 @@ fn publish(flight: &Flight, state: &mut InodeState, outcome: Outcome) -> Result<
     }
 }
 
-fn drop_clean_pages(state: &mut InodeState, range: FileRange) {
+/// Lets go of the pages of a failed write, unless they were written again. Returns the size on disk
+/// that the file has without them.
+fn lose_clean_pages(state: &mut InodeState, range: FileRange, size_at: u64) -> Option<u64> {
+    let mut disk_bytes = None;
     for page in range.pages() {
         let own = FileRange::new(page.start(), page.start() + PAGE_BYTES);
         if !state.states.any(own, State::DIRTY) {
             state.pages.remove(page);
+            let lost = own.intersect(FileRange::new(0, size_at));
+            disk_bytes = Some(state.size.abandoned(lost));
         }
     }
+    disk_bytes
 }

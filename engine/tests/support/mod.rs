@@ -6,6 +6,9 @@
     reason = "an expectation would fail in crates that use all of it"
 )]
 
+pub(crate) mod oracle;
+pub(crate) mod watchdog;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,4 +120,14 @@ pub(crate) fn open(backend: &Arc<dyn Backend>, config: &EngineConfig) -> Volume 
         config.clone(),
     )
     .expect("a volume opens")
+}
+
+/// How often a test does what it does: the variable says, or else there is a default.
+pub(crate) fn times(variable: &str, default: u64) -> u64 {
+    match std::env::var(variable) {
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{variable}={text}: a number")),
+        Err(_) => default,
+    }
 }
