@@ -7,9 +7,14 @@
 //! Not here: searching and changing a node (node), choosing a superblock (superblock).
 
 use crate::error::EngineError;
-use crate::units::{DiskExtent, DiskOffset, FileId, Generation, SECTOR_BYTES};
+use crate::units::{
+    DiskExtent, DiskOffset, FILE_BYTES_MAX, FileId, Generation, SECTOR_BYTES,
+};
 
-use super::types::{EXTENT_STORED_BYTES_MAX, FileExtent, Inode, NAME_BYTES_MAX, StoredExtent};
+use super::types::{
+    EXTENT_PLAIN_BYTES_MAX, EXTENT_STORED_BYTES_MAX, FileExtent, Inode, NAME_BYTES_MAX,
+    StoredExtent,
+};
 
 /// The version this engine writes and reads.
 pub(crate) const VERSION: u32 = 1;
@@ -21,6 +26,9 @@ pub(crate) const SUPERBLOCK_BYTES: usize = 4096;
 pub(crate) const SUPERBLOCK_AT: [DiskOffset; 2] = [DiskOffset(64 * 1024), DiskOffset(128 * 1024)];
 /// Everything before this belongs to the system; nodes and data come after.
 pub(crate) const AREA_START: DiskOffset = DiskOffset(256 * 1024);
+/// Generations and file numbers are at or below this: out of reach, and clear of `STORED_OBJECT` and of
+/// the end of arithmetic.
+pub(crate) const COUNT_MAX: u64 = 1 << 62;
 /// Bytes of a label.
 pub(crate) const LABEL_BYTES: usize = 32;
 /// Sizes a node may have.
@@ -279,6 +287,15 @@ pub(crate) fn decode_superblock(bytes: &[u8], at: DiskOffset) -> Decoded<Superbl
             format!("{root:?}"),
         ));
     }
+    let file_next = u64_at(bytes, 72);
+    if generation.0.max(file_next) > COUNT_MAX {
+        let found = format!("{} and {file_next}", generation.0);
+        return Err(Malformed::new(
+            WHAT,
+            "a generation and a file number in reach",
+            found,
+        ));
+    }
     let root_level = bytes[80];
     if root_level >= LEVELS_MAX {
         return Err(Malformed::new(WHAT, "a sane root level", root_level));
@@ -295,7 +312,7 @@ pub(crate) fn decode_superblock(bytes: &[u8], at: DiskOffset) -> Decoded<Superbl
         generation,
         root,
         root_level,
-        file_next: u64_at(bytes, 72),
+        file_next,
         label: label.to_owned(),
     })
 }
@@ -481,13 +498,17 @@ pub(crate) fn decode_inode(file: FileId, bytes: &[u8]) -> Decoded<Inode> {
     }
     let name = std::str::from_utf8(name)
         .map_err(|_| Malformed::new(WHAT, "a name in UTF-8", "other bytes"))?;
+    let size_bytes = u64_at(bytes, 8);
+    if size_bytes > FILE_BYTES_MAX {
+        return Err(Malformed::new(WHAT, "a size of a file", size_bytes));
+    }
     let flags = u32_at(bytes, 16);
     if flags & !INODE_ORPHAN != 0 {
         return Err(Malformed::new(WHAT, "known flags", format!("{flags:#x}")));
     }
     Ok(Inode {
         file,
-        size_bytes: u64_at(bytes, 8),
+        size_bytes,
         name: name.to_owned(),
         orphan: flags & INODE_ORPHAN != 0,
         generation: Generation(u64_at(bytes, 0)),
@@ -528,7 +549,9 @@ pub(crate) fn decode_file_extent(file_start: u64, bytes: &[u8]) -> Decoded<FileE
     let whole = extent.disk.bytes;
     let sane = extent.length > 0
         && extent.offset_in_extent + extent.length <= extent.ram_bytes
-        && file_start.checked_add(extent.length).is_some()
+        && file_start
+            .checked_add(extent.length)
+            .is_some_and(|end| end <= FILE_BYTES_MAX)
         && [
             file_start,
             extent.length,
@@ -540,6 +563,7 @@ pub(crate) fn decode_file_extent(file_start: u64, bytes: &[u8]) -> Decoded<FileE
         .all(|bytes| bytes.is_multiple_of(SECTOR_BYTES))
         && extent_valid(extent.disk, u64::MAX)
         && whole <= EXTENT_STORED_BYTES_MAX
+        && extent.ram_bytes <= EXTENT_PLAIN_BYTES_MAX
         && (!extent.is_raw() || whole == extent.ram_bytes);
     if !sane {
         return Err(Malformed::new(
@@ -591,7 +615,8 @@ pub(crate) fn decode_stored(start: DiskOffset, bytes: &[u8]) -> Decoded<StoredEx
         && checksums * SECTOR_BYTES == stored.disk.bytes
         && stored.refs > 0
         && stored.live_bytes > 0
-        && stored.live_bytes <= stored.ram_bytes;
+        && stored.live_bytes <= stored.ram_bytes
+        && stored.ram_bytes <= EXTENT_PLAIN_BYTES_MAX;
     if !sane {
         return Err(Malformed::new(
             WHAT,

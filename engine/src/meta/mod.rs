@@ -24,6 +24,6 @@ pub use metadata::Metadata;
 pub use node_writer::NodeWorkers;
 pub use superblock::signatures;
 pub use types::{
-    CODEC_RAW, EXTENT_STORED_BYTES_MAX, ExtentTotals, FileExtent, FormatOptions, Inode, Mapping,
+    CODEC_RAW, EXTENT_PLAIN_BYTES_MAX, EXTENT_STORED_BYTES_MAX, ExtentTotals, FileExtent, FormatOptions, Inode, Mapping,
     MetaConfig, MetaStats, NAME_BYTES_MAX, NewExtent, StoredExtent,
 };

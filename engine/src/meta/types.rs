@@ -8,6 +8,8 @@ use crate::units::{DiskExtent, DiskOffset, FileId, FileRange, Generation};
 pub const CODEC_RAW: u8 = 0;
 /// Most stored bytes of one extent, so that its checksums fit one item.
 pub const EXTENT_STORED_BYTES_MAX: u64 = 512 * 1024;
+/// Most plain bytes of one extent: a reader takes memory for all of them.
+pub const EXTENT_PLAIN_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Longest name of a file, in bytes.
 pub const NAME_BYTES_MAX: usize = 255;
 

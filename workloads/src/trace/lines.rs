@@ -1,7 +1,7 @@
 //! Lines of a file that may be compressed.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 /// What is read from the file at a time.
@@ -19,12 +19,19 @@ pub(crate) struct Lines {
 impl Lines {
     /// Opens `path`; one that ends in `.zst` is unpacked as it is read.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let input: Box<dyn BufRead + Send> = if path.extension().is_some_and(|e| e == "zst") {
-            let decoder = zstd::stream::read::Decoder::new(file)?;
+        Self::over(
+            File::open(path)?,
+            path.extension().is_some_and(|e| e == "zst"),
+        )
+    }
+
+    /// Lines of `source`, unpacked as they are read where it is packed.
+    pub(crate) fn over(source: impl Read + Send + 'static, is_packed: bool) -> io::Result<Self> {
+        let input: Box<dyn BufRead + Send> = if is_packed {
+            let decoder = zstd::stream::read::Decoder::new(source)?;
             Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder))
         } else {
-            Box::new(BufReader::with_capacity(BUFFER_BYTES, file))
+            Box::new(BufReader::with_capacity(BUFFER_BYTES, source))
         };
         Ok(Self {
             input,

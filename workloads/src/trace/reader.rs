@@ -46,11 +46,24 @@ impl TraceReader {
         format: Option<TraceFormat>,
         malformed_max: u64,
     ) -> Result<Self, StreamError> {
+        let lines = Lines::open(path).map_err(|error| StreamError::Trace {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Self::over(lines, path, format, malformed_max)
+    }
+
+    /// The requests of `lines`, which messages call `path`.
+    pub(crate) fn over(
+        mut lines: Lines,
+        path: &Path,
+        format: Option<TraceFormat>,
+        malformed_max: u64,
+    ) -> Result<Self, StreamError> {
         let fail = |reason: String| StreamError::Trace {
             path: path.to_owned(),
             reason,
         };
-        let mut lines = Lines::open(path).map_err(|error| fail(error.to_string()))?;
         if !lines.advance().map_err(|error| fail(error.to_string()))? {
             return Err(fail("it is empty".to_owned()));
         }

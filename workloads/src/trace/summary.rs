@@ -127,7 +127,11 @@ pub fn summarize(
     format: Option<TraceFormat>,
     malformed_max: u64,
 ) -> Result<TraceSummary, StreamError> {
-    let mut reader = TraceReader::open(path, format, malformed_max)?;
+    summary_of(TraceReader::open(path, format, malformed_max)?, path)
+}
+
+/// The summary of what `reader` reads, which it calls `path`.
+pub(crate) fn summary_of(mut reader: TraceReader, path: &Path) -> Result<TraceSummary, StreamError> {
     let mut counts = Counts::default();
     while let Some(request) = reader.next()? {
         if let Some(reason) = counts.add(&request) {
