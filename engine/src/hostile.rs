@@ -11,6 +11,7 @@
 //!
 //! Not here: the inputs (tests/corpus), who calls (tests/hostile, the fuzz targets).
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use delalloc_backends::{AlignedBuf, Backend, BackendExt, Durability, MemBackend};
@@ -314,23 +315,27 @@ fn use_stored_bytes(codec: Codec, stored: &[u8], plain_len: usize) -> Option<Vec
 /// checked, opened and used up.
 pub fn image(bytes: &[u8]) {
     let template = template();
-    let mut image = template.image.clone();
-    let mut touched = Vec::new();
+    let mut damaged: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
     for edit in bytes.chunks_exact(EDIT_BYTES).take(EDITS_MAX) {
-        let places = &template.places;
-        let place = places[usize::from(edit[0]) % places.len()];
+        let at = usize::from(edit[0]) % template.places.len();
+        let place = &template.places[at];
+        let place_bytes = damaged.entry(at).or_insert_with(|| place.bytes.clone());
         let width = 1 << (edit[1] % 4);
-        let at = usize::from(u16::from_le_bytes([edit[2], edit[3]])) % (place.bytes - width + 1);
-        image[place.start + at..][..width].copy_from_slice(&edit[4..4 + width]);
-        touched.push(place);
+        let at = usize::from(u16::from_le_bytes([edit[2], edit[3]]));
+        let at = at % (place_bytes.len() - width + 1);
+        place_bytes[at..at + width].copy_from_slice(&edit[4..4 + width]);
     }
-    for place in touched {
-        place.seal(&mut image);
+    let device = template.device.fork();
+    for (at, mut bytes) in damaged {
+        let place = &template.places[at];
+        place.seal(&mut bytes);
+        bytes.resize(format::SECTOR_LEN, 0);
+        let buf = AlignedBuf::copy_of(&bytes);
+        let written = device.write_blocking(place.at.0, buf, Durability::Cached);
+        written.expect("memory takes what fits it");
     }
-    use_image(MemBackend::from_image(&image, SECTOR_BYTES));
+    use_image(device);
 }
-
-const SECTOR_BYTES: u32 = 4096;
 
 fn use_image(device: MemBackend) {
     let worst = check(&device).worst();
@@ -379,30 +384,26 @@ fn use_up(meta: &Metadata) -> crate::Result<()> {
     Ok(())
 }
 
-/// A sound image, and where its superblocks and nodes are.
+/// A sound image, and its superblocks and nodes.
 struct Template {
-    image: Vec<u8>,
+    device: MemBackend,
     places: Vec<Place>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A superblock or a node of a sound image.
 struct Place {
-    start: usize,
-    bytes: usize,
+    at: DiskOffset,
+    bytes: Vec<u8>,
 }
 
 impl Place {
-    fn is_superblock(self) -> bool {
-        self.start < length(format::AREA_START.0)
-    }
-
-    /// Makes the checksum right, and nothing else.
-    fn seal(self, image: &mut [u8]) {
-        let bytes = &mut image[self.start..self.start + self.bytes];
-        let (crc_at, covered) = if self.is_superblock() {
-            (self.bytes - 4, 0..self.bytes - 4)
+    /// Makes the checksum of other bytes for this place right, and nothing else.
+    fn seal(&self, bytes: &mut [u8]) {
+        let end = bytes.len();
+        let (crc_at, covered) = if self.at < format::AREA_START {
+            (end - 4, 0..end - 4)
         } else {
-            (0, 4..self.bytes)
+            (0, 4..end)
         };
         let crc = crc32c::crc32c(&bytes[covered]);
         bytes[crc_at..crc_at + 4].copy_from_slice(&crc.to_le_bytes());
@@ -444,10 +445,7 @@ fn make_template() -> crate::Result<Template> {
     }
     meta.commit()?;
     let places = places_of(&device)?;
-    Ok(Template {
-        image: device.image(),
-        places,
-    })
+    Ok(Template { device, places })
 }
 
 fn template_extent(
@@ -477,23 +475,24 @@ fn template_extent(
 
 fn places_of(device: &dyn Backend) -> crate::Result<Vec<Place>> {
     let superblock = meta::superblock::choose(device)?;
-    let mut places: Vec<Place> = SUPERBLOCK_AT
-        .iter()
-        .map(|at| Place {
-            start: length(at.0),
-            bytes: SUPERBLOCK_BYTES,
-        })
-        .collect();
     let shape = NodeShape::of(&superblock);
+    let mut found: Vec<(DiskOffset, usize)> = SUPERBLOCK_AT
+        .iter()
+        .map(|&at| (at, SUPERBLOCK_BYTES))
+        .collect();
     let (root, level) = (superblock.root, superblock.root_level);
     walk(device, shape, root, level, &mut |visit| {
-        places.push(Place {
-            start: length(visit.pointer.address.0),
-            bytes: shape.node_bytes as usize,
-        });
+        found.push((visit.pointer.address, shape.node_bytes as usize));
         Ok(Onward::Children)
     })?;
-    Ok(places)
+    found
+        .into_iter()
+        .map(|(at, len)| {
+            let sector = device.read_blocking(at.0, format::SECTOR_LEN)?;
+            let bytes = sector[..len].to_vec();
+            Ok(Place { at, bytes })
+        })
+        .collect()
 }
 
 fn length(bytes: u64) -> usize {

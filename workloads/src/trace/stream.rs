@@ -89,7 +89,7 @@ impl TraceStream {
         let first_ns = *self.first_ns.get_or_insert(request.at_ns);
         self.now_ns = self.now_ns.max(request.at_ns.saturating_sub(first_ns));
         self.requests += 1;
-        self.bytes += request.bytes;
+        self.bytes = self.bytes.saturating_add(request.bytes);
         self.plan.limit_ops.is_some_and(|max| self.requests > max)
             || self.plan.limit_bytes.is_some_and(|max| self.bytes > max)
             || self.plan.limit_time_ns.is_some_and(|max| self.now_ns > max)

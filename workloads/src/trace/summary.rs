@@ -209,7 +209,7 @@ impl Counts {
     fn add(&mut self, request: &Request) -> Option<&'static str> {
         let count = self.by_kind.entry(request.kind).or_default();
         count.requests += 1;
-        count.bytes += request.bytes;
+        count.bytes = count.bytes.saturating_add(request.bytes);
         self.first_ns.get_or_insert(request.at_ns);
         self.out_of_order += u64::from(request.at_ns < self.last_ns);
         self.last_ns = self.last_ns.max(request.at_ns);
