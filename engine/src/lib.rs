@@ -44,6 +44,8 @@ pub mod extent;
 mod failure;
 mod file;
 mod file_size;
+#[doc(hidden)]
+pub mod hostile;
 mod inode;
 mod log;
 pub mod meta;

@@ -436,7 +436,10 @@ fn without(
     rests: u32,
 ) -> std::result::Result<StoredExtent, Malformed> {
     let live_bytes = stored.live_bytes.checked_sub(gone_bytes);
-    let refs = (stored.refs + rests).checked_sub(1);
+    let refs = stored
+        .refs
+        .checked_add(rests)
+        .and_then(|refs| refs.checked_sub(1));
     match (live_bytes, refs) {
         (Some(live_bytes), Some(refs)) if (live_bytes == 0) == (refs == 0) => Ok(StoredExtent {
             live_bytes,

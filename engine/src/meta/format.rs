@@ -27,6 +27,9 @@ pub(crate) const SUPERBLOCK_AT: [DiskOffset; 2] = [DiskOffset(64 * 1024), DiskOf
 pub(crate) const AREA_START: DiskOffset = DiskOffset(256 * 1024);
 /// Longest log: a whole one is read when a volume opens.
 pub(crate) const LOG_BYTES_MAX: u64 = 1 << 30;
+/// Generations and file numbers are at or below this: out of reach, and clear of `STORED_OBJECT` and of
+/// the end of arithmetic.
+pub(crate) const COUNT_MAX: u64 = 1 << 62;
 /// Bytes of a label.
 pub(crate) const LABEL_BYTES: usize = 32;
 /// Sizes a node may have.
@@ -306,6 +309,15 @@ pub(crate) fn decode_superblock(bytes: &[u8], at: DiskOffset) -> Decoded<Superbl
             format!("{root:?}"),
         ));
     }
+    let file_next = u64_at(bytes, 72);
+    if generation.0.max(file_next) > COUNT_MAX {
+        let found = format!("{} and {file_next}", generation.0);
+        return Err(Malformed::new(
+            WHAT,
+            "a generation and a file number in reach",
+            found,
+        ));
+    }
     let root_level = bytes[80];
     if root_level >= LEVELS_MAX {
         return Err(Malformed::new(WHAT, "a sane root level", root_level));
@@ -336,7 +348,7 @@ pub(crate) fn decode_superblock(bytes: &[u8], at: DiskOffset) -> Decoded<Superbl
         generation,
         root,
         root_level,
-        file_next: u64_at(bytes, 72),
+        file_next,
         label: label.to_owned(),
         log,
     })
@@ -531,6 +543,10 @@ pub(crate) fn decode_inode(file: FileId, bytes: &[u8]) -> Decoded<Inode> {
     }
     let name = std::str::from_utf8(name)
         .map_err(|_| Malformed::new(WHAT, "a name in UTF-8", "other bytes"))?;
+    let size_bytes = u64_at(bytes, 8);
+    if size_bytes > FILE_BYTES_MAX {
+        return Err(Malformed::new(WHAT, "a size of a file", size_bytes));
+    }
     let flags = u32_at(bytes, 16);
     if flags & !INODE_ORPHAN != 0 {
         return Err(Malformed::new(WHAT, "known flags", format!("{flags:#x}")));
@@ -597,6 +613,7 @@ pub(crate) fn decode_file_extent(file_start: u64, bytes: &[u8]) -> Decoded<FileE
         .all(|bytes| bytes.is_multiple_of(SECTOR_BYTES))
         && extent_valid(extent.disk, u64::MAX)
         && whole <= EXTENT_STORED_BYTES_MAX
+        && extent.ram_bytes <= EXTENT_PLAIN_BYTES_MAX
         && (!extent.is_raw() || whole == extent.ram_bytes);
     if !sane {
         return Err(Malformed::new(
