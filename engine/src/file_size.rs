@@ -24,7 +24,7 @@ use crate::extent::IntervalMap;
 use crate::units::FileRange;
 
 /// The two sizes of a file and what lies between them. Bytes, not pages.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct FileSize {
     memory_bytes: u64,
     disk_bytes: u64,

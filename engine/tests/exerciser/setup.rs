@@ -319,32 +319,43 @@ pub(crate) fn nodes() -> Vec<Setup> {
 
 /// Devices that fill.
 pub(crate) fn fullness() -> Vec<Setup> {
+    let raw: Knobs = &[("compression.codec", "none")];
     let early: Knobs = &[
         ("dirty.background", "64KiB"),
         ("compression.codec", "lz4"),
         ("compression.level", "1"),
     ];
+    let small: Knobs = &[
+        ("compression.extent_bytes", "8KiB"),
+        ("compression.item_bytes", "64KiB"),
+    ];
     vec![
-        Setup::new("full, 2 MiB", &[("compression.codec", "none")])
-            .nodes(1024)
-            .full(2 * MIB),
-        Setup::new("full, 3 MiB, early", early)
+        Setup::new("full, raw", raw).nodes(1024).full(5 * MIB / 4),
+        Setup::new("full, early", early)
             .nodes(4096)
-            .full(3 * MIB),
-        Setup::new("full, 4 MiB, small extents", early)
-            .with(&[
-                ("compression.extent_bytes", "8KiB"),
-                ("compression.item_bytes", "64KiB"),
-            ])
+            .full(3 * MIB / 2),
+        Setup::new("full, small extents", early)
+            .with(small)
             .nodes(1024)
-            .full(4 * MIB),
+            .full(5 * MIB / 4),
+        Setup::new("full, verdicts off", early)
+            .with(small)
+            .with(&[("compression.zero_detect", "false")])
+            .nodes(2048)
+            .full(MIB),
         Setup::new("full, tiny dirty limit", TINY_DIRTY)
             .nodes(4096)
-            .files(512 * KIB)
-            .full(2 * MIB),
-        Setup::new("full, batches", &[("compression.codec", "none")])
+            .full(MIB),
+        Setup::new("full, batches", raw)
             .nodes(4096)
             .files(5 * MIB)
-            .full(12 * MIB),
+            .full(6 * MIB),
+        Setup::new("full, nodes of 16 KiB", early)
+            .files(2 * MIB)
+            .full(3 * MIB),
+        Setup::new("full, knobs drawn anew", &[])
+            .redrawn()
+            .nodes(1024)
+            .full(5 * MIB / 4),
     ]
 }
