@@ -1,9 +1,9 @@
 //! A handle of an open file, and the changes it makes: write, truncate, punch, sync.
 //!
 //! A change takes the file's `writer` lock, so that changes of one file do not meet, and works in
-//! batches of `BATCH_BYTES_MAX`. Per batch: space is promised, frames are charged, partial edge
-//! pages are read; only then the state lock is taken, bytes are copied and bits set. Whatever can
-//! block or fail has happened by then. Throttling follows each batch, with no lock held.
+//! batches of `BATCH_BYTES_MAX`. Per batch: space is promised, partial edge pages are read; whatever
+//! can fail has happened by then. Then, a few pages at a time, frames are charged, the state lock is
+//! taken, bytes are copied and bits set. Throttling follows each batch, with no lock held.
 //!
 //! A page in writeback is not changed in place: its frame is shared with the work item, and a shared
 //! frame copies itself before it changes.
@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::alloc::Reservation;
 use crate::cache::{Charge, Page};
 use crate::core::Core;
 use crate::error::{EngineError, Result};
@@ -118,10 +119,9 @@ impl File {
         let (core, inode) = (&self.0.core, &self.0.inode);
         let _open = core.enter()?;
         let writer = inode.writer.lock();
-        let old_bytes = inode.lock().size.memory_bytes();
-        if size_bytes > old_bytes {
-            self.settle_tail(&writer, old_bytes, size_bytes)?;
-        }
+        let tail = self.tail_before(size_bytes);
+        let mut promise = self.promise([tail, FileRange::new(0, 0)])?;
+        self.write_zeros(&writer, tail, &mut promise)?;
         let kept_pages = FileRange::new(0, size_bytes).to_pages();
         let cut = FileRange::new(size_bytes, FILE_BYTES_MAX);
         let mut state = inode.lock();
@@ -154,17 +154,37 @@ impl File {
             range.end / PAGE_BYTES * PAGE_BYTES
         };
         let inner_start = range.start.next_multiple_of(PAGE_BYTES);
-        if inner_start >= inner_end {
-            return self.write_zeros(&writer, range);
+        let inner = FileRange::new(inner_start, inner_end.max(inner_start));
+        let edges = if inner.is_empty() {
+            [range, FileRange::new(range.end, range.end)]
+        } else {
+            [
+                FileRange::new(range.start, inner.start),
+                FileRange::new(inner.end.min(range.end), range.end),
+            ]
+        };
+        let mut promise = self.promise(edges)?;
+        if !inner.is_empty() {
+            self.punch_pages(&writer, inner, size_bytes)?;
         }
-        let inner = FileRange::new(inner_start, inner_end);
-        self.write_zeros(&writer, FileRange::new(range.start, inner.start))?;
-        self.write_zeros(&writer, FileRange::new(inner.end.min(range.end), range.end))?;
+        for edge in edges {
+            self.write_zeros(&writer, edge, &mut promise)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a hole of whole pages. The tree goes first: where it has no room, nothing is lost.
+    fn punch_pages(
+        &self,
+        _writer: &MutexGuard<'_, ()>,
+        inner: FileRange,
+        size_bytes: u64,
+    ) -> Result<()> {
+        let (core, inode) = (&self.0.core, &self.0.inode);
         core.with_room(|| {
             let mut state = inode.lock();
             inode.wait_writeback(&core.pools, &mut state, inner);
             check_life(&state)?;
-            // A refusal leaves everything as it was: what is dirty goes after it.
             let mut size = state.size.clone();
             let disk_bytes = size.completed(inner, size_bytes);
             core.meta.punch(inode.id, inner, Some(disk_bytes))?;
@@ -197,49 +217,57 @@ impl File {
 
     fn write_batch(&self, range: FileRange, bytes: &[u8]) -> Result<()> {
         let writer = self.0.inode.writer.lock();
-        let old_bytes = self.0.inode.lock().size.memory_bytes();
-        if range.start > old_bytes {
-            self.settle_tail(&writer, old_bytes, range.start)?;
-        }
-        self.write_locked(&writer, range, bytes)
+        let tail = self.tail_before(range.start);
+        let mut promise = self.promise([tail, range])?;
+        self.write_zeros(&writer, tail, &mut promise)?;
+        self.write_locked(&writer, range, bytes, &mut promise)
     }
 
-    fn write_zeros(&self, writer: &MutexGuard<'_, ()>, range: FileRange) -> Result<()> {
+    fn write_zeros(
+        &self,
+        writer: &MutexGuard<'_, ()>,
+        range: FileRange,
+        promise: &mut Reservation,
+    ) -> Result<()> {
         let zeros = [0; PAGE_LEN];
         for part in writeback::cut(range, PAGE_BYTES) {
-            self.write_locked(writer, part, &zeros[..index_in(part, part.end)])?;
+            self.write_locked(writer, part, &zeros[..index_in(part, part.end)], promise)?;
         }
         Ok(())
     }
 
-    /// Writes zeros over the rest of the last page, for a file that grows from `old_bytes` and
-    /// leaves a gap up to `new_start`.
-    fn settle_tail(
-        &self,
-        writer: &MutexGuard<'_, ()>,
-        old_bytes: u64,
-        new_start: u64,
-    ) -> Result<()> {
+    /// The rest of the last page that lies before `start`: zeros go there when the file grows over it.
+    fn tail_before(&self, start: u64) -> FileRange {
+        let size_bytes = self.0.inode.lock().size.memory_bytes();
         if mutation::on(Mutation::TailKept) {
-            return Ok(());
+            return FileRange::new(size_bytes, size_bytes);
         }
-        let tail_end = old_bytes.next_multiple_of(PAGE_BYTES).min(new_start);
-        self.write_zeros(writer, FileRange::new(old_bytes, tail_end))
+        let tail_end = size_bytes.next_multiple_of(PAGE_BYTES).min(start);
+        FileRange::new(size_bytes, tail_end.max(size_bytes))
     }
 
-    /// Copies `bytes` into the cache at `range`. The caller holds the writer lock.
+    /// Space for all that one change writes: it is refused before any of it is done.
+    fn promise(&self, ranges: [FileRange; 2]) -> Result<Reservation> {
+        let ranges = ranges.iter().filter(|range| !range.is_empty());
+        let bytes = ranges.map(|range| range.to_pages().bytes()).sum();
+        self.0.core.reserve(bytes)
+    }
+
+    /// Copies `bytes` into the cache at `range`, whose space is taken out of `promise`. The caller
+    /// holds the writer lock.
     fn write_locked(
         &self,
         _writer: &MutexGuard<'_, ()>,
         range: FileRange,
         bytes: &[u8],
+        promise: &mut Reservation,
     ) -> Result<()> {
         let (core, inode) = (&self.0.core, &self.0.inode);
-        let mut reservation = core.reserve(range.to_pages().bytes())?;
         let pages: Vec<PageIndex> = range.pages().collect();
-        let mut charge = core.frames.charge(pages.len(), core.as_ref());
         let mut edges = self.edges(range)?;
         for pages in pages.chunks(COPY_PAGES_MAX) {
+            // Not for all at once: the cache may be smaller than a batch.
+            let mut charge = core.frames.charge(pages.len(), core.as_ref());
             let mut state = inode.lock();
             check_life(&state)?;
             let (first, last) = (pages[0], pages[pages.len() - 1]);
@@ -253,7 +281,7 @@ impl File {
             }
             let fresh_bytes = state.states.set(part.to_pages(), State::DIRTY).dirty;
             writeback::redirty(&mut state, part.to_pages());
-            state.reservation.merge(reservation.split(fresh_bytes));
+            state.reservation.merge(promise.split(fresh_bytes));
             state.size.wrote(part);
             core.dirty
                 .mark_dirty(inode.id, fresh_bytes, core.clock.now());

@@ -19,7 +19,7 @@ use delalloc_backends::AlignedBuf;
 
 use crate::budget::BudgetGuard;
 use crate::cache::Frame;
-use crate::compress::{self, Codec, stored_bytes_max};
+use crate::compress::{self, Codec};
 use crate::core::Core;
 use crate::inode::Inode;
 use crate::mutation::{self, Mutation};
@@ -174,7 +174,10 @@ fn see_newer(inode: &Inode, range: FileRange, plain: &mut [u8]) {
 fn shrink(core: &Core, inode: &Inode, plain: &[u8]) -> Stored {
     let knobs = &core.config.compression.how;
     let attempt = inode.backoff.lock().attempt();
-    let mut buf = core.stored_bufs.take(stored_bytes_max(plain.len()));
+    let stored_bytes_max = core.meta.extent_stored_bytes_max();
+    let mut buf = core
+        .stored_bufs
+        .take(compress::stored_bytes_max(plain.len()));
     let encoded = compress::encode(knobs, attempt, plain, &mut buf)
         .expect("a codec takes any bytes at a level that the knobs allow");
     if let Some(gained) = encoded.lesson() {
@@ -186,6 +189,8 @@ fn shrink(core: &Core, inode: &Inode, plain: &[u8]) -> Stored {
     match encoded {
         compress::Encoded::Hole => Stored::Hole,
         compress::Encoded::Raw(_) => Stored::Raw,
+        // Too long for an item of the tree, which holds its checksums. Raw, it goes in pieces.
+        compress::Encoded::Stored(exact_len) if exact_len as u64 > stored_bytes_max => Stored::Raw,
         compress::Encoded::Stored(exact_len) => {
             buf.set_len(exact_len.next_multiple_of(PAGE_LEN));
             buf[exact_len..].fill(0);
