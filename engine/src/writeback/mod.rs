@@ -30,7 +30,7 @@ pub mod throttle;
 
 use std::sync::Arc;
 
-pub(crate) use collect::{cut, write_back};
+pub(crate) use collect::{Collected, collect, cut, queue, write_back};
 pub(crate) use dirty::{DirtyAccounting, Wake};
 pub(crate) use encode::checksums;
 pub(crate) use fixup::redirty;
