@@ -127,7 +127,10 @@ impl Model {
             68..73 => self.truncate(name),
             73..78 => self.punch(name),
             78..86 => self.file(name).0.sync().expect("a sync"),
-            86..88 => self.volume.sync().expect("a volume sync"),
+            86..88 => {
+                self.volume.sync().expect("a volume sync");
+                assert_nothing_held(&self.volume, &self.place);
+            }
             88..91 => self.rename(name),
             91..94 => self.remove(name),
             94..96 => self.volume.drop_caches().expect("caches drop"),
@@ -277,6 +280,13 @@ impl Model {
     }
 }
 
+/// With one caller nothing is dirty or under way when its sync returns.
+fn assert_nothing_held(volume: &Volume, place: &str) {
+    let dirty = volume.stats().dirty;
+    let held_bytes = (dirty.dirty_bytes, dirty.writeback_bytes);
+    assert_eq!(held_bytes, (0, 0), "{place}: dirty, in writeback");
+}
+
 fn whole(file: &File, bytes: &[u8], place: &str) {
     let mut found = vec![0xee; bytes.len() + 10];
     let count = file.read_at(0, &mut found).expect("a read");
@@ -317,6 +327,28 @@ fn every_seed_reads_what_was_written_on_a_modelled_device() {
     let (first, count) = (seed_first(), seeds(300));
     for seed in first..first + count {
         Model::run(seed, seed, modelled);
+    }
+}
+
+/// What was written over a writeback is dirty when that ends, and the flusher may take it before the
+/// caller of `sync` does.
+#[test]
+fn a_sync_waits_for_what_the_flusher_took_from_it() {
+    for seed in 0..300 {
+        let mut dice = Dice::new(seed);
+        let config = tight_config(&mut dice);
+        let (volume, stepper) = stepped::open(Arc::new(formatted()), &config, seed);
+        let file = volume.create("file").expect("a new file");
+        for round in 0..8 {
+            let bytes = dice.bytes(40_000);
+            file.write_at(dice.below(20_000), &bytes).expect("a write");
+            stepper.step(length(dice.below(20)));
+            if round % 3 == 2 {
+                file.sync().expect("a sync");
+                assert_nothing_held(&volume, &format!("seed {seed} round {round}"));
+            }
+        }
+        volume.close().expect("a close");
     }
 }
 

@@ -22,7 +22,12 @@ pub(crate) fn formatted() -> MemBackend {
     static TEMPLATE: LazyLock<MemBackend> = LazyLock::new(|| {
         let device = MemBackend::with_block(DEVICE_BYTES, 512);
         let backend: Arc<dyn Backend> = Arc::new(device.reopen());
-        Volume::format(&backend, &FormatOptions::default()).expect("a device can be formatted");
+        // Small nodes, for a tree of some depth.
+        let options = FormatOptions {
+            node_bytes: 1024,
+            ..FormatOptions::default()
+        };
+        Volume::format(&backend, &options).expect("a device can be formatted");
         device
     });
     TEMPLATE.fork()
@@ -51,8 +56,8 @@ pub(crate) fn tight_config(dice: &mut Dice) -> EngineConfig {
     either("thread_pool_size", &["1", "2", "4"]);
     either("submit.async_limit", &["1", "2", "64"]);
     either("budget.bytes", &["0", "32KiB", "80KiB"]);
-    either("meta.front_gate", &["16KiB", "64KiB"]);
-    either("meta.flush_gate", &["16KiB", "1MiB"]);
+    either("meta.front_gate", &["3KiB", "1MiB"]);
+    either("meta.flush_gate", &["5KiB", "1MiB"]);
     either("order.scope", &["volume", "file", "none"]);
     either("dirty.throttle", &["wall", "curve"]);
     either("read.populate", &["off", "both"]);
