@@ -140,6 +140,13 @@ impl Budget {
         self.guard(bytes)
     }
 
+    /// `try_acquire` would give `bytes` now.
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        let state = self.0.state.lock();
+        let alone_in_line = state.line_head == state.line_end;
+        alone_in_line && !state.closed && self.0.fits(&state, bytes)
+    }
+
     /// Counts.
     pub fn stats(&self) -> BudgetStats {
         let state = self.0.state.lock();

@@ -57,6 +57,7 @@ mod read;
 pub mod recover;
 mod services;
 pub mod stats;
+mod stepped;
 mod units;
 mod volume;
 mod waiting;
@@ -67,6 +68,7 @@ pub use error::{EngineError, Result};
 pub use file::File;
 pub use meta::FormatOptions;
 pub use stats::EngineStats;
+pub use stepped::Stepper;
 pub use units::{
     DiskExtent, DiskOffset, FILE_BYTES_MAX, FileId, FileRange, Generation, PAGE_BYTES, PAGE_LEN,
     PageIndex, SECTOR_BYTES,

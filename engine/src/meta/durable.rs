@@ -40,9 +40,9 @@ impl Metadata {
         })
     }
 
-    /// The log is so full that a commit should free it.
+    /// The log is so full that a commit should free it, and there is something to commit.
     pub(crate) fn log_wants_commit(&self) -> bool {
-        self.log.wants_commit()
+        self.log.wants_commit() && self.state.read().tree.is_changed()
     }
 
     fn ask_log(&self, ticket: Ticket) -> Outcome {

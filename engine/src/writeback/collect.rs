@@ -54,8 +54,7 @@ pub(crate) fn write_back(
     let mut at = from;
     let mut handed_bytes = 0;
     while handed_bytes < bytes_max {
-        let run_bytes_max = RUN_BYTES_MAX.min(bytes_max - handed_bytes);
-        let Some(batch) = collect(core, inode, at, run_bytes_max) else {
+        let Some(batch) = collect(core, inode, at, bytes_max - handed_bytes) else {
             return (handed_bytes, None);
         };
         for piece in batch {
@@ -68,14 +67,20 @@ pub(crate) fn write_back(
     (handed_bytes, Some(at))
 }
 
-fn queue(core: &Arc<Core>, inode: &Arc<Inode>, piece: Collected, budget: BudgetGuard) {
+/// Sends a piece on its way, with its bytes of the budget.
+pub(crate) fn queue(core: &Arc<Core>, inode: &Arc<Inode>, piece: Collected, budget: BudgetGuard) {
     let order = core.order_of(inode.id);
     let item = EncodeItem::new(Arc::clone(core), Arc::clone(inode), piece, budget);
     core.pools.delalloc.submit(Box::new(item), order);
 }
 
 /// Takes the next run at or after `from` out of the dirty set, cut into items.
-fn collect(core: &Core, inode: &Inode, from: u64, run_bytes_max: u64) -> Option<Vec<Collected>> {
+pub(crate) fn collect(
+    core: &Core,
+    inode: &Inode,
+    from: u64,
+    run_bytes_max: u64,
+) -> Option<Vec<Collected>> {
     collect_locked(core, inode, &mut inode.lock(), from, run_bytes_max)
 }
 
@@ -89,6 +94,7 @@ pub(crate) fn collect_locked(
 ) -> Option<Vec<Collected>> {
     let started = core.clock.now();
     let item_bytes = core.config.compression.item_bytes;
+    let run_bytes_max = RUN_BYTES_MAX.min(run_bytes_max);
     let run = state
         .states
         .find_first(from, State::DELALLOC, State::WRITEBACK, run_bytes_max)?;

@@ -258,6 +258,11 @@ impl DirtyAccounting {
         }
     }
 
+    /// `wait_for_work` would return with work.
+    pub(crate) fn is_kicked(&self) -> bool {
+        self.state.lock().kicked
+    }
+
     /// Wakes the flusher to end, and releases every writer for good.
     pub fn stop(&self) {
         let mut state = self.state.lock();

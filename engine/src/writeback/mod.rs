@@ -33,7 +33,7 @@ pub mod throttle;
 
 use std::sync::Arc;
 
-pub(crate) use collect::{cut, write_back};
+pub(crate) use collect::{Collected, collect, cut, queue, write_back};
 pub(crate) use dirty::{DirtyAccounting, Wake};
 pub(crate) use encode::checksums;
 pub(crate) use express::sync;
@@ -50,8 +50,9 @@ use crate::units::{FILE_BYTES_MAX, FileRange};
 /// Writes back what is dirty in a file now, and waits for it.
 ///
 /// Two passes at most. The first hands off all that is collectable and waits for everything in
-/// flight; what was dirty *over* a writeback becomes collectable then, and the second takes that.
-/// What is written meanwhile may go along but is not waited for.
+/// flight; what was dirty *over* a writeback becomes collectable then, and the second takes that, or
+/// waits for it where somebody else has taken it meanwhile. What is written meanwhile may go along but
+/// is not waited for.
 pub(crate) fn flush(core: &Arc<Core>, inode: &Arc<Inode>) {
     for _pass in 0..2 {
         write_back(core, inode, 0, FILE_BYTES_MAX);
@@ -64,7 +65,8 @@ pub(crate) fn flush(core: &Arc<Core>, inode: &Arc<Inode>) {
             state.ordered.done_through(sequence)
         });
         redirty(&mut state, FileRange::WHOLE);
-        if state.states.bytes(State::DIRTY) == 0 {
+        let taken_by_others = state.ordered.latest() != sequence;
+        if state.states.bytes(State::DIRTY) == 0 && !taken_by_others {
             return;
         }
     }
