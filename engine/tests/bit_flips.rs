@@ -82,6 +82,7 @@ impl Sound {
             node_bytes: 1024,
             seed: SEED,
             label: "flips".to_owned(),
+            log_bytes: None,
         };
         Volume::format(&backend, &options).expect("memory");
         let volume = open(&device).expect("a new volume");
