@@ -2,7 +2,8 @@
 //! sync.
 //!
 //! A run takes a seeded share of the sequences. `DELALLOC_ACE=all` takes all of them, and
-//! `DELALLOC_ACE=n` n of them; `DELALLOC_SEED` chooses which, and which crashes of each. What is promised
+//! `DELALLOC_ACE=n` n of them; `DELALLOC_SEED` chooses which, and which crashes
+//! of each, at its end and at `DELALLOC_MOMENTS` other moments. What is promised
 //! is in `crash/mod.rs`, what a sequence is in `crash/ace.rs`.
 
 mod crash;
@@ -11,21 +12,12 @@ mod support;
 use std::env;
 
 use crash::ace;
-use crash::survey::{Counts, Survey};
+use crash::survey::{Counts, Survey, number};
 use delalloc_backends::Sweep;
 use support::Dice;
 
 /// Sequences of a run that is not asked for more.
-const SHARE: u64 = 400;
-
-fn number(name: &str, otherwise: u64) -> u64 {
-    match env::var(name) {
-        Ok(text) => text
-            .parse()
-            .unwrap_or_else(|_| panic!("{name}={text} is not a number")),
-        Err(_) => otherwise,
-    }
-}
+const SHARE: u64 = 300;
 
 #[test]
 fn short_sequences_keep_the_promise() {
@@ -39,11 +31,12 @@ fn short_sequences_keep_the_promise() {
             (0..count).map(|_| dice.below(all)).collect()
         }
     };
+    let moments = number("DELALLOC_MOMENTS", 3);
     let mut counts = Counts::default();
     for &sequence in &numbers {
         let survey = Survey {
             sweep: Sweep::share(3, seed ^ sequence),
-            moments_max: Some(4),
+            moments_max: Some(1 + usize::try_from(moments).expect("a count")),
             deep_once_in: 40,
             reopen: false,
             config: ace::knobs(),

@@ -12,19 +12,12 @@ mod support;
 use std::env;
 
 use crash::load;
+use crash::oracle::{Found, Oracle};
 use crash::stage::{SMALL, blank};
-use crash::survey::{Counts, Survey};
+use crash::survey::{Counts, Survey, number};
 use delalloc_backends::Sweep;
+use delalloc_engine::FileId;
 use support::config;
-
-fn number(name: &str, otherwise: u64) -> u64 {
-    match env::var(name) {
-        Ok(text) => text
-            .parse()
-            .unwrap_or_else(|_| panic!("{name}={text} is not a number")),
-        Err(_) => otherwise,
-    }
-}
 
 /// One seed in one setting.
 fn crash(seed: u64, what: &str, node_bytes: u32, knobs: &[(&str, &str)], beside: bool) -> Counts {
@@ -70,4 +63,63 @@ fn a_crash_leaves_what_was_synced() {
         "crash: seed={seed} seeds={seeds} images={} recoveries={} lives={}",
         counts.images, counts.recoveries, counts.lives
     );
+}
+
+fn found(name: &str, file: u64, bytes: &[u8]) -> Found {
+    Found {
+        name: name.to_owned(),
+        file: FileId(file),
+        bytes: bytes.to_vec(),
+    }
+}
+
+/// The oracle itself: two files, one of which takes the other's name; syncs at 10 and at 30.
+#[test]
+fn the_oracle_refuses_what_was_not_promised() {
+    let mut oracle = Oracle::default();
+    let (first, second) = (
+        oracle.created(1, "first", FileId(1)),
+        oracle.created(2, "second", FileId(2)),
+    );
+    for (object, began, byte) in [(first, 3, 1), (second, 4, 2)] {
+        oracle.changed(object, began, vec![byte; 5000]);
+        oracle.settled(object);
+    }
+    let covered = oracle.cover_all();
+    oracle.promise(&covered, 10);
+    oracle.changed(first, 20, vec![3; 9000]);
+    oracle.settled(first);
+    oracle.renamed(first, 21, "second", Some(second));
+    let covered = oracle.cover(first);
+    oracle.promise(&covered, 30);
+
+    let (old, new) = ([1; 5000], [3; 9000]);
+    let other = found("second", 2, &[2; 5000]);
+    let judge = |at, shown: &[Found]| oracle.judge(at, shown).is_ok();
+    // Before the first sync anything up to then may be missing, and nothing later be there.
+    assert!(judge(5, &[]) && judge(5, &[found("first", 1, &old)]));
+    assert!(!judge(5, &[found("first", 1, &new)]) && !judge(1, std::slice::from_ref(&other)));
+    // After it both are there, each page whole, old or new, under the old or the new name.
+    assert!(!judge(15, &[found("first", 1, &old)]), "one is missing");
+    assert!(judge(15, &[found("first", 1, &old), other.clone()]));
+    assert!(!judge(15, &[found("second", 1, &old)]), "renamed too soon");
+    let mut half = new;
+    half[..4096].fill(1);
+    assert!(judge(25, &[found("second", 1, &half)]), "page by page");
+    half[..100].fill(3);
+    assert!(!judge(25, &[found("second", 1, &half)]), "a torn page");
+    assert!(
+        judge(25, &[found("second", 1, &new[..6000])]),
+        "a size between"
+    );
+    assert!(!judge(25, &[found("second", 1, &old[..4000])]), "too short");
+    // After the second the new name and content hold, and what was replaced is gone.
+    assert!(judge(30, &[found("second", 1, &new)]));
+    assert!(!judge(30, &[found("first", 1, &new)]), "an older name");
+    assert!(!judge(30, &[found("second", 1, &old)]), "older bytes");
+    assert!(!judge(30, &[found("second", 1, &new), other]), "replaced");
+    assert!(!judge(
+        30,
+        &[found("second", 1, &new), found("third", 3, &[])]
+    ));
 }

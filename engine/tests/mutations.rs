@@ -69,7 +69,7 @@ fn detectors_of(mutation: Mutation) -> &'static [Detector] {
         Mutation::OverhangKept => &[OVERHANG],
         Mutation::ExtentUnpinned | Mutation::NodeUnpinned => &[CRASH, ACE],
         Mutation::UnpinEarly => &[REUSE],
-        Mutation::TailKept | Mutation::BookendFreed => &[MODEL],
+        Mutation::TailKept | Mutation::BookendFreed => &[MODEL, ACE],
         Mutation::ChecksumIgnored => &[DATA_BITS],
         Mutation::NodeChecksumIgnored => &[NODE_BITS],
         Mutation::WriteErrorDropped | Mutation::FailureUntold | Mutation::FailureToldAgain => {

@@ -5,6 +5,7 @@
 //! recorded, and crashes within them show the same; files grow over their end and read zeros there; and
 //! a second life, a few changes and syncs from the image on, is crashed in its turn.
 
+use std::env;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,11 +18,21 @@ use super::oracle::{Found, Oracle};
 use super::stage::{Stage, read_whole};
 use crate::support::{Dice, open};
 
+/// A number that the environment gives under this name.
+pub(crate) fn number(name: &str, otherwise: u64) -> u64 {
+    match env::var(name) {
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is not a number")),
+        Err(_) => otherwise,
+    }
+}
+
 /// How a recorded run is looked at.
 #[derive(Debug, Clone)]
 pub(crate) struct Survey {
     pub(crate) sweep: Sweep,
-    /// Of the moments of the sweep so many, chosen by its seed; `None` is all.
+    /// Of the moments of the sweep so many, chosen by its seed, and the last; `None` is all.
     pub(crate) moments_max: Option<usize>,
     /// One image in so many is looked at more closely; 0 is none.
     pub(crate) deep_once_in: u64,
@@ -88,7 +99,8 @@ impl Survey {
         let mut dice = Dice::new(self.sweep.seed);
         let mut moments = self.sweep.moments(log, marks);
         while moments.len() > self.moments_max.unwrap_or(usize::MAX) {
-            let gone = dice.below(moments.len() as u64);
+            // The last one stays: all that was acknowledged was so by then.
+            let gone = dice.below(moments.len() as u64 - 1);
             moments.remove(usize::try_from(gone).expect("an index"));
         }
         let mut counts = Counts::default();
