@@ -83,8 +83,8 @@ impl File {
     /// Writes all of `bytes` at `offset`, into the cache. The file grows as needed; a gap is a hole.
     ///
     /// # Errors
-    /// `NoSpace` before anything of the batch (2 MiB) is changed. What was accepted is never
-    /// refused later.
+    /// `NoSpace` with nothing changed; of a write that touches more than 512 pages, the batches before
+    /// may have been accepted. What was accepted is never refused later.
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         let end = offset
             .checked_add(bytes.len() as u64)
@@ -98,7 +98,13 @@ impl File {
         let core = &self.0.core;
         let _open = core.enter()?;
         let whole = FileRange::new(offset, end);
-        for batch in writeback::cut(whole, BATCH_BYTES_MAX) {
+        // A write that one promise can hold is one batch wherever it begins.
+        let batch_bytes = if whole.to_pages().bytes() <= BATCH_BYTES_MAX {
+            u64::MAX
+        } else {
+            BATCH_BYTES_MAX
+        };
+        for batch in writeback::cut(whole, batch_bytes) {
             let started = core.clock.now();
             let part = &bytes[index_in(whole, batch.start)..index_in(whole, batch.end)];
             self.write_batch(batch, part)?;

@@ -159,10 +159,16 @@ fn a_fragmented_volume_keeps_places_for_nodes() {
     volume.meta.truncate(odd, 0, 0).expect("a truncate goes on");
     oracle.truncate(odd, 0);
     volume.settle(&oracle);
-    // What goes in goes in pieces, and stops where the items it needs would have no nodes left.
+    // What goes in goes in pieces, and stops where the items it needs would have no nodes left: single
+    // pages need the fewest.
     let end = volume.fill(odd, 0, 2, &mut oracle);
     let extents = volume.meta.extents(odd).expect("the device works");
-    assert!(end >= 400 && extents.len() as u64 > end / 2, "in pieces");
+    assert!(end >= 2 && extents.len() as u64 > end / 2, "in pieces");
+    let end = volume.fill(odd, end, 1, &mut oracle);
+    assert!(
+        end * 10 > page / 2 * 7,
+        "{end} of {page} pages went in again"
+    );
     volume.settle(&oracle);
     volume.meta.remove_file(even).expect("a removal goes on");
     oracle.files.remove(&even);
