@@ -95,7 +95,7 @@ impl File {
         let core = &self.0.core;
         let _open = core.enter()?;
         let whole = FileRange::new(offset, end);
-        for batch in writeback::cut(whole, BATCH_BYTES_MAX) {
+        for batch in writeback::cut(whole, batch_bytes_max(core)) {
             let started = core.clock.now();
             let part = &bytes[index_in(whole, batch.start)..index_in(whole, batch.end)];
             self.write_batch(batch, part)?;
@@ -336,6 +336,11 @@ pub(crate) fn forget_pages(core: &Core, inode: &Inode, state: &mut InodeState, g
     state
         .pages
         .remove_range(PageIndex::of(gone.start)..PageIndex(gone.end / PAGE_BYTES));
+}
+
+/// A batch is charged whole: at most half a cache, of which the other half may be dirty.
+fn batch_bytes_max(core: &Core) -> u64 {
+    BATCH_BYTES_MAX.min(core.config.cache.bytes / PAGE_BYTES / 2 * PAGE_BYTES)
 }
 
 fn check_life(state: &InodeState) -> Result<()> {
