@@ -118,6 +118,13 @@ impl Budget {
         Some(self.guard(bytes))
     }
 
+    /// Takes `bytes` at once, beyond the limit if need be, for the few who must not wait behind those
+    /// the limit is for.
+    pub fn hold(&self, bytes: u64) -> BudgetGuard {
+        self.0.state.lock().hold(bytes);
+        self.guard(bytes)
+    }
+
     /// Counts.
     pub fn stats(&self) -> BudgetStats {
         let state = self.0.state.lock();

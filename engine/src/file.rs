@@ -167,7 +167,8 @@ impl File {
         core.meta.punch(inode.id, inner, Some(disk_bytes))
     }
 
-    /// Makes every byte written before this call durable, with the file's size and its name.
+    /// Makes every byte written before this call durable, with the file's size and its name: its data,
+    /// one write to the log and one FLUSH, which callers at the same time share.
     ///
     /// # Errors
     /// A write of this file that failed since this handle was last told.
@@ -175,12 +176,13 @@ impl File {
         let (core, inode) = (&self.0.core, &self.0.inode);
         let _open = core.enter()?;
         let started = core.clock.now();
-        writeback::flush(core, inode);
+        let synced = writeback::sync(core, inode);
         let failed = inode.lock().failures.take(&mut self.0.told.lock());
         if let Some(error) = failed {
             return Err(error);
         }
-        core.meta.commit()?;
+        synced?;
+        core.meta.sync_file(inode.id)?;
         core.stats.sync.record(core.clock.now().ns_since(started));
         Ok(())
     }

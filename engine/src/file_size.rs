@@ -24,7 +24,7 @@ use crate::extent::IntervalMap;
 use crate::units::FileRange;
 
 /// The two sizes of a file and what lies between them. Bytes, not pages.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct FileSize {
     memory_bytes: u64,
     disk_bytes: u64,
@@ -83,6 +83,15 @@ impl FileSize {
         self.disk_bytes = self.disk_bytes.max(self.frontier());
         self.ahead.remove(0..self.disk_bytes);
         self.disk_bytes
+    }
+
+    /// The size on disk if these ranges were complete, each as `completed` takes it.
+    pub(crate) fn with_completed(&self, done: impl Iterator<Item = (FileRange, u64)>) -> u64 {
+        let mut then = self.clone();
+        for (range, size_at) in done {
+            then.completed(range, size_at);
+        }
+        then.disk_bytes
     }
 
     /// The bytes of `range` are lost to a failed write: they are neither new nor awaited.

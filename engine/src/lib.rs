@@ -47,6 +47,7 @@ mod file_size;
 #[doc(hidden)]
 pub mod hostile;
 mod inode;
+mod log;
 pub mod meta;
 mod namespace;
 pub mod pool;

@@ -2,8 +2,8 @@
 //!
 //! The *flusher* sleeps until there is a reason (too much dirty, too old, the cache wants clean
 //! pages), then goes from file to file and hands off at most `TURN_BYTES` of each, so that one long
-//! file does not keep the others waiting. The *committer* commits every `commit.interval` and writes
-//! dirty nodes when there are more of them than the flush gate.
+//! file does not keep the others waiting. The *committer* commits every `commit.interval`, and earlier
+//! where the log fills up, and writes dirty nodes when there are more of them than the flush gate.
 //!
 //! Neither holds a lock while it waits. Not here: who is next (writeback/dirty), what a hand-off is
 //! (writeback/collect), what a commit is (meta).
@@ -96,7 +96,7 @@ fn commit(core: &Arc<Core>, stop: &Stop) {
             return;
         }
         drop(stopped);
-        let due = core.clock.now() >= last.after(interval);
+        let due = core.clock.now() >= last.after(interval) || core.meta.log_wants_commit();
         // A failure turns the volume read-only, and every later change and sync says so.
         let failed = if due {
             core.meta.commit().is_err()

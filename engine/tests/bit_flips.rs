@@ -82,13 +82,14 @@ impl Sound {
             node_bytes: 1024,
             seed: SEED,
             label: "flips".to_owned(),
+            ..FormatOptions::default()
         };
         Volume::format(&backend, &options).expect("memory");
         let volume = open(&device).expect("a new volume");
         let mut dice = Dice::new(SEED);
         let mut files = BTreeMap::new();
         let mut history = Vec::new();
-        for number in 0..30 {
+        for number in 0..80 {
             let name = format!("file {number}");
             let bytes = write_file(&volume, &name, number, &mut dice);
             files.insert(name, bytes);
@@ -106,7 +107,7 @@ impl Sound {
         let image = device.image();
         let (nodes, data) = places(&image);
         let levels = nodes.iter().map(|node| node.level).max();
-        assert!(levels >= Some(2) && nodes.len() > 20, "a tree to be damaged");
+        assert!(levels >= Some(2), "{levels:?} is the highest level");
         Self {
             device,
             files,
@@ -124,7 +125,7 @@ impl Sound {
 /// One of: compressed, raw, with a hole, overwritten in its middle.
 fn write_file(volume: &Volume, name: &str, number: u64, dice: &mut Dice) -> Vec<u8> {
     let file = volume.create(name).expect("room");
-    let len = 5000 + number * 700;
+    let len = 5000 + number % 20 * 900;
     let mut bytes = dice.bytes(usize::try_from(len).expect("small"));
     file.write_at(0, &bytes).expect("room");
     file.sync().expect("memory");
@@ -154,7 +155,9 @@ fn u16_at(bytes: &[u8], at: usize) -> usize {
 }
 
 fn newest(image: &[u8]) -> usize {
-    let newest = SUPERBLOCKS.into_iter().max_by_key(|at| u64_at(image, at + 48));
+    let newest = SUPERBLOCKS
+        .into_iter()
+        .max_by_key(|at| u64_at(image, at + 48));
     newest.expect("two slots")
 }
 
@@ -262,7 +265,10 @@ fn no_flipped_bit_of_metadata_is_believed() {
     let sound = Sound::new();
     let mut dice = Dice::new(SEED);
     let superblocks = SUPERBLOCKS.map(|at| bits(at..at + SECTOR));
-    let nodes = sound.nodes.iter().map(|node| bits(node.at..node.at + NODE_BYTES));
+    let nodes = sound
+        .nodes
+        .iter()
+        .map(|node| bits(node.at..node.at + NODE_BYTES));
     let (mut flips, mut met) = (0_u64, 0_u64);
     // A superblock has more bits than the tree and another one stands in: a tenth of its share is read.
     for bit in chosen(&superblocks, &mut dice) {
@@ -319,14 +325,22 @@ fn sectors_of_garbage_are_found() {
     let sound = Sound::new();
     let mut dice = Dice::new(SEED);
     let places = sound.nodes.iter().map(|node| node.at);
-    let data = sound.data.iter().flat_map(|extent| extent.clone().step_by(SECTOR));
+    let data = sound
+        .data
+        .iter()
+        .flat_map(|extent| extent.clone().step_by(SECTOR));
     for at in places.chain(data).chain(SUPERBLOCKS) {
-        let before = sound.device.read_blocking(at as u64, SECTOR).expect("memory");
+        let before = sound
+            .device
+            .read_blocking(at as u64, SECTOR)
+            .expect("memory");
         for kind in 0..3 {
             let sector = match kind {
                 0 => vec![0; SECTOR],
                 1 => vec![0xff; SECTOR],
-                _ => (0..SECTOR).map(|_| u8::try_from(dice.below(256)).expect("a byte")).collect(),
+                _ => (0..SECTOR)
+                    .map(|_| u8::try_from(dice.below(256)).expect("a byte"))
+                    .collect(),
             };
             if sector[..] == before[..] {
                 continue;
@@ -363,7 +377,10 @@ fn misdirected_writes_are_found() {
         let sector = device.read_blocking(other as u64, SECTOR).expect("memory");
         put(&device, at, &sector);
         assert!(!check(&device).issues.is_empty(), "{what}: not found");
-        assert!(!open_and_read(&device, &sound, &what), "the right one is whole");
+        assert!(
+            !open_and_read(&device, &sound, &what),
+            "the right one is whole"
+        );
     }
     let sectors: Vec<usize> = sound
         .data
@@ -405,7 +422,10 @@ fn lost_writes_are_found() {
             nodes += u64::from(before[4..8] == *b"DNOD");
         }
         // Data is checked against what its extent holds now.
-        let extents = sound.data.iter().flat_map(|extent| extent.clone().step_by(SECTOR));
+        let extents = sound
+            .data
+            .iter()
+            .flat_map(|extent| extent.clone().step_by(SECTOR));
         for at in extents.filter(|_| nth % 8 == 0) {
             let before = &older_image[at..at + SECTOR];
             if before == &image[at..at + SECTOR] {
@@ -419,10 +439,17 @@ fn lost_writes_are_found() {
             data += 1;
         }
     }
-    assert!(nodes > 0 && data > 0, "{nodes} older nodes, {data} older sectors");
+    assert!(
+        nodes > 0 && data > 0,
+        "{nodes} older nodes, {data} older sectors"
+    );
     // A superblock that was lost is a commit that was not: the files of the one before.
     let superblock = newest(&image);
     let device = sound.device.fork();
     put(&device, superblock, &vec![0; SECTOR]);
-    assert!(!open_and_read(&device, &sound, "the newest superblock is lost"));
+    assert!(!open_and_read(
+        &device,
+        &sound,
+        "the newest superblock is lost"
+    ));
 }

@@ -10,6 +10,10 @@
 /// The middle value, the mean of the middle two for an even count; none when empty.
 ///
 /// Hyndman, Fan, "Sample quantiles in statistical packages", 1996: type 7 at one half.
+pub(crate) fn sum(values: impl IntoIterator<Item = u64>) -> u64 {
+    values.into_iter().fold(0, u64::saturating_add)
+}
+
 #[must_use]
 pub fn median(values: &[f64]) -> Option<f64> {
     if values.is_empty() {

@@ -70,8 +70,28 @@ fn every(inputs: impl Strategy<Value = Vec<u8>>, try_bytes: fn(&[u8])) {
 /// One of `sound` with some places overwritten by what is awkward there.
 fn damaged(sound: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let awkward = prop::sample::select(vec![
-        "9", "-1", ",", "\n", ": ", "{", "[", "&a ", "*a", "\"", "\0", "1e308", "nan", ".inf", "0",
-        "18446744073709551615", "9223372036854775807", "16EiB", "\u{2028}", "~", "!!binary ", "- ",
+        "9",
+        "-1",
+        ",",
+        "\n",
+        ": ",
+        "{",
+        "[",
+        "&a ",
+        "*a",
+        "\"",
+        "\0",
+        "1e308",
+        "nan",
+        ".inf",
+        "0",
+        "18446744073709551615",
+        "9223372036854775807",
+        "16EiB",
+        "\u{2028}",
+        "~",
+        "!!binary ",
+        "- ",
     ]);
     let place = (any::<prop::sample::Index>(), 0..12_usize, awkward);
     let places = prop::collection::vec(place, 0..5);
@@ -120,7 +140,11 @@ fn runs_limited(name: &str) -> bool {
     }
     let program = std::env::current_exe().expect("this test runs");
     let output = Command::new("sh")
-        .args(["-c", "ulimit -v \"$1\" && exec \"$2\" --exact \"$3\" --test-threads 1 --nocapture", "sh"])
+        .args([
+            "-c",
+            "ulimit -v \"$1\" && exec \"$2\" --exact \"$3\" --test-threads 1 --nocapture",
+            "sh",
+        ])
         .arg(MEMORY_KIB.to_string())
         .arg(program)
         .arg(name)
@@ -153,14 +177,19 @@ fn bombs_of_aliases_and_nesting_are_refused() {
     if runs_limited("bombs_of_aliases_and_nesting_are_refused") {
         return;
     }
-    let mut laughs = "version: 1\na0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n".to_owned();
+    let mut laughs =
+        "version: 1\na0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n".to_owned();
     for level in 1..12 {
         let uses = vec![format!("*a{}", level - 1); 9].join(", ");
         writeln!(laughs, "a{level}: &a{level} [{uses}]").expect("memory");
     }
     assert!(refusal(&laughs).contains("not YAML"));
     for (open, close) in [("[", "]"), ("{a: ", "}"), ("- ", ""), ("? ", "")] {
-        let nested = format!("{HEAD}files: {}{}", open.repeat(20_000), close.repeat(20_000));
+        let nested = format!(
+            "{HEAD}files: {}{}",
+            open.repeat(20_000),
+            close.repeat(20_000)
+        );
         assert!(refusal(&nested).contains("not YAML"), "{open}");
     }
 }
@@ -175,10 +204,16 @@ fn workloads_of_many_faults_and_long_lines_are_refused_in_few_words() {
         writeln!(many, "unknown{nth}: {nth}").expect("memory");
     }
     let shown = refusal(&many);
-    assert!(shown.contains("20002 faults") || shown.contains("20001 faults"), "{shown}");
+    assert!(
+        shown.contains("20002 faults") || shown.contains("20001 faults"),
+        "{shown}"
+    );
     let long = format!("{HEAD}name: {}\nfiles: 7\n", "x".repeat(8 << 20));
     refusal(&long);
-    let one_line = format!("{{version: 1, unknown: \"{}\", files: 7}}", "x".repeat(1 << 20));
+    let one_line = format!(
+        "{{version: 1, unknown: \"{}\", files: 7}}",
+        "x".repeat(1 << 20)
+    );
     refusal(&one_line);
 }
 
@@ -193,7 +228,10 @@ fn sweeps_whose_points_overflow_are_refused() {
         writeln!(axes, "  files.a{nth}.size: [1MiB, 2MiB]").expect("memory");
     }
     assert!(refusal(&axes).contains("more than 10000 points"));
-    let values = (0..9000).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+    let values = (0..9000)
+        .map(|n| n.to_string())
+        .collect::<Vec<_>>()
+        .join(", ");
     let loads = format!(
         "{HEAD}files: {{ a: {{ size: 1MiB, count: 1000000 }} }}\nphases: [ {{ name: p, jobs: [ {{ write: a, block: 4KiB }} ] }} ]\nsweep: {{ seed: [{values}] }}\n"
     );
@@ -209,7 +247,10 @@ fn numbers_that_no_run_has_are_refused() {
         ("seed", "340282366920938463463374607431768211456"),
         ("files", "{ a: { size: 99999999999EiB } }"),
         ("files", "{ a: { size: 1MiB, count: 4294967296 } }"),
-        ("phases", "[ { name: p, duration: 1e30s, jobs: [ { write: a, block: 4KiB } ] } ]"),
+        (
+            "phases",
+            "[ { name: p, duration: 1e30s, jobs: [ { write: a, block: 4KiB } ] } ]",
+        ),
     ] {
         refusal(&format!("{HEAD}{key}: {value}\n"));
     }
@@ -230,7 +271,10 @@ fn requests_of_any_length_cost_no_memory() {
         return;
     }
     let whole = i64::MAX;
-    let text = format!("{HEADER}1,D,0,0,{whole}\n2,W,0,4096,{}\n3,R,1,0,{whole}\n4,R,2,0,{whole}\n5,R,3,0,{whole}\n", whole - 4096);
+    let text = format!(
+        "{HEADER}1,D,0,0,{whole}\n2,W,0,4096,{}\n3,R,1,0,{whole}\n4,R,2,0,{whole}\n5,R,3,0,{whole}\n",
+        whole - 4096
+    );
     let summary = sum_up("a.csv", text.as_bytes(), 0).expect("each of them could be");
     assert_eq!(summary.requests(), 5);
     assert!(summary.footprint_bytes >= summary.written_footprint_bytes);
@@ -247,9 +291,15 @@ fn an_endless_line_is_one_malformed_line() {
     let filler = "x".repeat((64 << 10) - 12);
     let text = format!("{HEADER}1,W,0,0,512,{filler}{rest}");
     let summary = sum_up("a.csv", text.as_bytes(), 1).expect("one malformed line is borne");
-    assert_eq!((summary.requests(), summary.malformed, summary.lines), (1, 1, 3));
+    assert_eq!(
+        (summary.requests(), summary.malformed, summary.lines),
+        (1, 1, 3)
+    );
     let error = sum_up("a.csv", text.as_bytes(), 0).expect_err("none is borne");
-    assert!(error.to_string().contains("line 2: it is longer than"), "{error}");
+    assert!(
+        error.to_string().contains("line 2: it is longer than"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -279,10 +329,18 @@ fn packed_bombs_and_torn_packs_are_refused() {
 
 #[test]
 fn what_is_no_text_is_malformed() {
-    for line in [&b"1,W,0,0,\0\n"[..], b"\xff\xfe,W,0,0,512\n", b"1,W,0,0,512\x80\n", b"\0\n"] {
+    for line in [
+        &b"1,W,0,0,\0\n"[..],
+        b"\xff\xfe,W,0,0,512\n",
+        b"1,W,0,0,512\x80\n",
+        b"\0\n",
+    ] {
         let recording = [HEADER.as_bytes(), line].concat();
         let summary = sum_up("a.csv", &recording, 1).expect("one malformed line is borne");
         assert_eq!(summary.malformed, 1, "{line:?}");
     }
-    assert!(sum_up("a.csv", b"\xff\xfe\n", 9).is_err(), "a header is text");
+    assert!(
+        sum_up("a.csv", b"\xff\xfe\n", 9).is_err(),
+        "a header is text"
+    );
 }

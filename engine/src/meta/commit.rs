@@ -1,7 +1,7 @@
 //! Making changes durable, and the two gates on the way there.
 //!
 //! ```text
-//!   commit:  close the generation | write its nodes | FLUSH | superblock, FUA | unpin
+//!   commit:  close the generation | write its nodes | FLUSH | superblock, FUA | unpin, free the log
 //!            under the write lock   changes of the next generation go on
 //! ```
 //!
@@ -66,6 +66,14 @@ impl Metadata {
         Ok(*durable)
     }
 
+    /// Commits although nothing may have changed: the log begins anew behind it.
+    pub(super) fn commit_always(&self) -> Result<()> {
+        self.check_writable()?;
+        let mut durable = self.commit.lock();
+        self.commit_locked(&mut durable)
+            .inspect_err(|error| self.fail(error))
+    }
+
     /// The front gate: returns at once below it, writes a batch of dirty nodes on the caller's time
     /// above it.
     pub fn balance_metadata(&self) -> Result<()> {
@@ -103,9 +111,11 @@ impl Metadata {
     }
 
     fn commit_locked(&self, durable: &mut MutexGuard<'_, Generation>) -> Result<()> {
-        let (snapshot, file_next) = {
+        let (snapshot, file_next, mark, log) = {
             let mut state = self.state.write();
-            (state.tree.begin_commit(), state.file_next)
+            // Both under one hold of the lock: a record belongs to the generation of its change.
+            let (mark, log) = self.log.begin_commit();
+            (state.tree.begin_commit(), state.file_next, mark, log)
         };
         let Snapshot {
             generation,
@@ -120,12 +130,14 @@ impl Metadata {
             root,
             root_level,
             file_next,
+            log,
             ..self.identity.clone()
         };
         let at = superblock::slot_of(generation);
         superblock::write_at(self.backend.as_ref(), &superblock, at)?;
         **durable = generation;
         count(&self.counters.commits, 1);
+        self.log.end_commit(mark);
         self.space.unpin_through(generation);
         Ok(())
     }

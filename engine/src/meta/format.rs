@@ -7,9 +7,7 @@
 //! Not here: searching and changing a node (node), choosing a superblock (superblock).
 
 use crate::error::EngineError;
-use crate::units::{
-    DiskExtent, DiskOffset, FILE_BYTES_MAX, FileId, Generation, SECTOR_BYTES,
-};
+use crate::units::{DiskExtent, DiskOffset, FILE_BYTES_MAX, FileId, Generation, SECTOR_BYTES};
 
 use super::types::{
     EXTENT_PLAIN_BYTES_MAX, EXTENT_STORED_BYTES_MAX, FileExtent, Inode, NAME_BYTES_MAX,
@@ -17,7 +15,7 @@ use super::types::{
 };
 
 /// The version this engine writes and reads.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// First bytes of a superblock; tools find a volume by them.
 pub(crate) const SUPERBLOCK_MAGIC: [u8; 8] = *b"DELALLOC";
 /// Bytes of a superblock.
@@ -29,6 +27,8 @@ pub(crate) const AREA_START: DiskOffset = DiskOffset(256 * 1024);
 /// Generations and file numbers are at or below this: out of reach, and clear of `STORED_OBJECT` and of
 /// the end of arithmetic.
 pub(crate) const COUNT_MAX: u64 = 1 << 62;
+/// Longest log: a whole one is read when a volume opens.
+pub(crate) const LOG_BYTES_MAX: u64 = 1 << 30;
 /// Bytes of a label.
 pub(crate) const LABEL_BYTES: usize = 32;
 /// Sizes a node may have.
@@ -154,7 +154,7 @@ impl Malformed {
     }
 }
 
-type Decoded<T> = Result<T, Malformed>;
+pub(crate) type Decoded<T> = Result<T, Malformed>;
 
 /// The root of a tree, or a child in its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -192,6 +192,23 @@ pub(crate) struct Superblock {
     pub(crate) root_level: u8,
     pub(crate) file_next: u64,
     pub(crate) label: String,
+    pub(crate) log: LogRegion,
+}
+
+/// Where the log is, and where in it the records begin that this superblock does not include.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LogRegion {
+    /// The whole log; no bytes where the volume has none.
+    pub(crate) extent: DiskExtent,
+    pub(crate) tail: LogTail,
+}
+
+/// A place in the log, and the number of the batch that is there or comes there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LogTail {
+    /// Bytes from the start of the log; a multiple of the sector.
+    pub(crate) offset: u64,
+    pub(crate) sequence: u64,
 }
 
 impl Superblock {
@@ -230,6 +247,10 @@ pub(crate) fn encode_superblock(superblock: &Superblock, at: DiskOffset) -> [u8;
     let label = superblock.label.as_bytes();
     assert!(label.len() <= LABEL_BYTES);
     bytes[88..88 + label.len()].copy_from_slice(label);
+    put_u64(&mut bytes, 120, superblock.log.extent.start.0);
+    put_u64(&mut bytes, 128, superblock.log.extent.bytes);
+    put_u64(&mut bytes, 136, superblock.log.tail.offset);
+    put_u64(&mut bytes, 144, superblock.log.tail.sequence);
     let crc = crc32c::crc32c(&bytes[..SUPERBLOCK_BYTES - 4]);
     put_u32(&mut bytes, SUPERBLOCK_BYTES - 4, crc);
     bytes
@@ -303,6 +324,20 @@ pub(crate) fn decode_superblock(bytes: &[u8], at: DiskOffset) -> Decoded<Superbl
     let label = bytes[88..88 + LABEL_BYTES].split(|&byte| byte == 0).next();
     let label = std::str::from_utf8(label.unwrap_or_default())
         .map_err(|_| Malformed::new(WHAT, "a label in UTF-8", "other bytes"))?;
+    let log = LogRegion {
+        extent: DiskExtent {
+            start: DiskOffset(u64_at(bytes, 120)),
+            bytes: u64_at(bytes, 128),
+        },
+        tail: LogTail {
+            offset: u64_at(bytes, 136),
+            sequence: u64_at(bytes, 144),
+        },
+    };
+    if !log_valid(&log, capacity_bytes) {
+        let found = format!("{log:?}");
+        return Err(Malformed::new(WHAT, "a log inside the volume", found));
+    }
     let mut uuid = [0; 16];
     uuid.copy_from_slice(&bytes[16..32]);
     Ok(Superblock {
@@ -314,7 +349,16 @@ pub(crate) fn decode_superblock(bytes: &[u8], at: DiskOffset) -> Decoded<Superbl
         root_level,
         file_next,
         label: label.to_owned(),
+        log,
     })
+}
+
+/// Can a log be there, with its tail at a sector of it? A volume without a log has one of no bytes.
+fn log_valid(log: &LogRegion, capacity_bytes: u64) -> bool {
+    let LogRegion { extent, tail } = log;
+    let inside = extent.bytes <= LOG_BYTES_MAX && extent_valid(*extent, capacity_bytes);
+    let none = extent.bytes == 0 && extent.start == AREA_START && tail.offset == 0;
+    none || (inside && tail.offset < extent.bytes && tail.offset.is_multiple_of(SECTOR_BYTES))
 }
 
 /// Is this a node size a volume may have?
@@ -650,17 +694,17 @@ fn u32_of(bytes: u64) -> u32 {
     u32::try_from(bytes).expect("an extent is far below 4 GiB")
 }
 
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
+pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let mut field = [0; 4];
     field.copy_from_slice(&bytes[at..at + 4]);
     u32::from_le_bytes(field)
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     let mut field = [0; 8];
     field.copy_from_slice(&bytes[at..at + 8]);
     u64::from_le_bytes(field)
@@ -670,10 +714,10 @@ fn put_u16(bytes: &mut [u8], at: usize, value: u16) {
     bytes[at..at + 2].copy_from_slice(&value.to_le_bytes());
 }
 
-fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
+pub(crate) fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
     bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
 }
 
-fn put_u64(bytes: &mut [u8], at: usize, value: u64) {
+pub(crate) fn put_u64(bytes: &mut [u8], at: usize, value: u64) {
     bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
 }

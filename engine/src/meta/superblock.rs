@@ -106,7 +106,8 @@ mod tests {
     use delalloc_backends::MemBackend;
 
     use super::*;
-    use crate::meta::format::NodePointer;
+    use crate::meta::format::{LogRegion, LogTail, NodePointer};
+    use crate::units::DiskExtent;
 
     fn superblock(generation: u64) -> Superblock {
         Superblock {
@@ -121,6 +122,16 @@ mod tests {
             root_level: 0,
             file_next: 5,
             label: "bench".to_owned(),
+            log: LogRegion {
+                extent: DiskExtent {
+                    start: format::AREA_START,
+                    bytes: 8192,
+                },
+                tail: LogTail {
+                    offset: 4096,
+                    sequence: 9,
+                },
+            },
         }
     }
 

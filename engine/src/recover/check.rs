@@ -2,7 +2,7 @@
 //!
 //! Superblocks; every node (checksum, generation, address, key range); every item; every mapping
 //! against its stored extent, both ways; every sector at most one owner; every stored byte against
-//! its checksum. One walk of the tree: files come before stored extents, so what files show is summed
+//! its checksum; the log (check_log). One walk of the tree: files come before stored extents, so what files show is summed
 //! up first and settled when the extents pass. Data is read where its extent passes, a batch at a time.
 //!
 //! Memory: a few dozen bytes for each stored extent and node.
@@ -51,6 +51,12 @@ pub struct CheckReport {
     pub ram_bytes: u64,
     /// Plain bytes that files show.
     pub live_bytes: u64,
+    /// Bytes of the log.
+    pub log_bytes: u64,
+    /// Batches of it that an open would replay.
+    pub log_batches: u64,
+    /// Changes in them that the tree does not have yet.
+    pub log_records: u64,
     /// Bytes of the area that nothing owns.
     pub free_bytes: u64,
     /// Stored sectors that have their checksum.
@@ -72,7 +78,7 @@ impl CheckReport {
         self.issues.iter().map(Issue::severity).max()
     }
 
-    fn add(&mut self, issue: Issue) {
+    pub(super) fn add(&mut self, issue: Issue) {
         if self.issues.len() < ISSUES_MAX {
             self.issues.push(issue);
         } else {
@@ -98,6 +104,7 @@ pub fn check(backend: &dyn Backend) -> CheckReport {
         superblock: &superblock,
         report,
         owned: Vec::new(),
+        files: BTreeMap::new(),
         seen: HashSet::new(),
         parents: HashMap::new(),
         inode: None,
@@ -126,12 +133,15 @@ fn usable_superblock(
 }
 
 #[derive(Debug)]
-struct Check<'c> {
-    backend: &'c dyn Backend,
+pub(super) struct Check<'c> {
+    pub(super) backend: &'c dyn Backend,
     shape: NodeShape,
-    superblock: &'c Superblock,
-    report: CheckReport,
-    owned: Vec<DiskExtent>,
+    pub(super) superblock: &'c Superblock,
+    pub(super) report: CheckReport,
+    /// Nodes, stored extents, the log, and what only the log points to.
+    pub(super) owned: Vec<DiskExtent>,
+    /// Every file and its name, if it has one.
+    pub(super) files: BTreeMap<FileId, Option<String>>,
     seen: HashSet<DiskOffset>,
     /// Generation of the parent of nodes still to come.
     parents: HashMap<DiskOffset, Generation>,
@@ -178,6 +188,7 @@ impl Check<'_> {
                 at,
             });
         }
+        self.log();
         self.settle_space();
     }
 
@@ -261,6 +272,8 @@ impl Check<'_> {
             });
         }
         self.shown_end = 0;
+        let name = (!inode.orphan).then(|| inode.name.clone());
+        self.files.insert(inode.file, name);
         if inode.orphan {
             self.report.orphans += 1;
         } else {
@@ -366,7 +379,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn queue_data(&mut self, extent: DiskExtent, checksums: &[u32]) {
+    pub(super) fn queue_data(&mut self, extent: DiskExtent, checksums: &[u32]) {
         let mut start = extent.start.0;
         let sectors_per_read = (DATA_READ_BYTES / SECTOR_BYTES) as usize;
         for checksums in checksums.chunks(sectors_per_read) {
@@ -386,7 +399,7 @@ impl Check<'_> {
         }
     }
 
-    fn verify_data(&mut self) {
+    pub(super) fn verify_data(&mut self) {
         let data = std::mem::take(&mut self.data);
         self.data_bytes = 0;
         let wanted: Vec<(u64, usize)> = data

@@ -189,6 +189,31 @@ pub enum Issue {
         /// What there is.
         found: u64,
     },
+    /// The log does not hold what was written: a batch in the middle is damaged, or a whole one holds no
+    /// records. Changes that were durable are lost with it.
+    #[error("log at {at:?}: {error}")]
+    LogUnusable {
+        /// Where the log is.
+        at: DiskOffset,
+        /// What is wrong.
+        error: EngineError,
+    },
+    /// The last batch of the log does not count, because its data is not there: it was not durable yet.
+    #[error("the last batch of the log is dropped: its data at {missing:?} is not there")]
+    LogEndDropped {
+        /// The first sector that is not what the batch says.
+        missing: DiskOffset,
+    },
+    /// A record of the log cannot be replayed on what is before it.
+    #[error("batch of the log at {at:?}: no such change can be made to file {file:?}: {record}")]
+    LogRecordUnfit {
+        /// Where its batch is.
+        at: DiskOffset,
+        /// The file.
+        file: FileId,
+        /// The record.
+        record: String,
+    },
     /// Stored bytes cannot be read.
     #[error("stored bytes {extent:?}: {error}")]
     DataUnreadable {
@@ -213,7 +238,9 @@ impl Issue {
     /// Its rank.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::SuperblockUnusable { .. } | Self::MappingPastSize { .. } => Severity::Warning,
+            Self::SuperblockUnusable { .. }
+            | Self::MappingPastSize { .. }
+            | Self::LogEndDropped { .. } => Severity::Warning,
             Self::NameTwice { .. }
             | Self::MappingsOverlap { .. }
             | Self::MappingFromFuture { .. }
@@ -225,6 +252,8 @@ impl Issue {
             | Self::DataUnreadable { .. }
             | Self::DataChecksum { .. } => Severity::Error,
             Self::NoSuperblock { .. }
+            | Self::LogUnusable { .. }
+            | Self::LogRecordUnfit { .. }
             | Self::NodeUnusable { .. }
             | Self::NodeFromFuture { .. }
             | Self::NodeTwice { .. }

@@ -93,13 +93,13 @@ impl EngineStats {
         )
     }
 
-    /// Bytes written to the device, data and nodes, per byte taken from writers. Log and
-    /// superblocks are not in it; a meter on the backend sees them.
+    /// Bytes written to the device, data, nodes and log, per byte taken from writers. Superblocks are
+    /// not in it; a meter on the backend sees them.
     pub fn write_amplification(&self) -> f64 {
         let node_bytes = self.meta.node_writes * self.node_bytes;
         let counters = &self.counters;
         ratio(
-            counters.device_written_bytes() + node_bytes,
+            counters.device_written_bytes() + node_bytes + self.meta.log_bytes,
             counters.accepted_bytes,
         )
     }

@@ -148,6 +148,12 @@ table!(MetaStats {
     counter commits "count",
     counter commits_shared "count",
     counter front_gate_stalls "count",
+    counter log_batches "count",
+    counter log_bytes "bytes",
+    counter log_records "count",
+    counter log_tickets "count",
+    counter log_needless "count",
+    counter log_fallbacks "count",
     table extents,
 });
 

@@ -76,9 +76,19 @@ fn queue(core: &Arc<Core>, inode: &Arc<Inode>, piece: Collected, budget: BudgetG
 
 /// Takes the next run at or after `from` out of the dirty set, cut into items.
 fn collect(core: &Core, inode: &Inode, from: u64, run_bytes_max: u64) -> Option<Vec<Collected>> {
+    collect_locked(core, inode, &mut inode.lock(), from, run_bytes_max)
+}
+
+/// The same, for who holds the state already.
+pub(crate) fn collect_locked(
+    core: &Core,
+    inode: &Inode,
+    state: &mut InodeState,
+    from: u64,
+    run_bytes_max: u64,
+) -> Option<Vec<Collected>> {
     let started = core.clock.now();
     let item_bytes = core.config.compression.item_bytes;
-    let mut state = inode.lock();
     let run = state
         .states
         .find_first(from, State::DELALLOC, State::WRITEBACK, run_bytes_max)?;
@@ -88,12 +98,11 @@ fn collect(core: &Core, inode: &Inode, from: u64, run_bytes_max: u64) -> Option<
     core.dirty.begin_writeback(inode.id, run.bytes());
 
     let items: Vec<Collected> = cut(run, item_bytes)
-        .map(|range| take(&mut state, range))
+        .map(|range| take(state, range))
         .collect();
     for item in &items {
         state.ordered.begin(item.range);
     }
-    drop(state);
     core.stats
         .collect
         .record(core.clock.now().ns_since(started));

@@ -138,7 +138,8 @@ thread_local! {
     static PLAIN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-fn encode(core: &Core, inode: &Inode, range: FileRange, frames: Vec<Frame>) -> Encoded {
+/// Decides what an extent becomes, and makes it.
+pub(crate) fn encode(core: &Core, inode: &Inode, range: FileRange, frames: Vec<Frame>) -> Encoded {
     let stored = PLAIN.with_borrow_mut(|plain| {
         plain.clear();
         plain.reserve(frames.len() * PAGE_LEN);

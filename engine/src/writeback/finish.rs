@@ -14,10 +14,12 @@
 
 use std::sync::Arc;
 
+use crate::alloc::Reserve;
 use crate::compress::Codec;
 use crate::error::{EngineError, Result};
 use crate::extent::State;
 use crate::inode::InodeState;
+use crate::log::SizeChange;
 use crate::meta::NewExtent;
 use crate::pool::{Order, WorkItem};
 use crate::units::{DiskExtent, FileRange, PAGE_BYTES};
@@ -25,11 +27,24 @@ use crate::writeback::fixup;
 use crate::writeback::place::Flight;
 
 /// An extent that is on the device.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Written {
     pub(crate) disk: DiskExtent,
     pub(crate) codec: Codec,
     pub(crate) checksums: Vec<u32>,
+}
+
+impl Written {
+    /// The extent, as metadata takes it.
+    pub(crate) fn into_extent(self, range: FileRange) -> NewExtent {
+        NewExtent {
+            range,
+            disk: self.disk,
+            ram_bytes: range.bytes(),
+            codec: self.codec.number(),
+            checksums: self.checksums,
+        }
+    }
 }
 
 /// How a flight ended.
@@ -56,6 +71,16 @@ pub(crate) fn queue(mut flight: Flight, outcome: Outcome) {
         Box::new(FinishItem(Some((flight, outcome)))),
         Order::Unordered,
     );
+}
+
+/// Ends a flight on the caller's thread.
+pub(crate) fn now(mut flight: Flight, outcome: Outcome) {
+    let core = Arc::clone(&flight.core);
+    flight.passage =
+        flight
+            .passage
+            .pass_to(&core.stats.finish, flight.range.bytes(), core.clock.now());
+    finish(flight, outcome).passage.end(core.clock.now());
 }
 
 struct FinishItem(Option<(Flight, Outcome)>);
@@ -101,30 +126,26 @@ fn publish(flight: &Flight, state: &mut InodeState, outcome: Outcome) -> Result<
         inode,
         range,
         size_at,
+        logged,
         ..
     } = flight;
     match outcome {
         Outcome::Hole => {
             let disk_bytes = state.size.completed(*range, *size_at);
-            core.meta.punch(inode.id, *range, Some(disk_bytes))?;
+            let size = SizeChange::Grow(disk_bytes);
+            core.meta
+                .cut_logged(inode.id, *range, size, Reserve::Most, *logged)?;
             core.stats.note_hole(range.bytes());
             Ok(())
         }
-        Outcome::Written(Written {
-            disk,
-            codec,
-            checksums,
-        }) => {
+        Outcome::Written(written) => {
             let disk_bytes = state.size.completed(*range, *size_at);
-            core.stats.note_stored(codec, range.bytes(), disk.bytes);
-            let extent = NewExtent {
-                range: *range,
-                disk,
-                ram_bytes: range.bytes(),
-                codec: codec.number(),
-                checksums,
-            };
-            core.meta.finish_extent(inode.id, &extent, Some(disk_bytes))
+            let (plain_bytes, stored_bytes) = (range.bytes(), written.disk.bytes);
+            core.stats
+                .note_stored(written.codec, plain_bytes, stored_bytes);
+            let extent = written.into_extent(*range);
+            let size = SizeChange::Grow(disk_bytes);
+            core.meta.finish_logged(inode.id, &extent, size, *logged)
         }
         Outcome::Failed(disk, error) => {
             core.meta.space().free_unpublished(disk);

@@ -15,12 +15,15 @@
 //!   clean, or DIRTY again --fixup--> DIRTY|DELALLOC
 //! ```
 //!
+//! A `sync` with little to write takes the same steps on its own thread (express), beside the queues.
+//!
 //! No type of this line holds a lock, so a lock cannot be held across a queue. What bounds the line
 //! is the byte budget (taken before the first queue, given back after the last) and the dirty limit.
 
 mod collect;
 pub mod dirty;
 mod encode;
+mod express;
 mod finish;
 mod fixup;
 mod limit;
@@ -33,6 +36,7 @@ use std::sync::Arc;
 pub(crate) use collect::{cut, write_back};
 pub(crate) use dirty::{DirtyAccounting, Wake};
 pub(crate) use encode::checksums;
+pub(crate) use express::sync;
 pub(crate) use fixup::redirty;
 pub(crate) use limit::SubmitLimit;
 pub(crate) use place::PlaceHint;

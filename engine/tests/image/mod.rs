@@ -25,6 +25,7 @@ pub fn format(backend: &dyn Backend, node_bytes: u32) {
         node_bytes,
         seed: 42,
         label: "test".to_owned(),
+        log_bytes: None,
     };
     Metadata::format(backend, &options).expect("the device works");
 }

@@ -287,7 +287,9 @@ impl Loads {
             by_values: HashMap::new(),
         };
         let sizes: Vec<usize> = axes.iter().map(|axis| axis.values.len()).collect();
-        let loads_count = sizes.iter().fold(1, |all: usize, size| all.saturating_mul(*size));
+        let loads_count = sizes
+            .iter()
+            .fold(1, |all: usize, size| all.saturating_mul(*size));
         if loads_count > POINT_COUNT_MAX {
             return None;
         }

@@ -67,7 +67,10 @@ impl Footprint {
             let before = self.whole.range((file, 0)..=(file, leaf)).next_back();
             before.is_some_and(|(_, &end)| leaf < end)
         };
-        let ranges = self.whole.iter().map(|(&(_, first), &end)| (end - first) * LEAF_PAGES);
+        let ranges = self
+            .whole
+            .iter()
+            .map(|(&(_, first), &end)| (end - first) * LEAF_PAGES);
         let bits = self
             .leaves
             .iter()

@@ -131,7 +131,10 @@ pub fn summarize(
 }
 
 /// The summary of what `reader` reads, which it calls `path`.
-pub(crate) fn summary_of(mut reader: TraceReader, path: &Path) -> Result<TraceSummary, StreamError> {
+pub(crate) fn summary_of(
+    mut reader: TraceReader,
+    path: &Path,
+) -> Result<TraceSummary, StreamError> {
     let mut counts = Counts::default();
     while let Some(request) = reader.next()? {
         if let Some(reason) = counts.add(&request) {
