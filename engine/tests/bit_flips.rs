@@ -126,7 +126,10 @@ impl Sound {
     /// Every stored sector: where it is, and whose.
     fn sectors(&self) -> Vec<(usize, &str)> {
         let of = |stored: &Stored| stored.bytes.clone().step_by(SECTOR);
-        let sectors = self.data.iter().flat_map(|stored| of(stored).map(|at| (at, &*stored.file)));
+        let sectors = self
+            .data
+            .iter()
+            .flat_map(|stored| of(stored).map(|at| (at, &*stored.file)));
         sectors.collect()
     }
 
@@ -139,7 +142,11 @@ impl Sound {
 fn write_file(volume: &Volume, name: &str, number: u64, dice: &mut Dice) -> Vec<u8> {
     let file = volume.create(name).expect("room");
     // Most are there for the tree alone.
-    let len = if number < 12 { 5000 + number * 900 } else { 100 };
+    let len = if number < 12 {
+        5000 + number * 900
+    } else {
+        100
+    };
     let mut bytes = dice.bytes(usize::try_from(len).expect("small"));
     file.write_at(0, &bytes).expect("room");
     file.sync().expect("memory");
@@ -209,7 +216,13 @@ fn stored(device: &MemBackend) -> Vec<Stored> {
             let [start, end] = [extent.disk.start.0, extent.disk.end().0]
                 .map(|at| usize::try_from(at).expect("small"));
             let file = inode.name.clone();
-            found.insert(start, Stored { bytes: start..end, file });
+            found.insert(
+                start,
+                Stored {
+                    bytes: start..end,
+                    file,
+                },
+            );
         }
     }
     found.into_values().collect()
@@ -279,7 +292,10 @@ impl<'s> Damaged<'s> {
     /// Puts `sector` at `at` for a while; the check finds it, and a reader of `file` gets no wrong byte.
     /// True if the reader met it.
     fn with(&self, (at, file): (usize, &str), sector: &[u8], what: &str) -> bool {
-        let before = self.device.read_blocking(at as u64, SECTOR).expect("memory");
+        let before = self
+            .device
+            .read_blocking(at as u64, SECTOR)
+            .expect("memory");
         put(&self.device, at, sector);
         assert!(!check(&self.device).is_clean(), "{what}: not found");
         self.volume.drop_caches().expect("nothing is dirty");
@@ -369,11 +385,17 @@ fn no_flipped_bit_of_data_is_read() {
     let mut dice = Dice::new(SEED);
     let (mut flips, mut met) = (0_u64, 0_u64);
     let sectors = sound.sectors();
-    let all: Vec<Range<u64>> = sectors.iter().map(|(at, _)| bits(*at..at + SECTOR)).collect();
+    let all: Vec<Range<u64>> = sectors
+        .iter()
+        .map(|(at, _)| bits(*at..at + SECTOR))
+        .collect();
     for bit in chosen(&all, &mut dice) {
         let at = usize::try_from(bit / 8).expect("small") / SECTOR * SECTOR;
         let place = sectors.iter().find(|(start, _)| *start == at);
-        let mut sector = sound.device.read_blocking(at as u64, SECTOR).expect("memory");
+        let mut sector = sound
+            .device
+            .read_blocking(at as u64, SECTOR)
+            .expect("memory");
         sector[usize::try_from(bit / 8).expect("small") - at] ^= 1 << (bit % 8);
         let what = format!("data bit {bit}, seed {SEED:#x}");
         met += u64::from(damaged.with(*place.expect("chosen of them"), &sector, &what));
@@ -407,7 +429,10 @@ fn sectors_of_garbage_are_found() {
         for at in sound.nodes.iter().map(|node| node.at).chain(SUPERBLOCKS) {
             let device = sound.device.fork();
             put(&device, at, &garbage(kind, &mut dice));
-            assert!(!check(&device).issues.is_empty(), "{what} at {at}: not found");
+            assert!(
+                !check(&device).issues.is_empty(),
+                "{what} at {at}: not found"
+            );
             open_and_read(&device, &sound, &what);
         }
         for place in sound.sectors() {
@@ -484,9 +509,16 @@ fn lost_writes_are_found() {
         }
     }
     damaged.end();
-    assert!(nodes > 0 && data > 0, "{nodes} older nodes, {data} older sectors");
+    assert!(
+        nodes > 0 && data > 0,
+        "{nodes} older nodes, {data} older sectors"
+    );
     // A superblock that was lost is a commit that was not: the files of the one before.
     let device = sound.device.fork();
     put(&device, newest(&image), &vec![0; SECTOR]);
-    assert!(!open_and_read(&device, &sound, "the newest superblock is lost"));
+    assert!(!open_and_read(
+        &device,
+        &sound,
+        "the newest superblock is lost"
+    ));
 }
