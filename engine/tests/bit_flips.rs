@@ -25,7 +25,7 @@ use delalloc_engine::{EngineConfig, FileRange, FormatOptions, Volume};
 use support::{Dice, config};
 
 const SEED: u64 = 0xF11B;
-const CASES: u64 = 4000;
+const CASES: u64 = 2000;
 const CAPACITY_BYTES: u64 = 4 << 20;
 const NODE_BYTES: usize = 1024;
 const SECTOR: usize = 4096;
@@ -49,8 +49,7 @@ struct Sound {
     device: MemBackend,
     files: BTreeMap<String, Vec<u8>>,
     nodes: Vec<Node>,
-    /// Stored extents, padding and all.
-    data: Vec<Range<usize>>,
+    data: Vec<Stored>,
     /// The device after each commit, oldest first.
     history: Vec<MemBackend>,
 }
@@ -59,6 +58,13 @@ struct Sound {
 struct Node {
     at: usize,
     level: u8,
+}
+
+/// A stored extent, padding and all.
+#[derive(Debug, Clone)]
+struct Stored {
+    bytes: Range<usize>,
+    file: String,
 }
 
 fn knobs() -> EngineConfig {
@@ -82,14 +88,14 @@ impl Sound {
             node_bytes: 1024,
             seed: SEED,
             label: "flips".to_owned(),
-            log_bytes: None,
+            ..FormatOptions::default()
         };
         Volume::format(&backend, &options).expect("memory");
         let volume = open(&device).expect("a new volume");
         let mut dice = Dice::new(SEED);
         let mut files = BTreeMap::new();
         let mut history = Vec::new();
-        for number in 0..30 {
+        for number in 0..80 {
             let name = format!("file {number}");
             let bytes = write_file(&volume, &name, number, &mut dice);
             files.insert(name, bytes);
@@ -105,12 +111,9 @@ impl Sound {
         volume.close().expect("memory");
         assert!(check(&device).issues.is_empty());
         let image = device.image();
-        let (nodes, data) = places(&image);
+        let (nodes, data) = (nodes(&image), stored(&device));
         let levels = nodes.iter().map(|node| node.level).max();
-        assert!(
-            levels >= Some(2) && nodes.len() > 20,
-            "a tree to be damaged"
-        );
+        assert!(levels >= Some(2), "{levels:?} is the highest level");
         Self {
             device,
             files,
@@ -118,6 +121,16 @@ impl Sound {
             data,
             history,
         }
+    }
+
+    /// Every stored sector: where it is, and whose.
+    fn sectors(&self) -> Vec<(usize, &str)> {
+        let of = |stored: &Stored| stored.bytes.clone().step_by(SECTOR);
+        let sectors = self
+            .data
+            .iter()
+            .flat_map(|stored| of(stored).map(|at| (at, &*stored.file)));
+        sectors.collect()
     }
 
     fn node_sector(&self, node: Node) -> Vec<u8> {
@@ -128,11 +141,17 @@ impl Sound {
 /// One of: compressed, raw, with a hole, overwritten in its middle.
 fn write_file(volume: &Volume, name: &str, number: u64, dice: &mut Dice) -> Vec<u8> {
     let file = volume.create(name).expect("room");
-    let len = 5000 + number * 700;
+    // Most are there for the tree alone.
+    let len = if number < 12 {
+        5000 + number * 900
+    } else {
+        100
+    };
     let mut bytes = dice.bytes(usize::try_from(len).expect("small"));
     file.write_at(0, &bytes).expect("room");
     file.sync().expect("memory");
     match number % 3 {
+        _ if len < 5000 => {}
         0 => {
             file.punch_hole(FileRange::new(4096, 4500)).expect("memory");
             bytes[4096..4500].fill(0);
@@ -164,32 +183,49 @@ fn newest(image: &[u8]) -> usize {
     newest.expect("two slots")
 }
 
-/// Nodes and stored extents, by the bytes that docs/format.md pictures.
-fn places(image: &[u8]) -> (Vec<Node>, Vec<Range<usize>>) {
+/// Every node of the tree, by the bytes that docs/format.md pictures.
+fn nodes(image: &[u8]) -> Vec<Node> {
     let superblock = newest(image);
     let root = Node {
         at: u64_at(image, superblock + 56),
         level: image[superblock + 80],
     };
-    let (mut nodes, mut data, mut todo) = (Vec::new(), Vec::new(), vec![root]);
+    let (mut nodes, mut todo) = (Vec::new(), vec![root]);
     while let Some(node) = todo.pop() {
         nodes.push(node);
         for item in 0..u16_at(image, node.at + 32) {
-            let slot = node.at + 48 + item * 24;
-            let value = node.at + u16_at(image, slot + 20);
+            let value = node.at + u16_at(image, node.at + 48 + item * 24 + 20);
             if node.level > 0 {
                 todo.push(Node {
                     at: u64_at(image, value),
                     level: node.level - 1,
                 });
-            } else if image[slot + 16] == 3 {
-                let start = u64_at(image, slot + 8);
-                let stored_bytes = u64_at(image, value) & 0xffff_ffff;
-                data.push(start..start + stored_bytes);
             }
         }
     }
-    (nodes, data)
+    nodes
+}
+
+/// Every stored extent, whole, and the only file that shows it.
+fn stored(device: &MemBackend) -> Vec<Stored> {
+    let backend: Arc<dyn Backend> = Arc::new(device.fork());
+    let meta = Metadata::open(backend, MetaConfig::default()).expect("it is sound");
+    let mut found: BTreeMap<usize, Stored> = BTreeMap::new();
+    for inode in meta.inodes().expect("in memory") {
+        for extent in meta.extents(inode.file).expect("it is sound") {
+            let [start, end] = [extent.disk.start.0, extent.disk.end().0]
+                .map(|at| usize::try_from(at).expect("small"));
+            let file = inode.name.clone();
+            found.insert(
+                start,
+                Stored {
+                    bytes: start..end,
+                    file,
+                },
+            );
+        }
+    }
+    found.into_values().collect()
 }
 
 /// Puts other bytes for a sector.
@@ -208,26 +244,70 @@ fn flip(device: &MemBackend, bit: u64) {
     put(device, start, &sector);
 }
 
-/// Reads every file piece by piece: each is right or an error. Returns how many were errors.
-fn read_all(volume: &Volume, files: &BTreeMap<String, Vec<u8>>, what: &str) -> u64 {
+/// Reads a file piece by piece: each is right or an error. Returns how many were errors.
+fn read_file(volume: &Volume, sound: &Sound, name: &str, what: &str) -> u64 {
+    let expected = &sound.files[name];
+    let Ok(file) = volume.open_file(name) else {
+        panic!("{what}: {name} is gone and nobody says so");
+    };
+    assert_eq!(file.size_bytes(), expected.len() as u64, "{what}: {name}");
     let mut errors = 0;
-    for (name, expected) in files {
-        let Ok(file) = volume.open_file(name) else {
-            panic!("{what}: {name} is gone and nobody says so");
-        };
-        assert_eq!(file.size_bytes(), expected.len() as u64, "{what}: {name}");
-        for (nth, piece) in expected.chunks(READ_BYTES).enumerate() {
-            let mut found = vec![0; piece.len()];
-            match file.read_at((nth * READ_BYTES) as u64, &mut found) {
-                Ok(bytes) => assert!(
-                    bytes == piece.len() && found == piece,
-                    "{what}: wrong bytes in {name}, piece {nth}"
-                ),
-                Err(_) => errors += 1,
-            }
+    for (nth, piece) in expected.chunks(READ_BYTES).enumerate() {
+        let mut found = vec![0; piece.len()];
+        match file.read_at((nth * READ_BYTES) as u64, &mut found) {
+            Ok(bytes) => assert!(
+                bytes == piece.len() && found == piece,
+                "{what}: wrong bytes in {name}, piece {nth}"
+            ),
+            Err(_) => errors += 1,
         }
     }
     errors
+}
+
+fn read_all(volume: &Volume, sound: &Sound, what: &str) -> u64 {
+    let names = sound.files.keys();
+    names.map(|name| read_file(volume, sound, name, what)).sum()
+}
+
+/// A volume that stays open while stored sectors are damaged below it and mended again.
+struct Damaged<'s> {
+    sound: &'s Sound,
+    device: MemBackend,
+    volume: Volume,
+}
+
+impl<'s> Damaged<'s> {
+    fn new(sound: &'s Sound) -> Self {
+        let device = sound.device.fork();
+        let volume = open(&device).expect("it is sound");
+        assert_eq!(read_all(&volume, sound, "sound"), 0);
+        Self {
+            sound,
+            device,
+            volume,
+        }
+    }
+
+    /// Puts `sector` at `at` for a while; the check finds it, and a reader of `file` gets no wrong byte.
+    /// True if the reader met it.
+    fn with(&self, (at, file): (usize, &str), sector: &[u8], what: &str) -> bool {
+        let before = self
+            .device
+            .read_blocking(at as u64, SECTOR)
+            .expect("memory");
+        put(&self.device, at, sector);
+        assert!(!check(&self.device).is_clean(), "{what}: not found");
+        self.volume.drop_caches().expect("nothing is dirty");
+        let errors = read_file(&self.volume, self.sound, file, what);
+        put(&self.device, at, &before);
+        errors > 0
+    }
+
+    fn end(self) {
+        self.volume.drop_caches().expect("nothing is dirty");
+        assert_eq!(read_all(&self.volume, self.sound, "mended"), 0);
+    }
 }
 
 /// Opens and reads a damaged device. True where damage was met.
@@ -240,7 +320,7 @@ fn open_and_read(device: &MemBackend, sound: &Sound, what: &str) -> bool {
     let Ok(volume) = open(&device.fork()) else {
         return true;
     };
-    read_all(&volume, &sound.files, what) > 0
+    read_all(&volume, sound, what) > 0
 }
 
 /// What of `bits` is flipped: all, or a seeded share.
@@ -301,60 +381,65 @@ fn no_flipped_bit_of_metadata_is_believed() {
 fn no_flipped_bit_of_data_is_read() {
     count_panics();
     let sound = Sound::new();
-    let device = sound.device.fork();
-    let volume = open(&device).expect("it is sound");
-    assert_eq!(read_all(&volume, &sound.files, "sound"), 0);
-    let data: Vec<Range<u64>> = sound.data.iter().cloned().map(bits).collect();
+    let damaged = Damaged::new(&sound);
+    let mut dice = Dice::new(SEED);
     let (mut flips, mut met) = (0_u64, 0_u64);
-    for bit in chosen(&data, &mut Dice::new(SEED)) {
+    let sectors = sound.sectors();
+    let all: Vec<Range<u64>> = sectors
+        .iter()
+        .map(|(at, _)| bits(*at..at + SECTOR))
+        .collect();
+    for bit in chosen(&all, &mut dice) {
+        let at = usize::try_from(bit / 8).expect("small") / SECTOR * SECTOR;
+        let place = sectors.iter().find(|(start, _)| *start == at);
+        let mut sector = sound
+            .device
+            .read_blocking(at as u64, SECTOR)
+            .expect("memory");
+        sector[usize::try_from(bit / 8).expect("small") - at] ^= 1 << (bit % 8);
         let what = format!("data bit {bit}, seed {SEED:#x}");
-        flip(&device, bit);
-        assert!(!check(&device).is_clean(), "{what}: not found");
-        volume.drop_caches().expect("nothing is dirty");
-        met += u64::from(read_all(&volume, &sound.files, &what) > 0);
-        flip(&device, bit);
+        met += u64::from(damaged.with(*place.expect("chosen of them"), &sector, &what));
         flips += 1;
     }
-    volume.drop_caches().expect("nothing is dirty");
-    assert_eq!(read_all(&volume, &sound.files, "mended"), 0);
+    damaged.end();
     // What a bookend hides is not read, and found by the check all the same.
     assert!(met > flips / 2, "{met} of {flips} were met by a reader");
     assert_eq!(PANICS.load(Ordering::Relaxed), 0, "seed {SEED:#x}");
     println!("{flips} bits of data flipped, {met} met by a reader");
 }
 
+/// Zeros, ones, noise.
+fn garbage(kind: u64, dice: &mut Dice) -> Vec<u8> {
+    match kind {
+        0 => vec![0; SECTOR],
+        1 => vec![0xff; SECTOR],
+        _ => (0..SECTOR)
+            .map(|_| u8::try_from(dice.below(256)).expect("a byte"))
+            .collect(),
+    }
+}
+
 #[test]
 fn sectors_of_garbage_are_found() {
     let sound = Sound::new();
+    let damaged = Damaged::new(&sound);
     let mut dice = Dice::new(SEED);
-    let places = sound.nodes.iter().map(|node| node.at);
-    let data = sound
-        .data
-        .iter()
-        .flat_map(|extent| extent.clone().step_by(SECTOR));
-    for at in places.chain(data).chain(SUPERBLOCKS) {
-        let before = sound
-            .device
-            .read_blocking(at as u64, SECTOR)
-            .expect("memory");
-        for kind in 0..3 {
-            let sector = match kind {
-                0 => vec![0; SECTOR],
-                1 => vec![0xff; SECTOR],
-                _ => (0..SECTOR)
-                    .map(|_| u8::try_from(dice.below(256)).expect("a byte"))
-                    .collect(),
-            };
-            if sector[..] == before[..] {
-                continue;
-            }
-            let what = format!("garbage {kind} at {at}, seed {SEED:#x}");
+    for kind in 0..3 {
+        let what = format!("garbage {kind}, seed {SEED:#x}");
+        for at in sound.nodes.iter().map(|node| node.at).chain(SUPERBLOCKS) {
             let device = sound.device.fork();
-            put(&device, at, &sector);
-            assert!(!check(&device).issues.is_empty(), "{what}: not found");
+            put(&device, at, &garbage(kind, &mut dice));
+            assert!(
+                !check(&device).issues.is_empty(),
+                "{what} at {at}: not found"
+            );
             open_and_read(&device, &sound, &what);
         }
+        for place in sound.sectors() {
+            damaged.with(place, &garbage(kind, &mut dice), &what);
+        }
     }
+    damaged.end();
 }
 
 #[test]
@@ -385,71 +470,52 @@ fn misdirected_writes_are_found() {
             "the right one is whole"
         );
     }
-    let sectors: Vec<usize> = sound
-        .data
-        .iter()
-        .flat_map(|extent| extent.clone().step_by(SECTOR))
-        .collect();
+    let damaged = Damaged::new(&sound);
     let image = sound.device.image();
-    for pair in sectors.windows(2) {
-        let [first, second] = [pair[0], pair[1]].map(|at| &image[at..at + SECTOR]);
-        if first == second {
-            continue;
+    for pair in sound.sectors().windows(2) {
+        for (place, (other, _)) in [(pair[0], pair[1]), (pair[1], pair[0])] {
+            let what = format!("the data of {other} at {}", place.0);
+            let sector = &image[other..other + SECTOR];
+            if sector != &image[place.0..place.0 + SECTOR] {
+                damaged.with(place, sector, &what);
+            }
         }
-        let what = format!("the data of {} and {} exchanged", pair[0], pair[1]);
-        let device = sound.device.fork();
-        put(&device, pair[0], second);
-        put(&device, pair[1], first);
-        assert!(!check(&device).is_clean(), "{what}: not found");
-        open_and_read(&device, &sound, &what);
     }
+    damaged.end();
 }
 
 #[test]
 fn lost_writes_are_found() {
     let sound = Sound::new();
+    let damaged = Damaged::new(&sound);
     let image = sound.device.image();
     let (mut nodes, mut data) = (0, 0);
-    for (nth, older) in sound.history.iter().enumerate() {
+    for (nth, older) in sound.history.iter().enumerate().rev().step_by(5) {
         let older_image = older.image();
-        for node in &sound.nodes {
-            let before = &older_image[node.at..node.at + SECTOR];
-            if before == &image[node.at..node.at + SECTOR] {
-                continue;
-            }
+        let differs = |at: usize| older_image[at..at + SECTOR] != image[at..at + SECTOR];
+        for node in sound.nodes.iter().filter(|node| differs(node.at)) {
             let what = format!("the node at {} as of commit {nth}", node.at);
+            let before = &older_image[node.at..node.at + SECTOR];
             let device = sound.device.fork();
             put(&device, node.at, before);
             assert!(!check(&device).is_clean(), "{what}: not found");
             assert!(open_and_read(&device, &sound, &what), "{what}: believed");
             nodes += u64::from(before[4..8] == *b"DNOD");
         }
-        // Data is checked against what its extent holds now.
-        let extents = sound
-            .data
-            .iter()
-            .flat_map(|extent| extent.clone().step_by(SECTOR));
-        for at in extents.filter(|_| nth % 8 == 0) {
-            let before = &older_image[at..at + SECTOR];
-            if before == &image[at..at + SECTOR] {
-                continue;
-            }
-            let what = format!("the data at {at} as of commit {nth}");
-            let device = sound.device.fork();
-            put(&device, at, before);
-            assert!(!check(&device).is_clean(), "{what}: not found");
-            open_and_read(&device, &sound, &what);
+        for place in sound.sectors().into_iter().filter(|place| differs(place.0)) {
+            let what = format!("the data at {} as of commit {nth}", place.0);
+            damaged.with(place, &older_image[place.0..place.0 + SECTOR], &what);
             data += 1;
         }
     }
+    damaged.end();
     assert!(
         nodes > 0 && data > 0,
         "{nodes} older nodes, {data} older sectors"
     );
     // A superblock that was lost is a commit that was not: the files of the one before.
-    let superblock = newest(&image);
     let device = sound.device.fork();
-    put(&device, superblock, &vec![0; SECTOR]);
+    put(&device, newest(&image), &vec![0; SECTOR]);
     assert!(!open_and_read(
         &device,
         &sound,

@@ -324,9 +324,9 @@ const PLANTS: &[Plant] = &[
             image.0.copy_within(first + 20..first + 22, second + 20);
             image.seal_node(root);
         },
-        kind: "values_overlap",
+        kind: "node_unusable",
         severity: Severity::Fatal,
-        also: &["name_twice"],
+        also: &[],
     },
     Plant {
         what: "a mapping shows nothing",
@@ -611,7 +611,6 @@ fn number(issue: &Issue) -> usize {
         Issue::NodeFromFuture { .. } => 6,
         Issue::NodeTwice { .. } => 7,
         Issue::KeysOutOfRange { .. } => 8,
-        Issue::ValuesOverlap { .. } => 9,
         Issue::ItemMalformed { .. } => 10,
         Issue::SpaceOwnedTwice { .. } => 11,
         Issue::SpaceOutside { .. } => 12,
@@ -634,10 +633,10 @@ fn number(issue: &Issue) -> usize {
         Issue::DataUndecodable { .. } => 29,
         Issue::LogUnusable { .. } => 30,
         Issue::LogEndDropped { .. } => 31,
-        Issue::LogRecordUnfit { .. } => 32,
+        Issue::LogRecordUnfit { .. } => 9,
     }
 }
-const VARIANTS: usize = 33;
+const VARIANTS: usize = 32;
 
 /// Where the log is, and its first sectors: a batch each.
 const LOG: usize = 256 << 10;

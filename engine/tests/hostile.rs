@@ -21,11 +21,12 @@ use support::{Dice, config, open};
 /// Random inputs of each kind.
 const CASES: u32 = 1500;
 
-const TARGETS: [(&str, fn(&[u8])); 5] = [
+const TARGETS: [(&str, fn(&[u8])); 6] = [
     ("superblock", hostile::superblock),
     ("node", hostile::node),
     ("item", hostile::item),
     ("stored", hostile::stored),
+    ("log", hostile::log),
     ("image", hostile::image),
 ];
 
@@ -172,6 +173,71 @@ fn any_item_is_refused_or_survived() {
 #[test]
 fn any_stored_bytes_are_refused_or_decoded_in_bounds() {
     every(any_bytes(3000), hostile::stored);
+}
+
+/// Records as docs/format.md pictures them, of files and places that are there and that are not.
+fn any_records() -> impl Strategy<Value = Vec<u8>> {
+    let small = prop_oneof![0..16_u64, Just(1 << 60), Just(u64::MAX), any::<u64>()];
+    let place = prop_oneof![(0..256_u64).prop_map(|sector| sector * 4096), any::<u64>()];
+    let lengths = (0..12_u32, 0..200_u32).prop_map(|(ram, disk)| (ram * 4096, disk % 16 * 4096));
+    let record = (
+        0..8_u8,
+        0..4_u8,
+        small.clone(),
+        small,
+        place.clone(),
+        place,
+        lengths,
+    );
+    prop::collection::vec(record, 1..6).prop_map(|records| {
+        let mut payload = vec![0];
+        for (kind, size_kind, file, size, start, disk, (ram_bytes, disk_bytes)) in records {
+            let mut body = Vec::new();
+            match kind {
+                1 | 2 => {
+                    let name = [b'a' + u8::try_from(start % 3).expect("below 3")];
+                    body.extend_from_slice(&1_u64.to_le_bytes());
+                    body.extend_from_slice(&name);
+                    body.extend_from_slice(&[0; 7]);
+                }
+                5 => {
+                    let disk_bytes = if ram_bytes % 8192 == 0 {
+                        ram_bytes
+                    } else {
+                        disk_bytes
+                    };
+                    body.extend_from_slice(&start.to_le_bytes());
+                    body.extend_from_slice(&disk.to_le_bytes());
+                    body.extend_from_slice(&ram_bytes.to_le_bytes());
+                    body.extend_from_slice(&disk_bytes.to_le_bytes());
+                    body.extend_from_slice(&u64::from(disk_bytes != ram_bytes).to_le_bytes());
+                    let zeros = crc32c::crc32c(&[0; 4096]);
+                    for _ in 0..(disk_bytes / 4096).next_multiple_of(2) {
+                        body.extend_from_slice(&zeros.to_le_bytes());
+                    }
+                }
+                6 => {
+                    body.extend_from_slice(&start.min(disk).to_le_bytes());
+                    body.extend_from_slice(&start.max(disk).to_le_bytes());
+                }
+                _ => {}
+            }
+            let len = u32::try_from(32 + body.len()).expect("short");
+            payload.extend_from_slice(&len.to_le_bytes());
+            payload.extend_from_slice(&[kind, size_kind, 0, 0]);
+            payload.extend_from_slice(&0_u64.to_le_bytes());
+            payload.extend_from_slice(&file.to_le_bytes());
+            payload.extend_from_slice(&size.to_le_bytes());
+            payload.extend_from_slice(&body);
+        }
+        payload
+    })
+}
+
+#[test]
+fn any_log_is_refused_or_survived() {
+    every(any_records(), hostile::log);
+    every(any_bytes(300), hostile::log);
 }
 
 #[test]

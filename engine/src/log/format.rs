@@ -10,7 +10,9 @@ use std::borrow::Cow;
 
 use super::record::{Record, SizeChange};
 use crate::meta::format::{Decoded, Malformed, extent_valid, put_u32, put_u64, u32_at, u64_at};
-use crate::meta::{CODEC_RAW, EXTENT_STORED_BYTES_MAX, NAME_BYTES_MAX, NewExtent};
+use crate::meta::{
+    CODEC_RAW, EXTENT_PLAIN_BYTES_MAX, EXTENT_STORED_BYTES_MAX, NAME_BYTES_MAX, NewExtent,
+};
 use crate::units::{
     DiskExtent, DiskOffset, FILE_BYTES_MAX, FileId, FileRange, Generation, SECTOR_BYTES,
 };
@@ -253,6 +255,7 @@ fn decode_extent(body: &[u8]) -> Decoded<NewExtent> {
         .checked_add(ram_bytes)
         .filter(|&end| end <= FILE_BYTES_MAX);
     let sane = ram_bytes > 0
+        && ram_bytes <= EXTENT_PLAIN_BYTES_MAX
         && [start, ram_bytes]
             .iter()
             .all(|bytes| bytes.is_multiple_of(SECTOR_BYTES))

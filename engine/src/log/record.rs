@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use super::format;
 use crate::meta::NewExtent;
+use crate::meta::format::{COUNT_MAX, name_bytes_max, stored_bytes_max};
 use crate::units::{FileId, FileRange, Generation};
 
 /// What a change does to the size of its file.
@@ -60,6 +61,19 @@ pub(crate) enum Record<'r> {
 }
 
 impl Record<'_> {
+    /// Could a volume with such nodes have logged this?
+    pub(crate) fn is_possible(&self, node_bytes: u32) -> bool {
+        let node_bytes = node_bytes as usize;
+        match self {
+            Self::Create { file, name } => {
+                file.0 < COUNT_MAX && name.len() <= name_bytes_max(node_bytes)
+            }
+            Self::Rename { name, .. } => name.len() <= name_bytes_max(node_bytes),
+            Self::Finish { extent, .. } => extent.disk.bytes <= stored_bytes_max(node_bytes),
+            Self::Orphan { .. } | Self::Remove { .. } | Self::Cut { .. } => true,
+        }
+    }
+
     /// Whose change it is.
     pub(crate) fn file(&self) -> FileId {
         match self {

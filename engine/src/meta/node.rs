@@ -232,12 +232,6 @@ impl Node {
         &self.bytes[start..start + bytes]
     }
 
-    /// Where in the node a value is.
-    pub(crate) fn value_place(&self, at: usize) -> std::ops::Range<usize> {
-        let (start, bytes) = format::slot_value(self.slot(at));
-        start..start + bytes
-    }
-
     pub(crate) fn value_mut(&mut self, at: usize) -> &mut [u8] {
         let (start, bytes) = format::slot_value(self.slot(at));
         &mut self.bytes[start..start + bytes]

@@ -1,7 +1,6 @@
 //! Everything that can be verified on an image, without the engine running.
 //!
-//! Superblocks, also against each other; every node (checksum, generation, address, level, key range,
-//! values apart); every item; every mapping against its file and its stored extent, both ways; every
+//! Superblocks, also against each other; every node (checksum, generation, address, level, key range); every item; every mapping against its file and its stored extent, both ways; every
 //! sector at most one owner; every stored byte against its checksum and its codec; the log. One walk of
 //! the tree: files come before stored extents, so what files show is summed up first and settled when the
 //! extents pass. Data is read where its extent passes, a batch at a time.
@@ -251,7 +250,6 @@ impl Check<'_> {
                 found,
             });
         }
-        self.values(at, node);
         for slot in 0..node.items() {
             if node.level() > 0 {
                 self.parents.insert(node.child(slot).address, generation);
@@ -260,21 +258,6 @@ impl Check<'_> {
             }
         }
         Onward::Children
-    }
-
-    /// Are the values of a node apart from each other?
-    fn values(&mut self, at: DiskOffset, node: &Node) {
-        let mut order: Vec<usize> = (0..node.items()).collect();
-        order.sort_unstable_by_key(|&slot| node.value_place(slot).start);
-        for pair in order.windows(2) {
-            if node.value_place(pair[0]).end > node.value_place(pair[1]).start {
-                self.report.add(Issue::ValuesOverlap {
-                    at,
-                    first: format!("{:?}", node.key(pair[0])),
-                    second: format!("{:?}", node.key(pair[1])),
-                });
-            }
-        }
     }
 
     fn item(&mut self, node: NodePointer, key: Key, value: &[u8]) {

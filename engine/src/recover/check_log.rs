@@ -85,7 +85,7 @@ impl Check<'_> {
                             .is_some()
                     }
                     Record::Orphan { .. } => named.insert(file, None).flatten().is_some(),
-                    Record::Remove { .. } => named.remove(&file).is_some(),
+                    Record::Remove { .. } => named.remove(&file) == Some(None),
                     Record::Finish { .. } | Record::Cut { .. } => known,
                 };
                 if !fits {

@@ -94,16 +94,6 @@ pub enum Issue {
         /// The first key outside it.
         found: String,
     },
-    /// Two values of a node share bytes: changing one changes the other.
-    #[error("tree node at {at:?}: the values of {first} and {second} overlap")]
-    ValuesOverlap {
-        /// Where the node is.
-        at: DiskOffset,
-        /// A key.
-        first: String,
-        /// Another one.
-        second: String,
-    },
     /// An item cannot be decoded, or is where no such item belongs.
     #[error("item {key} in the node at {at:?}: {error}")]
     ItemMalformed {
@@ -348,7 +338,6 @@ impl Issue {
             | Self::NodeFromFuture { .. }
             | Self::NodeTwice { .. }
             | Self::KeysOutOfRange { .. }
-            | Self::ValuesOverlap { .. }
             | Self::ItemMalformed { .. }
             | Self::SpaceOwnedTwice { .. }
             | Self::SpaceOutside { .. }
@@ -369,7 +358,6 @@ impl Issue {
             Self::NodeFromFuture { .. } => "node_from_future",
             Self::NodeTwice { .. } => "node_twice",
             Self::KeysOutOfRange { .. } => "keys_out_of_range",
-            Self::ValuesOverlap { .. } => "values_overlap",
             Self::ItemMalformed { .. } => "item_malformed",
             Self::SpaceOwnedTwice { .. } => "space_owned_twice",
             Self::SpaceOutside { .. } => "space_outside",

@@ -100,7 +100,7 @@ pub(crate) fn scan(backend: &dyn Backend, superblock: &Superblock) -> Result<Log
         let address = DiskOffset(log.extent.start.0 + offset);
         let mut records = format::decode_all(payload).map_err(|malformed| malformed.at(address))?;
         records.retain(|(generation, _)| *generation > superblock.generation);
-        check_extents(&records, superblock).map_err(|malformed| malformed.at(address))?;
+        check_records(&records, superblock).map_err(|malformed| malformed.at(address))?;
         leftover = true;
         batches.push(LoggedBatch { address, records });
     }
@@ -136,12 +136,19 @@ fn read_all(backend: &dyn Backend, log: DiskExtent) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Extents of records lie inside the volume and outside its log.
-fn check_extents(
+/// Records could be of this volume; their extents lie inside it and outside its log.
+fn check_records(
     records: &[(Generation, Record<'static>)],
     superblock: &Superblock,
 ) -> std::result::Result<(), Malformed> {
     let log = superblock.log.extent;
+    for (_, record) in records {
+        if !record.is_possible(superblock.node_bytes) {
+            let found = format!("{record:?}");
+            let expected = "a change this volume can have";
+            return Err(Malformed::new("record of the log", expected, found));
+        }
+    }
     for extent in records.iter().filter_map(|(_, record)| finished(record)) {
         let disk = extent.disk;
         let outside = disk.end().0 > superblock.capacity_bytes;

@@ -16,18 +16,38 @@ use crate::alloc::Reserve;
 use crate::error::Result;
 use crate::log::Record;
 use crate::meta::Metadata;
+use crate::meta::format::Malformed;
 use crate::units::FileId;
 
 impl Logged {
     /// Makes every change again, in order. Returns the files that were changed.
     pub(crate) fn replay(&self, meta: &Metadata) -> Result<BTreeSet<FileId>> {
         let mut files = BTreeSet::new();
-        for record in self.records() {
-            replay(meta, record)?;
-            files.insert(record.file());
+        for batch in &self.batches {
+            for (_, record) in &batch.records {
+                if !fits(meta, record)? {
+                    let (expected, found) = ("a change that fits", format!("{record:?}"));
+                    let malformed = Malformed::new("record of the log", expected, found);
+                    return Err(malformed.at(batch.address));
+                }
+                replay(meta, record)?;
+                files.insert(record.file());
+            }
         }
         Ok(files)
     }
+}
+
+/// Changes that the tree would take, and that would leave it in pieces: a file in place of another, mappings or
+/// a name without a file.
+fn fits(meta: &Metadata, record: &Record<'_>) -> Result<bool> {
+    Ok(match record {
+        Record::Create { file, .. } => meta.inode(*file)?.is_none(),
+        Record::Remove { file } => {
+            meta.inode(*file)?.is_none_or(|inode| inode.orphan) && meta.extents(*file)?.is_empty()
+        }
+        _ => true,
+    })
 }
 
 fn replay(meta: &Metadata, record: &Record<'_>) -> Result<()> {

@@ -6,6 +6,7 @@
 
 use super::event::{CellKey, Event};
 use crate::record::{Cell, PhaseRecord, RecordError, RunRecord, RunStatus};
+use crate::stats::sum;
 use std::fs;
 use std::path::Path;
 
@@ -168,12 +169,8 @@ impl Assembly {
         self.close_cell();
         let mut record = self.record?;
         if record.wall_ns == 0 {
-            record.wall_ns = record
-                .cells
-                .iter()
-                .flat_map(|cell| &cell.phases)
-                .map(|p| p.wall_ns)
-                .sum();
+            let phases = record.cells.iter().flat_map(|cell| &cell.phases);
+            record.wall_ns = sum(phases.map(|phase| phase.wall_ns));
         }
         if record.status == RunStatus::Complete {
             return Some(record);
