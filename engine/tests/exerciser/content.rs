@@ -77,7 +77,7 @@ pub(crate) fn fill(out: &mut Vec<u8>, len: usize, kind: Fill, number: u32) {
         Fill::Noise => copy_round(out, &pools().noise, from, len),
         Fill::Mixed => {
             while out.len() < len {
-                let pool = if out.len() / MIXED_LEN % 2 == 0 {
+                let pool = if (out.len() / MIXED_LEN).is_multiple_of(2) {
                     &pools().noise
                 } else {
                     &pools().text
