@@ -32,7 +32,8 @@ impl Fill {
     ];
 }
 
-const POOL_LEN: usize = 1 << 17;
+/// Longer than most writes: noise that comes round again can be compressed.
+const POOL_LEN: usize = 1 << 21;
 const MIXED_LEN: usize = 3 << 11;
 const STAMP_EVERY: usize = 256;
 const STAMP_LEN: usize = 8;
