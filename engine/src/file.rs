@@ -9,7 +9,8 @@
 //! frame copies itself before it changes.
 //!
 //! What the last page of a file holds past its end is not defined, in the cache or on the device: a
-//! file that grows over it writes zeros there first.
+//! file that grows over it writes zeros there first. Where the device refuses those, `sync` says so, and
+//! what had been cut off in that page may show again, as after any failed write of it.
 //!
 //! Not here: names (namespace), reads (read), what becomes of dirty pages (writeback).
 
@@ -24,6 +25,7 @@ use crate::error::{EngineError, Result};
 use crate::extent::State;
 use crate::failure::FailureCursor;
 use crate::inode::{Inode, InodeState, Life};
+use crate::mutation::{self, Mutation};
 use crate::read::{self, ReadAhead};
 use crate::units::{FILE_BYTES_MAX, FileRange, PAGE_BYTES, PAGE_LEN, PageIndex};
 use crate::volume;
@@ -125,15 +127,15 @@ impl File {
         let mut state = inode.lock();
         inode.wait_writeback(&core.pools, &mut state, cut.to_pages());
         check_life(&state)?;
-        forget_pages(
-            core,
-            inode,
-            &mut state,
-            FileRange::new(kept_pages.end, cut.end),
-        );
+        // Metadata first: what it refuses has changed nothing.
+        let mut size = state.size.clone();
+        let disk_bytes = size.truncate(size_bytes);
+        core.meta.truncate(inode.id, size_bytes, disk_bytes)?;
+        state.size = size;
+        let gone = FileRange::new(kept_pages.end, cut.end);
+        forget_pages(core, inode, &mut state, gone);
         state.tickets.invalidate(cut);
-        let disk_bytes = state.size.truncate(size_bytes);
-        core.meta.truncate(inode.id, size_bytes, disk_bytes)
+        Ok(())
     }
 
     /// Makes `range` read as zeros. Whole pages give their space back; the size stays.
@@ -179,19 +181,22 @@ impl File {
         size_bytes: u64,
     ) -> Result<()> {
         let (core, inode) = (&self.0.core, &self.0.inode);
-        let mut state = inode.lock();
-        inode.wait_writeback(&core.pools, &mut state, inner);
-        check_life(&state)?;
-        let mut size = state.size.clone();
-        let disk_bytes = size.completed(inner, size_bytes);
-        core.meta.punch(inode.id, inner, Some(disk_bytes))?;
-        state.size = size;
-        forget_pages(core, inode, &mut state, inner);
-        state.tickets.invalidate(inner);
-        Ok(())
+        core.with_room(|| {
+            let mut state = inode.lock();
+            inode.wait_writeback(&core.pools, &mut state, inner);
+            check_life(&state)?;
+            let mut size = state.size.clone();
+            let disk_bytes = size.completed(inner, size_bytes);
+            core.meta.punch(inode.id, inner, Some(disk_bytes))?;
+            state.size = size;
+            forget_pages(core, inode, &mut state, inner);
+            state.tickets.invalidate(inner);
+            Ok(())
+        })
     }
 
-    /// Makes every byte written before this call durable, with the file's size and its name.
+    /// Makes every byte written before this call durable, with the file's size and its name: its data,
+    /// one write to the log and one FLUSH, which callers at the same time share.
     ///
     /// # Errors
     /// A write of this file that failed since this handle was last told.
@@ -199,12 +204,13 @@ impl File {
         let (core, inode) = (&self.0.core, &self.0.inode);
         let _open = core.enter()?;
         let started = core.clock.now();
-        writeback::flush(core, inode);
+        let synced = writeback::sync(core, inode);
         let failed = inode.lock().failures.take(&mut self.0.told.lock());
         if let Some(error) = failed {
             return Err(error);
         }
-        core.meta.commit()?;
+        synced?;
+        core.meta.sync_file(inode.id)?;
         core.stats.sync.record(core.clock.now().ns_since(started));
         Ok(())
     }
@@ -233,6 +239,9 @@ impl File {
     /// The rest of the last page that lies before `start`: zeros go there when the file grows over it.
     fn tail_before(&self, start: u64) -> FileRange {
         let size_bytes = self.0.inode.lock().size.memory_bytes();
+        if mutation::on(Mutation::TailKept) {
+            return FileRange::new(size_bytes, size_bytes);
+        }
         let tail_end = size_bytes.next_multiple_of(PAGE_BYTES).min(start);
         FileRange::new(size_bytes, tail_end.max(size_bytes))
     }

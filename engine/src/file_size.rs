@@ -21,6 +21,7 @@
 //! flight (extent/ordered).
 
 use crate::extent::IntervalMap;
+use crate::mutation::{self, Mutation};
 use crate::units::FileRange;
 
 /// The two sizes of a file and what lies between them. Bytes, not pages.
@@ -85,9 +86,22 @@ impl FileSize {
         self.disk_bytes
     }
 
-    /// The bytes of `range` are lost to a failed write: they are neither new nor awaited.
-    pub(crate) fn abandoned(&mut self, range: FileRange) {
+    /// The size on disk if these ranges were complete, each as `completed` takes it.
+    pub(crate) fn with_completed(&self, done: impl Iterator<Item = (FileRange, u64)>) -> u64 {
+        let mut then = self.clone();
+        for (range, size_at) in done {
+            then.completed(range, size_at);
+        }
+        then.disk_bytes
+    }
+
+    /// The bytes of `range` are lost to a failed write: they are neither new nor awaited. Returns the
+    /// size on disk, which does not wait for them either.
+    pub(crate) fn abandoned(&mut self, range: FileRange) -> u64 {
         self.unwritten.remove(range.start..range.end);
+        self.disk_bytes = self.disk_bytes.max(self.frontier());
+        self.ahead.remove(0..self.disk_bytes);
+        self.disk_bytes
     }
 
     /// The file has exactly `bytes` now, in memory and in metadata. Growth is a hole, which needs
@@ -103,6 +117,9 @@ impl FileSize {
 
     /// The first byte that still has to be written, or the end of the file.
     fn frontier(&self) -> u64 {
+        if mutation::on(Mutation::SizePastPrefix) {
+            return self.memory_bytes;
+        }
         let gap = self.unwritten.iter().next().map(|(gap, ())| gap.start);
         gap.unwrap_or(self.memory_bytes).min(self.memory_bytes)
     }
@@ -151,6 +168,14 @@ mod tests {
             size.completed(range(1 << 20, (1 << 20) + 4096), (1 << 20) + 10),
             (1 << 20) + 10
         );
+    }
+
+    #[test]
+    fn bytes_that_are_lost_are_not_waited_for() {
+        let mut size = FileSize::on_disk(4096);
+        size.wrote(range(4096, 12_288));
+        assert_eq!(size.completed(range(8192, 12_288), 12_288), 4096);
+        assert_eq!(size.abandoned(range(4096, 8192)), 12_288);
     }
 
     #[test]

@@ -1,94 +1,389 @@
-//! A device that fails: each request in turn, once or for good.
+//! A device that fails: each request in turn, once or for good, in whatever is going on.
 //!
-//! Whatever fails, nothing hangs; a `sync` that returned keeps its promise; a failed data write is
-//! told to every opener, once; the image is consistent afterwards.
+//! A workload of many files (`faults/script`) runs against a device whose n-th request of a kind goes
+//! wrong, for n = 1, 2, 3 and so on until a run meets no fault. Whatever fails, nothing hangs; what an
+//! answered `sync` promised is there after opening again on a device that works; the image checks,
+//! so no metadata is of bytes that were not written; every failure is told, to every opener, once; a
+//! failed FLUSH or superblock is final. `faults/session` says what is held against each answer.
+//!
+//! DELALLOC_CASES random workloads with several faults each (default 60) and DELALLOC_FAULT_STRIDE
+//! (default 2, each second request; 1 is every one) set how long that takes; scripts/faults-long has
+//! the long ones.
 
+mod faults;
 mod support;
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
-use delalloc_backends::{Backend, FaultAction, FaultBackend, FaultOn, FaultRule, OsClock};
-use delalloc_engine::recover::check;
-use delalloc_engine::{EngineError, Volume};
-use support::{Dice, config, formatted, open};
+use delalloc_backends::{
+    Backend, FaultAction, FaultBackend, FaultOn, FaultRule, FaultSpan, MemBackend, Struck,
+};
+use delalloc_engine::{EngineConfig, EngineError};
+use faults::device::{self, Region};
+use faults::script::{self, Step};
+use faults::session::{Ended, Session};
+use faults::verify;
+use support::oracle::History;
+use support::watchdog::{Place, watched};
+use support::{Dice, config, formatted, open, times};
 
 const BYTES: usize = 300 << 10;
+const DELAY: FaultAction = FaultAction::Delay(Duration::from_millis(2));
 
-/// Writes and syncs three generations of a file; returns those whose sync was answered well.
-fn three_generations(volume: &Volume, seed: u64) -> Vec<Vec<u8>> {
-    let mut kept = Vec::new();
-    let Ok(file) = volume.create("file") else {
-        return kept;
-    };
-    for generation in 0..3 {
-        let bytes = Dice::new(seed + generation).bytes(BYTES);
-        let written = file.write_at(0, &bytes).and_then(|()| file.sync());
-        if written.is_ok() {
-            kept.push(bytes);
+/// Little of everything, so that writeback, eviction and reads happen all the time.
+const TIGHT: [(&str, &str); 8] = [
+    ("thread_pool_size", "2"),
+    ("cache.bytes", "512KiB"),
+    ("read.ahead_max", "128KiB"),
+    ("compression.item_bytes", "128KiB"),
+    ("dirty.background", "64KiB"),
+    ("dirty.limit", "128KiB"),
+    ("order.scope", "none"),
+    ("meta.flush_gate", "16KiB"),
+];
+const WIDE: [(&str, &str); 1] = [("thread_pool_size", "2")];
+
+/// How a run ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Close,
+    Crash,
+}
+
+/// What goes wrong, in words of a test.
+#[derive(Debug, Clone)]
+struct Fault {
+    on: FaultOn,
+    action: FaultAction,
+    span: FaultSpan,
+    region: Region,
+}
+
+impl Fault {
+    fn rule(&self, nth: u64, within: Option<Range<u64>>) -> FaultRule {
+        FaultRule {
+            on: self.on,
+            within,
+            nth,
+            span: self.span,
+            action: self.action,
         }
     }
-    kept
+
+    /// A call somewhere has to say so: what was to be written is not.
+    fn must_be_told(&self) -> bool {
+        self.action != DELAY && self.on != FaultOn::Read
+    }
 }
 
-/// What the file holds after a reopening on a whole device.
-fn reopened(base: &Arc<dyn Backend>) -> Option<Vec<u8>> {
-    let volume = open(base, &config(&[]));
-    let file = volume.open_file("file").ok()?;
-    let mut bytes = vec![0; usize::try_from(file.size_bytes()).expect("a small file")];
-    file.read_at(0, &mut bytes)
-        .expect("what is there can be read");
-    Some(bytes)
-}
-
-#[test]
-fn every_request_fails_in_turn() {
-    for (on, action) in [
-        (FaultOn::Write, FaultAction::Error),
-        (FaultOn::Write, FaultAction::NoSpace),
-        (FaultOn::Flush, FaultAction::Error),
-        (FaultOn::FuaWrite, FaultAction::Error),
-    ] {
-        for persistent in [false, true] {
-            for nth in 1.. {
-                let place = format!("{on:?} {action:?} {nth} persistent {persistent}");
-                if !one_fault(on, action, nth, persistent, &place) {
-                    break;
+fn kinds(actions: &[(FaultOn, FaultAction)]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for &(on, action) in actions {
+        for span in [FaultSpan::Once, FaultSpan::Persistent] {
+            for region in Region::ALL {
+                if !(action == DELAY && span == FaultSpan::Persistent) {
+                    faults.push(Fault {
+                        on,
+                        action,
+                        span,
+                        region,
+                    });
                 }
             }
         }
     }
+    faults
 }
 
-/// False once the fault was never reached.
-fn one_fault(on: FaultOn, action: FaultAction, nth: u64, persistent: bool, place: &str) -> bool {
-    let base = formatted(32 << 20);
-    let faulty = Arc::new(FaultBackend::new(Arc::clone(&base)));
-    let handle = faulty.handle();
-    let backend: Arc<dyn Backend> = faulty;
-    let Ok(volume) = Volume::open(backend, Arc::new(OsClock::new()), config(&[])) else {
-        panic!("{place}: no request has failed yet");
-    };
-    handle.arm(if persistent {
-        FaultRule::persistent(on, nth, action)
-    } else {
-        FaultRule::once(on, nth, action)
-    });
-    let kept = three_generations(&volume, nth);
-    let fired = handle.fired() > 0;
-    // The answer does not matter here: it may be the failure that was planted.
-    let _closed = volume.close();
-    handle.disarm();
-    let report = check(base.as_ref());
-    assert!(report.is_clean(), "{place}: {report:?}");
-    if let Some(last) = kept.last() {
-        let found = reopened(&base).unwrap_or_else(|| panic!("{place}: a synced file is gone"));
-        let later = kept.len() < 3;
-        assert!(
-            found == *last || later,
-            "{place}: a synced generation is gone"
-        );
-        assert_eq!(found.len(), BYTES, "{place}: a synced size is gone");
+/// Runs the workload by hand with `fault` at each request in turn. Returns how many struck.
+fn each_in_turn(fault: &Fault, knobs: &[(&str, &str)], steps: &[Step], stride: u64) -> u64 {
+    let mut points = 0;
+    // Another first request in each row of the table, so that a stride leaves none out for good.
+    let first = 1 + (fault.region as u64 + fault.on as u64) % stride;
+    for nth in (first..).step_by(usize::try_from(stride).expect("small")) {
+        let ending = if nth / stride % 2 == 0 {
+            Ending::Close
+        } else {
+            Ending::Crash
+        };
+        let place = Place::new(format!("{fault:?} nth {nth}, {ending:?}, knobs {knobs:?}"));
+        let memory = device::formatted();
+        let within = fault.region.bytes(&memory);
+        if !device::strikes(fault.on, &within) {
+            return 0;
+        }
+        let rules = vec![fault.rule(nth, within)];
+        let (steps, config) = (steps.to_vec(), config(knobs));
+        let told = fault.must_be_told();
+        let run = Run {
+            memory,
+            rules,
+            config,
+            steps,
+            ending,
+            told,
+            place: place.clone(),
+        };
+        let fired = watched(&place, move || run.go());
+        if fired == 0 {
+            return points;
+        }
+        points += 1;
     }
+    unreachable!("a workload ends")
+}
+
+/// One workload on one device.
+struct Run {
+    memory: Arc<MemBackend>,
+    rules: Vec<FaultRule>,
+    config: EngineConfig,
+    steps: Vec<Step>,
+    ending: Ending,
+    told: bool,
+    place: Place,
+}
+
+impl Run {
+    /// Returns how often a fault struck.
+    fn go(self) -> u64 {
+        let (backend, faults) = device::faulty(&self.memory);
+        let mut session = Session::new(backend, &self.config, faults.clone(), self.place.clone());
+        let delays = self.rules.iter().all(|rule| rule.action == DELAY);
+        for rule in self.rules {
+            faults.arm(rule);
+        }
+        session.run(&self.steps);
+        let ended = match self.ending {
+            Ending::Close => session.close(),
+            Ending::Crash => session.abandon(),
+        };
+        let fired = faults.fired();
+        faults.disarm();
+        let Ended {
+            files,
+            told,
+            failed,
+        } = ended;
+        let place = &self.place;
+        assert!(!delays || failed == 0, "{place}: a delay is no failure");
+        if self.told && self.ending == Ending::Close && fired > 0 {
+            let log = device::log_region(&self.memory);
+            let silent = |struck: &Struck| {
+                // What the log does not take goes the long way, which is nobody's failure.
+                log.contains(&struck.offset)
+            };
+            let silent = faults.struck().iter().all(silent);
+            assert!(told || silent, "{place}: a failure was told to nobody");
+        }
+        verify::verify(&self.memory, &files, place);
+        fired
+    }
+}
+
+fn stride() -> u64 {
+    times("DELALLOC_FAULT_STRIDE", 2)
+}
+
+fn every_request(name: &str, knobs: &[(&str, &str)], actions: &[(FaultOn, FaultAction)]) {
+    let steps = script::by_hand();
+    let mut points = 0;
+    for fault in kinds(actions) {
+        let struck = each_in_turn(&fault, knobs, &steps, stride());
+        println!("{name}: {fault:?}: {struck} fault points");
+        points += struck;
+    }
+    println!("{name}: {points} fault points in all");
+    assert!(points > 0, "nothing ever struck");
+}
+
+#[test]
+fn every_failed_write_is_told_and_loses_nothing_else() {
+    let actions = [
+        (FaultOn::Write, FaultAction::Error),
+        (FaultOn::Write, FaultAction::NoSpace),
+        (FaultOn::Write, FaultAction::Short),
+    ];
+    every_request("writes, wide", &WIDE, &actions);
+    every_request("writes, tight", &TIGHT, &actions);
+}
+
+#[test]
+fn every_failed_flush_and_superblock_is_final() {
+    let actions = [
+        (FaultOn::Flush, FaultAction::Error),
+        (FaultOn::FuaWrite, FaultAction::Error),
+        (FaultOn::FuaWrite, FaultAction::Short),
+    ];
+    every_request("flushes, wide", &WIDE, &actions);
+    every_request("flushes, tight", &TIGHT, &actions);
+}
+
+#[test]
+fn every_failed_read_is_an_error_of_that_read() {
+    let actions = [
+        (FaultOn::Read, FaultAction::Error),
+        (FaultOn::Read, FaultAction::Short),
+    ];
+    every_request("reads, wide", &WIDE, &actions);
+    every_request("reads, tight", &TIGHT, &actions);
+}
+
+#[test]
+fn a_late_answer_is_no_failure() {
+    let actions = [
+        (FaultOn::Write, DELAY),
+        (FaultOn::Flush, DELAY),
+        (FaultOn::Read, DELAY),
+    ];
+    every_request("delays", &TIGHT, &actions);
+}
+
+#[test]
+fn several_faults_at_once() {
+    let (first, count) = (times("DELALLOC_SEED", 0), times("DELALLOC_CASES", 60));
+    let (mut struck, mut spared) = (0, 0);
+    for seed in first..first + count {
+        let mut dice = Dice::new(seed);
+        let steps = script::by_seed(seed, 60);
+        let memory = device::formatted();
+        let rules = (0..=dice.below(4))
+            .map(|_| any_rule(&mut dice, &memory))
+            .collect();
+        let knobs: &[(&str, &str)] = if dice.once_in(2) { &TIGHT } else { &WIDE };
+        let ending = *dice.pick(&[Ending::Close, Ending::Crash]);
+        let place = Place::new(format!(
+            "seed {seed}: {rules:?}, {ending:?}, knobs {knobs:?}"
+        ));
+        let run = Run {
+            memory,
+            rules,
+            config: config(knobs),
+            steps,
+            ending,
+            told: false,
+            place: place.clone(),
+        };
+        let fired = watched(&place, move || run.go());
+        struck += fired;
+        spared += u64::from(fired == 0);
+    }
+    println!("several: {count} workloads from seed {first}, {struck} faults, {spared} met none");
+    assert!(spared < count, "nothing ever struck");
+}
+
+fn any_rule(dice: &mut Dice, memory: &MemBackend) -> FaultRule {
+    let actions = [
+        FaultAction::Error,
+        FaultAction::NoSpace,
+        FaultAction::Short,
+        DELAY,
+    ];
+    let kinds = [
+        FaultOn::Any,
+        FaultOn::Read,
+        FaultOn::Write,
+        FaultOn::Write,
+        FaultOn::FuaWrite,
+        FaultOn::Flush,
+    ];
+    let action = *dice.pick(&actions);
+    let lasting = action != DELAY && dice.once_in(4);
+    FaultRule {
+        on: *dice.pick(&kinds),
+        within: dice.pick(&Region::ALL).bytes(memory),
+        nth: 1 + dice.below(60),
+        span: if lasting {
+            FaultSpan::Persistent
+        } else {
+            FaultSpan::Once
+        },
+        action,
+    }
+}
+
+/// A volume that was let go of in the middle, and what its files may be.
+fn crashed(place: &Place) -> (Arc<MemBackend>, Vec<History>) {
+    let memory = device::formatted();
+    let (backend, faults) = device::faulty(&memory);
+    let mut session = Session::new(backend, &config(&TIGHT), faults, place.clone());
+    session.run(&script::by_hand());
+    let ended = session.abandon();
+    (memory, ended.files)
+}
+
+#[test]
+fn a_fault_while_opening_is_an_error_and_changes_nothing() {
+    let (whole, files) = crashed(&Place::new("making the image"));
+    let before = whole.image();
+    let kinds = [
+        (FaultOn::Read, FaultAction::Error),
+        (FaultOn::Read, FaultAction::Short),
+        (FaultOn::Read, DELAY),
+        (FaultOn::Write, FaultAction::Error),
+        (FaultOn::Write, FaultAction::Short),
+        (FaultOn::Flush, FaultAction::Error),
+        (FaultOn::FuaWrite, FaultAction::Error),
+    ];
+    let mut points = 0;
+    for fault in kinds_everywhere(&kinds) {
+        for nth in 1.. {
+            let place = Place::new(format!("opening, {fault:?} nth {nth}"));
+            let memory = Arc::new(whole.fork());
+            let fault = fault.clone();
+            let (place_inside, files, before) = (place.clone(), files.clone(), before.clone());
+            let fired = watched(&place, move || {
+                open_with(&fault, nth, &memory, &before, &files, &place_inside)
+            });
+            if !fired {
+                break;
+            }
+            points += 1;
+        }
+    }
+    println!("opening: {points} fault points");
+    assert!(points > 0, "nothing ever struck");
+}
+
+fn kinds_everywhere(actions: &[(FaultOn, FaultAction)]) -> Vec<Fault> {
+    let mut faults = kinds(actions);
+    faults.retain(|fault| fault.region == Region::Everywhere);
+    faults
+}
+
+/// True if the fault struck.
+fn open_with(
+    fault: &Fault,
+    nth: u64,
+    memory: &Arc<MemBackend>,
+    before: &[u8],
+    files: &[History],
+    place: &Place,
+) -> bool {
+    let (backend, faults) = device::faulty(memory);
+    faults.arm(fault.rule(nth, None));
+    let opened = device::try_open(&backend, &config(&WIDE));
+    let fired = faults.fired() > 0;
+    match opened {
+        Ok(volume) => {
+            assert!(
+                !fired || fault.action == DELAY,
+                "{place}: opened in spite of that"
+            );
+            drop(volume);
+        }
+        Err(EngineError::Device(_)) if fired && fault.action != DELAY => {}
+        Err(error) => panic!("{place}: {error}"),
+    }
+    if fault.on == FaultOn::Read {
+        assert!(
+            memory.image() == before,
+            "{place}: a read failed, and the image has changed"
+        );
+    }
+    verify::verify(memory, files, place);
     fired
 }
 
@@ -114,6 +409,67 @@ fn a_failed_write_is_told_to_every_opener_once() {
     }
     assert!(volume.sync().is_err(), "the volume is told as well");
     volume.sync().expect("once");
+}
+
+#[test]
+fn a_size_that_readers_see_after_a_failure_is_the_one_that_is_synced() {
+    let memory = device::formatted();
+    let (backend, faults) = device::faulty(&memory);
+    let volume = open(&backend, &config(&WIDE));
+    let file = volume.create("file").expect("a new file");
+    faults.arm(FaultRule::once(FaultOn::Write, 1, FaultAction::Error));
+    file.write_at(20_000, &[7; 30_000]).expect("into the cache");
+    file.sync().expect_err("the data is lost");
+    file.sync().expect("and that was told");
+    let seen_bytes = file.size_bytes();
+    drop((file, volume));
+    let volume = open(&backend, &config(&WIDE));
+    let found = volume.open_file("file").expect("it was synced");
+    assert_eq!(found.size_bytes(), seen_bytes);
+}
+
+#[test]
+fn a_volume_that_only_reads_changes_nothing_and_is_read() {
+    let memory = device::formatted();
+    let (backend, faults) = device::faulty(&memory);
+    let volume = open(&backend, &config(&WIDE));
+    let bytes = Dice::new(3).bytes(BYTES);
+    for name in ["first", "second", "third"] {
+        let file = volume.create(name).expect("a new file");
+        file.write_at(0, &bytes).expect("a write");
+    }
+    volume.close().expect("a close");
+    let volume = open(&backend, &config(&WIDE));
+    let file = volume.open_file("first").expect("it is there");
+    faults.arm(FaultRule::once(FaultOn::Flush, 1, FaultAction::Error));
+    file.write_at(0, b"new").expect("into the cache");
+    file.sync().expect_err("the flush fails");
+    assert!(volume.read_only().is_some(), "a failed flush is final");
+    let refused = [
+        volume.create("fourth").map(drop),
+        volume.remove("second"),
+        volume.rename("second", "fifth"),
+        volume.rename("second", "third"),
+        file.write_at(0, b"newer"),
+        file.truncate(1000),
+        file.truncate(1 << 20),
+        file.punch_hole(delalloc_engine::FileRange::new(4096, 100_000)),
+        file.sync(),
+        volume.sync(),
+    ];
+    for (number, answer) in refused.into_iter().enumerate() {
+        assert!(
+            matches!(answer, Err(EngineError::ReadOnly(_))),
+            "change {number}: {answer:?}"
+        );
+    }
+    let mut names: Vec<String> = Vec::new();
+    for (name, found) in verify::read_all(&volume).expect("it is read") {
+        let same_tail = found[3..] == bytes[3..];
+        assert!(found.len() == BYTES && same_tail, "{name} has changed");
+        names.push(name);
+    }
+    assert_eq!(names, ["first", "second", "third"]);
 }
 
 #[test]

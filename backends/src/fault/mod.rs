@@ -9,7 +9,7 @@
 //!
 //! Requests that do not fit the geometry pass uncounted: refusing them is the base's.
 //!
-//! Locks: `rules` is a leaf.
+//! Locks: `rules` and `struck` are leaves.
 
 use std::io;
 use std::ops::Range;
@@ -20,7 +20,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::delay::DelayLine;
-use crate::{Backend, BackendError, Clock, Done, Durability, Geometry, OsClock, Request};
+use crate::{
+    Backend, BackendError, Clock, Done, Durability, Geometry, OsClock, Request, RequestKind,
+};
 
 const DELAYED_MAX: usize = 4096;
 
@@ -143,6 +145,21 @@ struct Shared {
     rules: Mutex<Vec<(FaultRule, u64)>>,
     seen: [AtomicU64; FaultOn::ALL.len()],
     fired: AtomicU64,
+    struck: Mutex<Vec<Struck>>,
+}
+
+/// Faults whose place is remembered; later ones are counted.
+const STRUCK_MAX: usize = 64;
+
+/// A request that went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Struck {
+    /// Its kind.
+    pub kind: RequestKind,
+    /// Its first byte.
+    pub offset: u64,
+    /// How many.
+    pub bytes: u64,
 }
 
 impl FaultHandle {
@@ -169,6 +186,11 @@ impl FaultHandle {
     pub fn fired(&self) -> u64 {
         self.shared.fired.load(Relaxed)
     }
+
+    /// The first requests that went wrong, in order.
+    pub fn struck(&self) -> Vec<Struck> {
+        self.shared.struck.lock().clone()
+    }
 }
 
 impl Shared {
@@ -194,6 +216,16 @@ impl Shared {
             }
         }
         if action.is_some() {
+            let (kind, offset, bytes) = request.shape();
+            let mut struck = self.struck.lock();
+            if struck.len() < STRUCK_MAX {
+                struck.push(Struck {
+                    kind,
+                    offset,
+                    bytes,
+                });
+            }
+            drop(struck);
             self.fired.fetch_add(1, Relaxed);
         }
         action

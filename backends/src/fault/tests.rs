@@ -33,6 +33,12 @@ fn the_nth_of_its_kind_fails_once_and_nothing_moves() {
     assert_eq!(base.image()[0], 1);
     write(&faulty, 0, 3).expect("the third passes");
     assert_eq!((handle.fired(), handle.requests(FaultOn::Write)), (1, 3));
+    let struck = Struck {
+        kind: RequestKind::Write,
+        offset: 0,
+        bytes: 8192,
+    };
+    assert_eq!(handle.struck(), [struck]);
     assert_eq!(handle.requests(FaultOn::Any), 4);
 }
 

@@ -22,6 +22,7 @@ use crate::cache::Frame;
 use crate::compress::{self, Codec};
 use crate::core::Core;
 use crate::inode::Inode;
+use crate::mutation::{self, Mutation};
 use crate::pool::WorkItem;
 use crate::stats::{Passage, StageStats, Stats};
 use crate::units::{FileRange, PAGE_LEN};
@@ -138,12 +139,16 @@ thread_local! {
     static PLAIN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-fn encode(core: &Core, inode: &Inode, range: FileRange, frames: Vec<Frame>) -> Encoded {
+/// Decides what an extent becomes, and makes it.
+pub(crate) fn encode(core: &Core, inode: &Inode, range: FileRange, frames: Vec<Frame>) -> Encoded {
     let stored = PLAIN.with_borrow_mut(|plain| {
         plain.clear();
         plain.reserve(frames.len() * PAGE_LEN);
         for frame in &frames {
             plain.extend_from_slice(frame.bytes());
+        }
+        if mutation::on(Mutation::FrameInPlace) {
+            see_newer(inode, range, plain);
         }
         shrink(core, inode, plain)
     });
@@ -151,6 +156,17 @@ fn encode(core: &Core, inode: &Inode, range: FileRange, frames: Vec<Frame>) -> E
         range,
         frames,
         stored,
+    }
+}
+
+/// What a codec would meet if writers changed shared frames in place: the second half of each page as
+/// it is by now.
+fn see_newer(inode: &Inode, range: FileRange, plain: &mut [u8]) {
+    let state = inode.lock();
+    for (index, page) in range.pages().zip(plain.chunks_exact_mut(PAGE_LEN)) {
+        if let Some(now) = state.pages.get(index) {
+            page[PAGE_LEN / 2..].copy_from_slice(&now.frame.bytes()[PAGE_LEN / 2..]);
+        }
     }
 }
 

@@ -23,7 +23,12 @@ pub struct Salvaged {
 /// Reads an event log and makes of it the record the run would have written at that moment.
 pub fn salvage(path: &Path) -> Result<Salvaged, RecordError> {
     let bytes = fs::read(path).map_err(|source| RecordError::io(path, source))?;
-    let text = String::from_utf8_lossy(&bytes);
+    salvage_bytes(&bytes, path)
+}
+
+/// The same of a log that was read from `path`.
+pub(crate) fn salvage_bytes(bytes: &[u8], path: &Path) -> Result<Salvaged, RecordError> {
+    let text = String::from_utf8_lossy(bytes);
     let mut assembly = Assembly::default();
     let mut torn = false;
     let lines: Vec<&str> = text.lines().collect();
