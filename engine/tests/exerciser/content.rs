@@ -32,7 +32,8 @@ impl Fill {
     ];
 }
 
-const POOL_LEN: usize = 1 << 17;
+/// Longer than most writes: noise that comes round again can be compressed.
+const POOL_LEN: usize = 1 << 21;
 const MIXED_LEN: usize = 3 << 11;
 const STAMP_EVERY: usize = 256;
 const STAMP_LEN: usize = 8;
@@ -77,7 +78,7 @@ pub(crate) fn fill(out: &mut Vec<u8>, len: usize, kind: Fill, number: u32) {
         Fill::Noise => copy_round(out, &pools().noise, from, len),
         Fill::Mixed => {
             while out.len() < len {
-                let pool = if out.len() / MIXED_LEN % 2 == 0 {
+                let pool = if (out.len() / MIXED_LEN).is_multiple_of(2) {
                     &pools().noise
                 } else {
                     &pools().text

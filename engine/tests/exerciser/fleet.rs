@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use delalloc_backends::{Clock, OsClock};
+
 use super::ops::{Ops, Step};
 use super::report::{self, Mismatch};
 use super::run::{Counts, drive};
@@ -14,8 +16,9 @@ use super::shrink::shrink;
 /// Without a step for so long, a volume hangs.
 const HANGS_AFTER: Duration = Duration::from_secs(120);
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
-/// Sequences tried on the way to a shorter one.
+/// Sequences tried on the way to a shorter one, and the time for it.
 const SHRINK_TRIES_MAX: usize = 1500;
+const SHRINK_NS_MAX: u64 = 60_000_000_000;
 /// How often a sequence is run before it counts as good.
 const SHRINK_RUNS: usize = 3;
 
@@ -25,7 +28,7 @@ pub(crate) fn seed(seed: u64, steps: u64, done: &AtomicU64) -> Result<Counts, St
     sequence(seed, &setup, steps, done)
 }
 
-/// The same on another setup.
+/// The same on a setup that the seed does not choose.
 pub(crate) fn sequence(
     seed: u64,
     setup: &Setup,
@@ -49,21 +52,24 @@ fn minimal(
     done: &AtomicU64,
 ) -> (Vec<Step>, Mismatch) {
     let mut last = first;
+    let clock = OsClock::new();
+    let began = clock.now();
     let minimal = shrink(steps, SHRINK_TRIES_MAX, |steps| {
-        (0..SHRINK_RUNS).any(|_| match drive(setup, steps.iter().copied(), done) {
+        let run = |last: &mut Mismatch| match drive(setup, steps.iter().copied(), done) {
             Ok(_) => false,
             Err(mismatch) => {
                 last.what = mismatch.what;
                 last.number = mismatch.number;
                 true
             }
-        })
+        };
+        clock.now().ns_since(began) < SHRINK_NS_MAX && (0..SHRINK_RUNS).any(|_| run(&mut last))
     });
     (minimal, last)
 }
 
-/// What each setup did.
-pub(crate) type Totals = BTreeMap<&'static str, Counts>;
+/// What each setup did, and how long that took.
+pub(crate) type Totals = BTreeMap<&'static str, (Counts, u64)>;
 
 /// Seeds from `first` on until `steps` are done, at most `steps_each` of each, on `threads`.
 ///
@@ -74,10 +80,12 @@ pub(crate) fn run(first: u64, seeds: u64, steps_each: u64, threads: usize) -> To
     let failed = AtomicBool::new(false);
     let left = AtomicUsize::new(threads);
     let totals = std::sync::Mutex::new(Totals::new());
+    let clock = OsClock::new();
     let watched: Vec<(AtomicU64, AtomicU64)> = (0..threads).map(|_| Default::default()).collect();
     std::thread::scope(|scope| {
         for (own_seed, done) in &watched {
             let (next, failed, left, totals) = (&next, &failed, &left, &totals);
+            let clock = &clock;
             scope.spawn(move || {
                 let _leaves = Leaves(left);
                 while !failed.load(Ordering::Relaxed) {
@@ -86,8 +94,9 @@ pub(crate) fn run(first: u64, seeds: u64, steps_each: u64, threads: usize) -> To
                         return;
                     }
                     own_seed.store(number, Ordering::Relaxed);
+                    let began = clock.now();
                     match seed(number, steps_each, done) {
-                        Ok(counts) => add(totals, number, counts),
+                        Ok(counts) => add(totals, number, counts, clock.now().ns_since(began)),
                         Err(report) => {
                             failed.store(true, Ordering::Relaxed);
                             panic!("{report}");
@@ -109,9 +118,10 @@ impl Drop for Leaves<'_> {
     }
 }
 
-fn add(totals: &std::sync::Mutex<Totals>, seed: u64, counts: Counts) {
+fn add(totals: &std::sync::Mutex<Totals>, seed: u64, counts: Counts, ns: u64) {
     let mut totals = totals.lock().expect("nobody panicked with it");
-    let sum = totals.entry(of_seed(seed).name).or_default();
+    let (sum, ns_sum) = totals.entry(of_seed(seed).name).or_default();
+    *ns_sum += ns;
     sum.steps += counts.steps;
     sum.refused += counts.refused;
     sum.reopened += counts.reopened;

@@ -41,7 +41,17 @@ impl Image {
         capacity_bytes.wrapping_sub(known_bytes)
     }
 
-    /// Everything that was done is durable. `orphans` files were held when the volume went.
+    /// Nothing is wrong with it. What is durable in the log alone is in no total yet.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let report = check(self.backend.as_ref());
+        if report.issues.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("the image: {report:?}"))
+        }
+    }
+
+    /// Everything that was done is committed.
     pub(crate) fn compare(&self, model: &Model, zero_detect: bool) -> Result<(), String> {
         let report = check(self.backend.as_ref());
         let orphans = model.orphans();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use delalloc_backends::{Backend, MemBackend};
+use delalloc_backends::{Backend, FaultAction, FaultBackend, FaultOn, FaultRule, MemBackend};
 use delalloc_engine::{EngineConfig, FormatOptions, Volume};
 
 use crate::support::{Dice, config};
@@ -24,6 +24,8 @@ pub(crate) struct Setup {
     pub(crate) knobs: Vec<(&'static str, &'static str)>,
     /// Other knobs, drawn anew, each time the volume is opened.
     pub(crate) redraws: bool,
+    /// What the device does to its first write after the format.
+    pub(crate) fault: Option<FaultAction>,
 }
 
 const SMALL_CACHE: Knobs = &[
@@ -59,10 +61,11 @@ impl Setup {
             fills: false,
             knobs: [&[("thread_pool_size", "2")], knobs].concat(),
             redraws: false,
+            fault: None,
         }
     }
 
-    fn nodes(self, node_bytes: u32) -> Self {
+    pub(crate) fn nodes(self, node_bytes: u32) -> Self {
         Self { node_bytes, ..self }
     }
 
@@ -73,7 +76,7 @@ impl Setup {
         }
     }
 
-    fn full(self, device_bytes: u64) -> Self {
+    pub(crate) fn full(self, device_bytes: u64) -> Self {
         Self {
             device_bytes,
             fills: true,
@@ -109,7 +112,14 @@ impl Setup {
             ..FormatOptions::default()
         };
         Volume::format(&device, &options).expect("an empty device can be formatted");
-        device
+        let Some(action) = self.fault else {
+            return device;
+        };
+        let faulty = FaultBackend::new(device);
+        faulty
+            .handle()
+            .arm(FaultRule::once(FaultOn::Write, 1, action));
+        Arc::new(faulty)
     }
 }
 
