@@ -26,7 +26,6 @@ use super::stored_data::{DataQueue, ShownAs, StoredData, Verified};
 use super::walk::{Onward, Visit, walk};
 use crate::compress::Codec;
 use crate::meta::format::{self, ItemKind, Key, Malformed, NodePointer, Superblock};
-use crate::meta::node::Node;
 use crate::meta::node_store::NodeShape;
 use crate::meta::{FileExtent, Inode};
 use crate::units::{DiskExtent, DiskOffset, FileId, Generation, PAGE_BYTES};
