@@ -76,6 +76,24 @@ mutations! {
     FrameInPlace,
     /// A page written again during its writeback counts as clean when that ends. P1.
     RedirtyLost,
+    /// A batch of the log is not flushed before its callers are told. P1.
+    LogFlushSkipped,
+    /// A batch that failed counts as written. P1.
+    LogFailureDropped,
+    /// The last batch counts at replay although its data is not there. P2.
+    LogDataUnverified,
+    /// A batch is not written again without the records whose data failed. P1.
+    LogRewriteSkipped,
+    /// The changes of a batch are made again in another order. P2.
+    LogReversed,
+    /// Truncation and holes are not logged. P1.
+    LogCutUnlogged,
+    /// The log is free when a commit begins, not when it is durable. P1.
+    LogFreedEarly,
+    /// Records that the superblock includes are made again. P2.
+    LogTagIgnored,
+    /// A change that a commit overtook is not logged again. P1.
+    LogAgainSkipped,
 }
 
 #[cfg(feature = "mutations")]

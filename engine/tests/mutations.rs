@@ -24,7 +24,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use delalloc_engine::mutation::{self, Mutation};
-use detect::{faults, meanwhile, order, overwrite, reads, sequences};
+use detect::{faults, logs, meanwhile, order, overwrite, reads, sequences};
 use support::pause;
 
 type Detector = (&'static str, fn());
@@ -50,9 +50,38 @@ const OVERHANG: Detector = (
     meanwhile::extents_past_the_end_are_not_found_again,
 );
 
-const DETECTORS: [Detector; 14] = [
-    REUSE, OVERHANG, MODEL, ACE, CRASH, BUSY, FAULT, DATA_BITS, NODE_BITS, FULL, ORDER, OVERWRITE,
-    LATE_READ, TWO_READS,
+const FAILED_BATCH: Detector = ("failed batch", logs::a_failed_batch_is_no_sync);
+const FAILED_DATA: Detector = (
+    "failed data",
+    logs::failed_data_leaves_the_rest_of_its_batch,
+);
+const LOG_OUTLIVES: Detector = ("full log", logs::the_log_outlives_a_running_commit);
+const LOG_BESIDE: Detector = ("beside commit", logs::a_sync_beside_a_commit_counts_once);
+const LOG_OVERTAKEN: Detector = (
+    "overtaken",
+    logs::a_commit_that_overtakes_a_sync_does_not_lose_it,
+);
+
+const DETECTORS: [Detector; 19] = [
+    REUSE,
+    OVERHANG,
+    MODEL,
+    ACE,
+    CRASH,
+    BUSY,
+    FAULT,
+    DATA_BITS,
+    NODE_BITS,
+    FULL,
+    ORDER,
+    OVERWRITE,
+    LATE_READ,
+    TWO_READS,
+    FAILED_BATCH,
+    FAILED_DATA,
+    LOG_OUTLIVES,
+    LOG_BESIDE,
+    LOG_OVERTAKEN,
 ];
 
 /// Who is to see it; in this order, up to the first that does.
@@ -80,6 +109,15 @@ fn detectors_of(mutation: Mutation) -> &'static [Detector] {
         Mutation::TicketKept => &[LATE_READ],
         Mutation::PromiseUnchecked => &[FULL],
         Mutation::FrameInPlace | Mutation::RedirtyLost => &[OVERWRITE],
+        Mutation::LogFlushSkipped
+        | Mutation::LogDataUnverified
+        | Mutation::LogReversed
+        | Mutation::LogCutUnlogged => &[ACE, CRASH],
+        Mutation::LogFailureDropped => &[FAILED_BATCH],
+        Mutation::LogRewriteSkipped => &[FAILED_DATA],
+        Mutation::LogFreedEarly => &[LOG_OUTLIVES],
+        Mutation::LogTagIgnored => &[LOG_BESIDE],
+        Mutation::LogAgainSkipped => &[LOG_OVERTAKEN],
     }
 }
 

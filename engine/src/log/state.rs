@@ -7,6 +7,7 @@ use super::pending::{Lsn, Pending};
 use super::record::{Prepared, Record};
 use super::ring::{Mark, Ring, Slot};
 use crate::meta::format::LogTail;
+use crate::mutation::{self, Mutation};
 use crate::units::{FileId, Generation};
 
 /// Pending records may fill this part of the log; above it a commit is the better answer.
@@ -134,6 +135,9 @@ impl LogState {
         let generation = self.pending.generation();
         let end = self.pending.begin_commit();
         let (mark, tail) = self.ring.mark();
+        if mutation::on(Mutation::LogFreedEarly) {
+            self.ring.free_to(mark);
+        }
         (
             CommitMark {
                 generation,

@@ -28,6 +28,7 @@ use super::record::{Prepared, Record};
 use super::state::{Batch, CommitMark, LogLimits, LogState, NoBatch};
 use crate::error::EngineError;
 use crate::meta::format::{LogRegion, LogTail};
+use crate::mutation::{self, Mutation};
 use crate::units::{DiskExtent, DiskOffset, FileId, Generation};
 
 /// What a caller of `sync` brings.
@@ -155,7 +156,7 @@ impl Log {
         };
         let written = self.write(backend, &batch, prepared().map(|(prepared, _)| prepared));
         let whole: Vec<bool> = tickets.iter().map(|ticket| data_is_whole(ticket)).collect();
-        let rewritten = if whole.contains(&false) {
+        let rewritten = if whole.contains(&false) && !mutation::on(Mutation::LogRewriteSkipped) {
             let kept = tickets.iter().zip(&whole).filter(|(_, whole)| **whole);
             let kept = kept.filter_map(|(ticket, _)| ticket.express.as_ref());
             self.write(backend, &batch, kept.map(|(prepared, _)| prepared))
@@ -172,12 +173,15 @@ impl Log {
             });
             each.collect()
         };
-        if written.and(rewritten).is_err() {
+        let failed = written.and(rewritten).is_err();
+        if failed && !mutation::on(Mutation::LogFailureDropped) {
             self.state.lock().failed();
             add(&self.counts.fallbacks, tickets.len() as u64);
             return answer(&Outcome::NeedsCommit);
         }
-        if let Err(error) = backend.flush_blocking() {
+        if !mutation::on(Mutation::LogFlushSkipped)
+            && let Err(error) = backend.flush_blocking()
+        {
             return vec![Outcome::Failed(error.into()); tickets.len()];
         }
         self.state.lock().flushed(&batch);

@@ -402,7 +402,10 @@ impl Edit<'_> {
     ) -> Result<()> {
         let changed = self.set_size(file, size)? || cut_any;
         let generation = self.change.generation();
-        if changed && !logged.is_some_and(|logged| logged.says(generation, size)) {
+        if changed
+            && !logged.is_some_and(|logged| logged.says(generation, size))
+            && !mutation::on(Mutation::LogCutUnlogged)
+        {
             self.log(&Record::Cut { file, range, size });
         }
         Ok(())
@@ -422,7 +425,8 @@ impl Logged {
     /// Does the record say all of this change? A commit in between has passed it over, and a prefix
     /// that others completed meanwhile makes the file longer.
     fn says(self, generation: Generation, size: SizeChange) -> bool {
-        generation == self.generation && size.of(self.size_bytes) == self.size_bytes
+        let overtaken = generation != self.generation && !mutation::on(Mutation::LogAgainSkipped);
+        !overtaken && size.of(self.size_bytes) == self.size_bytes
     }
 }
 

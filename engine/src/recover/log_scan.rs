@@ -23,6 +23,7 @@ use crate::log::Record;
 use crate::log::format::{self, BatchHeader};
 use crate::meta::NewExtent;
 use crate::meta::format::{LogTail, Malformed, SECTOR_LEN, Superblock};
+use crate::mutation::{self, Mutation};
 use crate::units::{DiskExtent, DiskOffset, Generation, SECTOR_BYTES};
 
 /// Bytes of the log read at once.
@@ -99,7 +100,9 @@ pub(crate) fn scan(backend: &dyn Backend, superblock: &Superblock) -> Result<Log
     while let Some((offset, payload)) = scan.take() {
         let address = DiskOffset(log.extent.start.0 + offset);
         let mut records = format::decode_all(payload).map_err(|malformed| malformed.at(address))?;
-        records.retain(|(generation, _)| *generation > superblock.generation);
+        records.retain(|(generation, _)| {
+            *generation > superblock.generation || mutation::on(Mutation::LogTagIgnored)
+        });
         check_records(&records, superblock).map_err(|malformed| malformed.at(address))?;
         leftover = true;
         batches.push(LoggedBatch { address, records });
@@ -109,7 +112,7 @@ pub(crate) fn scan(backend: &dyn Backend, superblock: &Superblock) -> Result<Log
     let mut missing = None;
     if let Some(last) = batches.last() {
         missing = first_missing(backend, &last.records)?;
-        if missing.is_some() {
+        if missing.is_some() && !mutation::on(Mutation::LogDataUnverified) {
             batches.pop();
         }
     }

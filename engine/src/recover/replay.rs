@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::log::Record;
 use crate::meta::Metadata;
 use crate::meta::format::Malformed;
+use crate::mutation::{self, Mutation};
 use crate::units::FileId;
 
 impl Logged {
@@ -24,7 +25,11 @@ impl Logged {
     pub(crate) fn replay(&self, meta: &Metadata) -> Result<BTreeSet<FileId>> {
         let mut files = BTreeSet::new();
         for batch in &self.batches {
-            for (_, record) in &batch.records {
+            let mut records: Vec<_> = batch.records.iter().map(|(_, record)| record).collect();
+            if mutation::on(Mutation::LogReversed) {
+                records.reverse();
+            }
+            for record in records {
                 if !fits(meta, record)? {
                     let (expected, found) = ("a change that fits", format!("{record:?}"));
                     let malformed = Malformed::new("record of the log", expected, found);

@@ -25,7 +25,7 @@ fn held_volume(kind: RequestKind) -> (Arc<Recorder>, Arc<Hold>, Volume) {
 }
 
 /// The device as a crash leaves it now, if everything on its way arrives.
-fn crashed(recorder: &Recorder) -> Arc<dyn Backend> {
+pub(crate) fn crashed(recorder: &Recorder) -> Arc<dyn Backend> {
     let point = recorder.crash_point(recorder.events());
     Arc::new(point.image(&Survivors::All, Tear::Whole))
 }

@@ -7,6 +7,7 @@
 
 pub(crate) mod device;
 pub(crate) mod faults;
+pub(crate) mod logs;
 pub(crate) mod meanwhile;
 pub(crate) mod order;
 pub(crate) mod overwrite;
