@@ -41,10 +41,11 @@ impl Image {
         capacity_bytes.wrapping_sub(known_bytes)
     }
 
-    /// Nothing is wrong with it. What is durable in the log alone is in no total yet.
+    /// Nothing is wrong with it but what a crash may leave behind. What is durable in the log alone is
+    /// in no total yet.
     pub(crate) fn check(&self) -> Result<(), String> {
         let report = check(self.backend.as_ref());
-        if report.issues.is_empty() {
+        if report.is_clean() {
             Ok(())
         } else {
             Err(format!("the image: {report:?}"))

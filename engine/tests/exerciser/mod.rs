@@ -13,7 +13,7 @@
 //! is not in the seed, so shrinking tries a shorter sequence several times before it believes in it.
 //!
 //! Rooms: what is done (ops, content), on what (setup), what should be there (model), doing both
-//! (run, image), telling of a failure (report, shrink), many seeds at once (fleet).
+//! (run; bytes, names, leave, image), telling of a failure (report, shrink), many seeds at once (fleet).
 
 #![allow(dead_code, reason = "each test crate uses its own part")]
 #![allow(
@@ -21,10 +21,13 @@
     reason = "an expectation would fail in the crate that uses all of it"
 )]
 
+mod bytes;
 pub(crate) mod content;
 pub(crate) mod fleet;
 pub(crate) mod image;
+mod leave;
 pub(crate) mod model;
+mod names;
 pub(crate) mod ops;
 pub(crate) mod report;
 pub(crate) mod run;

@@ -97,7 +97,8 @@ impl ModelFile {
         let mut bounds = Bounds::default();
         for (page, bytes) in self.uses.iter().zip(self.bytes.chunks(PAGE)) {
             let may = *page != Use::Hole;
-            let must = *page == Use::Written && !zero_detect || bytes.iter().any(|&byte| byte != 0);
+            let zeros = bytes == &[0; PAGE][..bytes.len()];
+            let must = *page == Use::Written && !zero_detect || !zeros;
             bounds.max_bytes += u64::from(may) * PAGE as u64;
             bounds.min_bytes += u64::from(must) * PAGE as u64;
         }

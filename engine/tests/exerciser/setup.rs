@@ -358,8 +358,8 @@ pub(crate) fn fullness() -> Vec<Setup> {
             .full(MIB),
         Setup::new("full, batches", raw)
             .nodes(4096)
-            .files(5 * MIB)
-            .full(6 * MIB),
+            .files(9 * MIB / 2)
+            .full(5 * MIB),
         Setup::new("full, nodes of 16 KiB", early)
             .files(2 * MIB)
             .full(3 * MIB),
