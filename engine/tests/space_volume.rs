@@ -24,6 +24,8 @@ const PAGE: u64 = 4096;
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
+type Knobs = &'static [(&'static str, &'static str)];
+
 /// How well a page compresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
@@ -470,7 +472,7 @@ fn churn(filled: &mut Filled, dice: &mut Dice) {
 
 #[test]
 fn a_full_volume_under_churn_loses_nothing() {
-    let shapes: [(u64, u32, Content, &[(&str, &str)]); 4] = [
+    let shapes: [(u64, u32, Content, Knobs); 4] = [
         (2 * MIB, 1024, Content::Random, &[]),
         (3 * MIB, 4096, Content::Half, &SINGLE_PAGES),
         (6 * MIB, 16384, Content::Half, &[]),
