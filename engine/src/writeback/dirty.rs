@@ -231,6 +231,15 @@ impl DirtyAccounting {
         Some((file, why))
     }
 
+    /// Dirty bytes that the flusher found in writeback are out of it: it need not wait for its clock.
+    pub(crate) fn note_collectable(&self) {
+        let mut state = self.state.lock();
+        let above = state.stats.dirty_bytes > self.limits.background_bytes;
+        if above || state.pressure || state.writers_waiting > 0 {
+            self.kick(&mut state);
+        }
+    }
+
     /// The cache has no clean pages left: the flusher should write below its threshold, until it
     /// runs out of work.
     pub fn note_pressure(&self) {

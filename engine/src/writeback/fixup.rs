@@ -13,6 +13,7 @@ use crate::pool::{Order, WorkItem};
 use crate::units::FileRange;
 
 struct FixupItem {
+    core: Arc<Core>,
     inode: Arc<Inode>,
     range: FileRange,
 }
@@ -20,14 +21,16 @@ struct FixupItem {
 impl WorkItem for FixupItem {
     fn run(&mut self) {
         redirty(&mut self.inode.lock(), self.range);
+        self.core.dirty.note_collectable();
     }
 
     fn complete(self: Box<Self>) {}
 }
 
 /// Hands `range` to the `fixup` pool.
-pub(crate) fn queue(core: &Core, inode: &Arc<Inode>, range: FileRange) {
+pub(crate) fn queue(core: &Arc<Core>, inode: &Arc<Inode>, range: FileRange) {
     let item = FixupItem {
+        core: Arc::clone(core),
         inode: Arc::clone(inode),
         range,
     };
