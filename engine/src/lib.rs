@@ -44,6 +44,7 @@ pub mod extent;
 mod failure;
 mod file;
 mod file_size;
+mod in_flight;
 mod inode;
 pub mod meta;
 mod namespace;

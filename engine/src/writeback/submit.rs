@@ -12,6 +12,7 @@ use std::sync::Arc;
 use delalloc_backends::{AlignedBuf, Completion, Durability, Request};
 
 use crate::compress::Codec;
+use crate::in_flight::InFlight;
 use crate::pool::{Order, WorkItem};
 use crate::units::{DiskExtent, PAGE_LEN};
 use crate::writeback::encode::checksums;
@@ -128,6 +129,7 @@ impl WorkItem for Submit {
                 .passage
                 .pass_to(&core.stats.device, written.disk.bytes, core.clock.now());
         let limit = Arc::clone(&core.submit_limit);
+        let sent = InFlight::begin(&core.pools.in_flight);
         let request = Request::Write {
             offset: written.disk.start.0,
             buf,
@@ -136,6 +138,7 @@ impl WorkItem for Submit {
         core.backend.submit(
             request,
             Box::new(move |Completion { result, buf }| {
+                let _until_queued = sent;
                 limit.release();
                 drop(buf);
                 let outcome = match result {

@@ -110,6 +110,7 @@ impl Session {
     fn ended(&mut self) -> Ended {
         self.drop_handles();
         self.volume = None;
+        self.expect_holes();
         Ended {
             files: std::mem::take(&mut self.files),
             told: self.told,
@@ -119,6 +120,12 @@ impl Session {
 
     fn struck(&self) -> u64 {
         self.faults.fired()
+    }
+
+    fn expect_holes(&mut self) {
+        if self.struck() > 0 {
+            self.files.iter_mut().for_each(History::allow_holes);
+        }
     }
 
     fn read_only(&self) -> bool {
@@ -134,9 +141,7 @@ impl Session {
     /// `None` where there is nothing to do.
     fn carry_out(&mut self, step: &Step) -> Option<Result<()>> {
         self.volume.as_ref()?;
-        if self.struck() > 0 {
-            self.files.iter_mut().for_each(History::allow_holes);
-        }
+        self.expect_holes();
         match *step {
             Step::Create(slot) => self.create(slot),
             Step::Write {
@@ -315,12 +320,14 @@ impl Session {
 
     /// What a file shows now is what it holds; it must be something that it was.
     fn absorb(&mut self, slot: usize) {
-        if self.struck() > 0 {
-            self.files.iter_mut().for_each(History::allow_holes);
+        self.expect_holes();
+        if let Some(open) = self.slots[slot].take() {
+            self.absorb_open(&open);
+            self.slots[slot] = Some(open);
         }
-        let Some(open) = &self.slots[slot] else {
-            return;
-        };
+    }
+
+    fn absorb_open(&mut self, open: &Open) {
         let Ok(bytes) = read_whole(&open.file) else {
             self.unsure.insert(open.index);
             return;
@@ -433,6 +440,9 @@ impl Session {
         for slot in 0..SLOTS {
             self.absorb(slot);
         }
+        let orphans = std::mem::take(&mut self.orphans);
+        orphans.iter().for_each(|orphan| self.absorb_open(orphan));
+        self.orphans = orphans;
     }
 
     fn read_back_all(&mut self) -> Result<()> {
@@ -483,6 +493,7 @@ impl Session {
                 return Err(error);
             }
         };
+        self.expect_holes();
         super::verify::compare(&found, &self.files, &self.place);
         self.adopt(volume, found)
     }
