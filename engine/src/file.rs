@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::alloc::Reservation;
 use crate::cache::{Charge, Page};
 use crate::core::Core;
 use crate::error::{EngineError, Result};
@@ -154,11 +155,23 @@ impl File {
         };
         let inner_start = range.start.next_multiple_of(PAGE_BYTES);
         if inner_start >= inner_end {
-            return self.write_zeros(&writer, range);
+            let promised = core.reserve(range.to_pages().bytes())?;
+            return self.write_zeros(&writer, range, promised);
         }
         let inner = FileRange::new(inner_start, inner_end);
-        self.write_zeros(&writer, FileRange::new(range.start, inner.start))?;
-        self.write_zeros(&writer, FileRange::new(inner.end.min(range.end), range.end))?;
+        let head = FileRange::new(range.start, inner.start);
+        let tail = FileRange::new(inner.end.min(range.end), range.end);
+        // All that can be refused comes first.
+        let mut promised = core.reserve(head.to_pages().bytes() + tail.to_pages().bytes())?;
+        self.punch_pages(inner, size_bytes)?;
+        let for_head = promised.split(head.to_pages().bytes());
+        self.write_zeros(&writer, head, for_head)?;
+        self.write_zeros(&writer, tail, promised)
+    }
+
+    /// Makes whole pages a hole. The caller holds the writer lock.
+    fn punch_pages(&self, inner: FileRange, size_bytes: u64) -> Result<()> {
+        let (core, inode) = (&self.0.core, &self.0.inode);
         let mut state = inode.lock();
         inode.wait_writeback(&core.pools, &mut state, inner);
         check_life(&state)?;
@@ -191,17 +204,25 @@ impl File {
 
     fn write_batch(&self, range: FileRange, bytes: &[u8]) -> Result<()> {
         let writer = self.0.inode.writer.lock();
+        let promised = self.0.core.reserve(range.to_pages().bytes())?;
         let old_bytes = self.0.inode.lock().size.memory_bytes();
         if range.start > old_bytes {
             self.settle_tail(&writer, old_bytes, range.start)?;
         }
-        self.write_locked(&writer, range, bytes)
+        self.write_locked(&writer, range, bytes, promised)
     }
 
-    fn write_zeros(&self, writer: &MutexGuard<'_, ()>, range: FileRange) -> Result<()> {
+    /// `promised` is for the pages of `range`.
+    fn write_zeros(
+        &self,
+        writer: &MutexGuard<'_, ()>,
+        range: FileRange,
+        mut promised: Reservation,
+    ) -> Result<()> {
         let zeros = [0; PAGE_LEN];
         for part in writeback::cut(range, PAGE_BYTES) {
-            self.write_locked(writer, part, &zeros[..index_in(part, part.end)])?;
+            let own = promised.split(part.to_pages().bytes());
+            self.write_locked(writer, part, &zeros[..index_in(part, part.end)], own)?;
         }
         Ok(())
     }
@@ -215,18 +236,21 @@ impl File {
         new_start: u64,
     ) -> Result<()> {
         let tail_end = old_bytes.next_multiple_of(PAGE_BYTES).min(new_start);
-        self.write_zeros(writer, FileRange::new(old_bytes, tail_end))
+        let tail = FileRange::new(old_bytes, tail_end);
+        let promised = self.0.core.reserve(tail.to_pages().bytes())?;
+        self.write_zeros(writer, tail, promised)
     }
 
-    /// Copies `bytes` into the cache at `range`. The caller holds the writer lock.
+    /// Copies `bytes` into the cache at `range`, for whose pages `reservation` is. The caller holds the
+    /// writer lock.
     fn write_locked(
         &self,
         _writer: &MutexGuard<'_, ()>,
         range: FileRange,
         bytes: &[u8],
+        mut reservation: Reservation,
     ) -> Result<()> {
         let (core, inode) = (&self.0.core, &self.0.inode);
-        let mut reservation = core.reserve(range.to_pages().bytes())?;
         let pages: Vec<PageIndex> = range.pages().collect();
         let mut charge = core.frames.charge(pages.len(), core.as_ref());
         let mut edges = self.edges(range)?;
