@@ -46,6 +46,8 @@ pub(crate) struct Session {
     names_given: usize,
     /// Files that could not be read after a failure: what they show is not known for now.
     unsure: BTreeSet<usize>,
+    /// Nothing that a file has been is forgotten.
+    remembers: bool,
 }
 
 impl Session {
@@ -70,7 +72,13 @@ impl Session {
             failed: 0,
             names_given: 0,
             unsure: BTreeSet::new(),
+            remembers: false,
         }
+    }
+
+    /// Keeps everything that a file has been, for a device that may show any of it.
+    pub(crate) fn remember(&mut self) {
+        self.remembers = true;
     }
 
     /// Carries out all of `steps`, as far as there is a volume.
@@ -503,7 +511,9 @@ impl Session {
         for file in &mut self.files {
             file.push_name(None);
             file.settle();
-            file.forget_older();
+            if !self.remembers {
+                file.forget_older();
+            }
         }
         self.unsure.clear();
         for (slot, (name, bytes)) in found.into_iter().enumerate() {
