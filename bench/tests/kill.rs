@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use replay::Mortal;
 use stream::Known;
 use writer::FILES;
 
@@ -116,14 +117,14 @@ fn all_rounds(what: &str, path: &Path, seed: u64, rounds: u64) {
 /// Lets a writer write and kills it. Returns how many syncs it acknowledged, and the last of each file.
 fn killed_writer(path: &Path, seed: u64, round: u64) -> (u64, [Option<usize>; FILES]) {
     let mut dice = Xoshiro256PlusPlus::seed_from_u64(seed ^ (round << 32));
-    let mut child = Command::new(std::env::current_exe().expect("a running test"))
+    let child = Command::new(std::env::current_exe().expect("a running test"))
         .arg("writer")
         .arg(path)
         .args([seed.to_string(), round.to_string()])
         .stdout(Stdio::piped())
-        .spawn()
-        .expect("the test runs itself");
-    let pipe = child.stdout.take().expect("a pipe");
+        .spawn();
+    let mut child = Mortal(child.expect("the test runs itself"));
+    let pipe = child.0.stdout.take().expect("a pipe");
     let reader = std::thread::Builder::new().spawn(move || read_pipe(BufReader::new(pipe)));
     let reader = reader.expect("a thread starts");
     // One writer in four is killed while it opens the image; the others once they write.
@@ -134,13 +135,12 @@ fn killed_writer(path: &Path, seed: u64, round: u64) -> (u64, [Option<usize>; FI
         40
     };
     sleep(Duration::from_millis(opens + life_ms));
-    let ended = child.try_wait().expect("a child");
+    let ended = child.0.try_wait().expect("a child");
     assert!(
         ended.is_none(),
         "round {round}: the writer ended: {ended:?}"
     );
-    child.kill().expect("it runs");
-    child.wait().expect("a child");
+    drop(child);
     reader.join().expect("the pipe is read")
 }
 

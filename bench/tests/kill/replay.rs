@@ -1,7 +1,7 @@
 //! A real replay, killed in the middle of its load.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,18 @@ phases:
     )
 }
 
+/// A process that is killed when it goes out of sight, whatever happens to the test.
+pub(crate) struct Mortal(pub(crate) Child);
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        let killed = self.0.kill().and_then(|()| self.0.wait());
+        if let Err(error) = killed {
+            eprintln!("kill: {error}");
+        }
+    }
+}
+
 fn delalloc(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_delalloc"));
     command.current_dir(home);
@@ -40,23 +52,22 @@ fn delalloc(home: &Path) -> Command {
 pub(crate) fn kill(home: &Path, round: u64, after: Duration) {
     std::fs::write(home.join("killed.yaml"), workload(60)).expect("a temporary file");
     let out = format!("out-{round}");
-    let mut replay = delalloc(home)
+    let replay = delalloc(home)
         .args(["replay", "killed.yaml", "--out", &out])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()
-        .expect("the binary runs");
+        .spawn();
+    let mut replay = Mortal(replay.expect("the binary runs"));
     let events = home.join(&out).join("events.ndjson");
     let since = Instant::now();
-    while !std::fs::read_to_string(&events).is_ok_and(|text| text.contains("phase_started")) {
-        let ended = replay.try_wait().expect("a child");
+    while !std::fs::read_to_string(&events).is_ok_and(|text| text.contains("phase-started")) {
+        let ended = replay.0.try_wait().expect("a child");
         assert!(ended.is_none(), "replay {round} ended by itself: {ended:?}");
         assert!(since.elapsed() < PATIENCE, "replay {round} never begins");
         sleep(Duration::from_millis(5));
     }
     sleep(after);
-    replay.kill().expect("it runs for a minute");
-    replay.wait().expect("a child");
+    drop(replay);
     let check = delalloc(home)
         .args(["check", "killed.img"])
         .output()
