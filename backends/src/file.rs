@@ -26,6 +26,8 @@ use crate::{AlignedBuf, BUFFER_ALIGN_BYTES, BackendError, Device, Geometry};
 pub enum FileOpening {
     /// It exists; its size, rounded down to a block, is the capacity.
     Existing,
+    /// The same, for one that is only read and may be write-protected: writes fail.
+    ReadOnly,
     /// It must not exist, and is made with this many bytes.
     CreateNew {
         /// The capacity.
@@ -144,7 +146,9 @@ impl FileOptions {
     /// Opens what is there, or makes an empty file.
     fn open_or_create(&self) -> Result<(File, Option<Birth>), BackendError> {
         let (bytes, reuse) = match self.opening {
-            FileOpening::Existing => return Ok((self.open_existing()?, None)),
+            FileOpening::Existing | FileOpening::ReadOnly => {
+                return Ok((self.open_existing()?, None));
+            }
             FileOpening::CreateNew { bytes } => (bytes, false),
             FileOpening::CreateOrReuse { bytes } => (bytes, true),
         };
@@ -190,7 +194,9 @@ impl FileOptions {
 
     fn base_options(&self) -> OpenOptions {
         let mut options = OpenOptions::new();
-        options.read(true).write(true);
+        options
+            .read(true)
+            .write(self.opening != FileOpening::ReadOnly);
         if self.caching == FileCaching::Direct {
             options.custom_flags(libc::O_DIRECT);
         }
@@ -205,6 +211,9 @@ impl FileOptions {
             error.to_string(),
             match error.kind() {
                 io::ErrorKind::NotFound => "check the path, or create the file",
+                io::ErrorKind::PermissionDenied if self.opening == FileOpening::ReadOnly => {
+                    "ask for the right to read it"
+                }
                 io::ErrorKind::PermissionDenied => "ask for the right to read and write it",
                 _ => "check the path and the filesystem it is on",
             },

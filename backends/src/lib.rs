@@ -36,6 +36,7 @@ mod error;
 mod ext;
 mod fault;
 mod file;
+mod held;
 mod mem;
 mod meter;
 mod mover;
@@ -57,10 +58,13 @@ pub use error::BackendError;
 pub use ext::BackendExt;
 pub use fault::{FaultAction, FaultBackend, FaultHandle, FaultOn, FaultRule, FaultSpan, Struck};
 pub use file::{FileCaching, FileDiscard, FileOpening, FileOptions, Preallocation};
+pub use held::{HeldBackend, HeldStep};
 pub use mem::MemBackend;
 pub use meter::{KindSnapshot, MeterBackend, MeterSnapshot, SERVICE_SLOTS};
 pub use mover::{MoverKind, MoverOptions};
-pub use record::{CrashPlan, Fate, Log, LogEntry, Logged, Outcome, Recorder, Survivors, Tear};
+pub use record::{
+    CrashPlan, CrashPoint, Fate, Log, LogEntry, Logged, Outcome, Recorder, Survivors, Sweep, Tear,
+};
 pub use signature::Signature;
 pub use sim::{Latency, Seek, SimBackend, SimModel};
 pub use throttle::{ThrottleBackend, ThrottleLimits};

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use delalloc_backends::{
     AlignedBuf, Backend, BackendError, BackendExt, BlockOptions, Clock, Completion, Durability,
-    FaultBackend, FileCaching, FileDiscard, FileOptions, MemBackend, MeterBackend, MoverKind,
-    MoverOptions, OsClock, Preallocation, Recorder, Request, SimBackend, SimModel, ThrottleBackend,
-    ThrottleLimits,
+    FaultBackend, FileCaching, FileDiscard, FileOptions, HeldBackend, MemBackend, MeterBackend,
+    MoverKind, MoverOptions, OsClock, Preallocation, Recorder, Request, SimBackend, SimModel,
+    ThrottleBackend, ThrottleLimits,
 };
 use support::{LoopDevice, undisturbed};
 
@@ -532,6 +532,14 @@ fn unarmed_fault_over_memory() {
 #[test]
 fn recorder_over_memory() {
     conform_over_memory(|memory| Arc::new(Recorder::new(memory)));
+}
+
+#[test]
+fn held_answers_over_memory_at_once() {
+    conform_over_memory(|memory| {
+        let held = HeldBackend::new(Arc::new(memory), Arc::default());
+        Arc::new(held).at_once()
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use delalloc_backends::{
     AlignedBuf, Backend, BackendExt, CrashPlan, Durability, Fate, MemBackend, Recorder, Survivors,
-    Tear,
+    Sweep, Tear,
 };
 use proptest::prelude::*;
 
@@ -175,9 +175,11 @@ proptest! {
                 prop_assert!(piece[0] >= durable[block] && piece[0] <= newest[block]);
             }
         }
-        for epoch in 0..log.epochs() {
-            let plan = CrashPlan::in_epoch(&log, epoch, seed);
-            prop_assert_eq!(device.crash_image(&plan).geometry(), device.geometry());
+        let sweep = Sweep::share(3, seed);
+        for at in sweep.moments(&log, &[]) {
+            for plan in sweep.plans(&log, at) {
+                prop_assert_eq!(device.crash_image(&plan).geometry(), device.geometry());
+            }
         }
     }
 }

@@ -43,6 +43,7 @@ pub enum Command {
     /// Look at a trace: what is in it, what cannot be replayed; -o converts it
     Import(ImportArgs),
     /// Check an image: every tree, checksum and reference
+    #[command(after_help = EXIT_CODES.as_str())]
     Check(CheckArgs),
     /// Copy the files of an image into a directory
     Export(ExportArgs),
@@ -160,6 +161,12 @@ pub struct ImportArgs {
 pub struct CheckArgs {
     /// An image file or a block device; it is only read
     pub image: PathBuf,
+    /// List every file and every stored extent: address, codec, stored, plain, live and dead bytes
+    #[arg(long)]
+    pub extents: bool,
+    /// Believe checksums, and do not decode what is compressed
+    #[arg(long)]
+    pub no_decode: bool,
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,

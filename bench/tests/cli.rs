@@ -263,37 +263,6 @@ fn every_workload_that_comes_along_can_be_planned() {
 }
 
 #[test]
-fn an_image_is_proven_and_a_damaged_one_is_not() {
-    let bench = Bench::new();
-    let text = small("").replace(
-        "mem: { size: 64MiB }",
-        "file: { path: device.img, size: 64MiB, buffered: true }",
-    );
-    let workload = bench.workload("image.yaml", &text);
-    assert_eq!(bench.replay(&workload, "out", &[]).0, 0);
-    bench
-        .delalloc()
-        .args(["check", "device.img"])
-        .assert()
-        .code(0);
-    let mut image = std::fs::read(bench.path("device.img")).unwrap();
-    for byte in &mut image[64 << 10..256 << 10] {
-        *byte ^= 0x55;
-    }
-    std::fs::write(bench.path("device.img"), image).unwrap();
-    bench
-        .delalloc()
-        .args(["check", "device.img"])
-        .assert()
-        .code(4);
-    bench
-        .delalloc()
-        .args(["check", "device.img", "--json"])
-        .assert()
-        .code(4);
-}
-
-#[test]
 fn a_trace_is_summarised_and_converted() {
     let bench = Bench::new();
     let trace = "ts_us,op,dev,offset,len\n0,W,d,0,4096\n10,W,d,4096,4096\n25,R,d,0,4096\n";

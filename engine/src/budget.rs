@@ -26,6 +26,8 @@ use std::sync::Arc;
 use delalloc_backends::Clock;
 use parking_lot::{Condvar, Mutex};
 
+use crate::waiting::Waiting;
+
 /// A budget in bytes. Clones are the same budget.
 #[derive(Debug, Clone)]
 pub struct Budget(Arc<Shared>);
@@ -37,6 +39,7 @@ struct Shared {
     /// The closed gate opens at this many bytes held, or fewer.
     wake_bytes: u64,
     clock: Arc<dyn Clock>,
+    waiting: Waiting,
     state: Mutex<BudgetState>,
     turn: Condvar,
 }
@@ -70,6 +73,16 @@ pub struct BudgetStats {
 impl Budget {
     /// At most `bytes_max` bytes (0: any number); who waits is woken at `wake_percent` of them.
     pub fn new(bytes_max: u64, wake_percent: u64, clock: Arc<dyn Clock>) -> Self {
+        Self::waited_for(bytes_max, wake_percent, clock, Waiting::default())
+    }
+
+    /// The same, with callers that wait as `waiting` says.
+    pub(crate) fn waited_for(
+        bytes_max: u64,
+        wake_percent: u64,
+        clock: Arc<dyn Clock>,
+        waiting: Waiting,
+    ) -> Self {
         assert!(
             wake_percent <= 100,
             "wake at {wake_percent} percent of the budget"
@@ -79,6 +92,7 @@ impl Budget {
             bytes_max,
             wake_bytes: u64::try_from(wake_bytes).expect("a part of bytes_max"),
             clock,
+            waiting,
             state: Mutex::default(),
             turn: Condvar::new(),
         }))
@@ -92,7 +106,8 @@ impl Budget {
         if !self.0.may_pass(&mut state, ticket, bytes) {
             let since = self.0.clock.now();
             while !self.0.may_pass(&mut state, ticket, bytes) {
-                self.0.turn.wait(&mut state);
+                let shared = &self.0;
+                shared.waiting.wait("budget", &shared.turn, &mut state);
             }
             let waited_ns = self.0.clock.now().ns_since(since);
             state.stats.waits += 1;
@@ -116,6 +131,20 @@ impl Budget {
         }
         state.hold(bytes);
         Some(self.guard(bytes))
+    }
+
+    /// Takes `bytes` at once, beyond the limit if need be, for the few who must not wait behind those
+    /// the limit is for.
+    pub fn hold(&self, bytes: u64) -> BudgetGuard {
+        self.0.state.lock().hold(bytes);
+        self.guard(bytes)
+    }
+
+    /// `try_acquire` would give `bytes` now.
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        let state = self.0.state.lock();
+        let alone_in_line = state.line_head == state.line_end;
+        alone_in_line && !state.closed && self.0.fits(&state, bytes)
     }
 
     /// Counts.

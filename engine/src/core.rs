@@ -28,6 +28,7 @@ use crate::extent::State;
 use crate::failure::{FailureCursor, FailureLog};
 use crate::inode::{Inode, InodeState};
 use crate::meta::Metadata;
+use crate::mutation::{self, Mutation};
 use crate::namespace::Namespace;
 use crate::pool::Order;
 use crate::pools::Pools;
@@ -83,17 +84,19 @@ impl Core {
         pools: Pools,
         namespace: Namespace,
     ) -> Self {
+        let waiting = &pools.waiting;
         let buf_pool = |bytes: u64| BufPool::new(length(bytes), IDLE_BUFS_MAX);
         Self {
-            frames: FramePool::new(length(config.cache.bytes / PAGE_BYTES)),
+            frames: FramePool::waited_for(length(config.cache.bytes / PAGE_BYTES), waiting.clone()),
             reclaimer: Reclaimer::default(),
-            dirty: DirtyAccounting::new(config.dirty),
-            budget: Budget::new(
+            dirty: DirtyAccounting::waited_for(config.dirty, waiting.clone()),
+            budget: Budget::waited_for(
                 config.budget.bytes,
                 config.budget.wake_percent,
                 Arc::clone(&clock),
+                waiting.clone(),
             ),
-            submit_limit: Arc::new(SubmitLimit::new(config.submit_async_limit)),
+            submit_limit: Arc::new(SubmitLimit::new(config.submit_async_limit, waiting.clone())),
             place_hint: PlaceHint::default(),
             stored_bufs: buf_pool(config.compression.extent_bytes),
             plain_bufs: buf_pool(config.compression.extent_bytes),
@@ -133,6 +136,7 @@ impl Core {
     /// Which ordered queue the work of a file goes through.
     pub(crate) fn order_of(&self, file: FileId) -> Order {
         match self.config.order.scope {
+            _ if mutation::on(Mutation::OrderDropped) => Order::Unordered,
             OrderScope::Volume => Order::Key(0),
             OrderScope::File => Order::Key(file.0),
             OrderScope::None => Order::Unordered,
@@ -154,17 +158,22 @@ impl Core {
         self.frames.note_progress();
     }
 
-    /// Promises space for `bytes` stored raw. Where there is none, writes back what is dirty (most
-    /// of it takes less than was promised for it) and asks once more.
+    /// Promises space for `bytes` stored raw.
     pub(crate) fn reserve(self: &Arc<Self>, bytes: u64) -> Result<Reservation> {
-        match self.meta.reserve(bytes) {
+        self.with_room(|| self.meta.reserve(bytes))
+    }
+
+    /// Carries `change` out. Where there is no space, writes back what is dirty (most of it takes less
+    /// than was promised for it) and tries once more. The caller holds no file's state.
+    pub(crate) fn with_room<T>(self: &Arc<Self>, change: impl Fn() -> Result<T>) -> Result<T> {
+        match change() {
             Err(EngineError::NoSpace { .. }) => {}
             answer => return answer,
         }
         for inode in self.namespace.inodes() {
             writeback::flush(self, &inode);
         }
-        self.meta.reserve(bytes)
+        change()
     }
 }
 

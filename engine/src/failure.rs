@@ -9,6 +9,7 @@
 //! one reason is enough for that.
 
 use crate::error::EngineError;
+use crate::mutation::{self, Mutation};
 
 /// What an opener has been told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,10 +36,12 @@ impl FailureLog {
 
     /// The failure `cursor` has not been told of, if any; told from now on.
     pub(crate) fn take(&self, cursor: &mut FailureCursor) -> Option<EngineError> {
-        if cursor.0 == self.count {
+        if cursor.0 == self.count || mutation::on(Mutation::FailureUntold) {
             return None;
         }
-        cursor.0 = self.count;
+        if !mutation::on(Mutation::FailureToldAgain) {
+            cursor.0 = self.count;
+        }
         self.latest.clone()
     }
 }

@@ -1,9 +1,9 @@
 //! A handle of an open file, and the changes it makes: write, truncate, punch, sync.
 //!
 //! A change takes the file's `writer` lock, so that changes of one file do not meet, and works in
-//! batches of `BATCH_BYTES_MAX`. Per batch: space is promised, frames are charged, partial edge
-//! pages are read; only then the state lock is taken, bytes are copied and bits set. Whatever can
-//! block or fail has happened by then. Throttling follows each batch, with no lock held.
+//! batches of `BATCH_BYTES_MAX`. Per batch: space is promised, partial edge pages are read; whatever
+//! can fail has happened by then. Then, a few pages at a time, frames are charged, the state lock is
+//! taken, bytes are copied and bits set. Throttling follows each batch, with no lock held.
 //!
 //! A page in writeback is not changed in place: its frame is shared with the work item, and a shared
 //! frame copies itself before it changes.
@@ -25,6 +25,7 @@ use crate::error::{EngineError, Result};
 use crate::extent::State;
 use crate::failure::FailureCursor;
 use crate::inode::{Inode, InodeState, Life};
+use crate::mutation::{self, Mutation};
 use crate::read::{self, ReadAhead};
 use crate::units::{FILE_BYTES_MAX, FileRange, PAGE_BYTES, PAGE_LEN, PageIndex};
 use crate::volume;
@@ -82,8 +83,8 @@ impl File {
     /// Writes all of `bytes` at `offset`, into the cache. The file grows as needed; a gap is a hole.
     ///
     /// # Errors
-    /// `NoSpace` before anything of the batch (2 MiB) is changed. What was accepted is never
-    /// refused later.
+    /// `NoSpace` with nothing changed; of a write that touches more than 512 pages, the batches before
+    /// may have been accepted. What was accepted is never refused later.
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         let end = offset
             .checked_add(bytes.len() as u64)
@@ -97,7 +98,13 @@ impl File {
         let core = &self.0.core;
         let _open = core.enter()?;
         let whole = FileRange::new(offset, end);
-        for batch in writeback::cut(whole, BATCH_BYTES_MAX) {
+        // A write that one promise can hold is one batch wherever it begins.
+        let batch_bytes = if whole.to_pages().bytes() <= BATCH_BYTES_MAX {
+            u64::MAX
+        } else {
+            BATCH_BYTES_MAX
+        };
+        for batch in writeback::cut(whole, batch_bytes) {
             let started = core.clock.now();
             let part = &bytes[index_in(whole, batch.start)..index_in(whole, batch.end)];
             self.write_batch(batch, part)?;
@@ -118,10 +125,9 @@ impl File {
         let (core, inode) = (&self.0.core, &self.0.inode);
         let _open = core.enter()?;
         let writer = inode.writer.lock();
-        let old_bytes = inode.lock().size.memory_bytes();
-        if size_bytes > old_bytes {
-            self.settle_tail(&writer, old_bytes, size_bytes)?;
-        }
+        let tail = self.tail_before(size_bytes);
+        let mut promise = self.promise([tail, FileRange::new(0, 0)])?;
+        self.write_zeros(&writer, tail, &mut promise)?;
         let kept_pages = FileRange::new(0, size_bytes).to_pages();
         let cut = FileRange::new(size_bytes, FILE_BYTES_MAX);
         let mut state = inode.lock();
@@ -154,37 +160,49 @@ impl File {
             range.end / PAGE_BYTES * PAGE_BYTES
         };
         let inner_start = range.start.next_multiple_of(PAGE_BYTES);
-        if inner_start >= inner_end {
-            let promised = core.reserve(range.to_pages().bytes())?;
-            return self.write_zeros(&writer, range, promised);
+        let inner = FileRange::new(inner_start, inner_end.max(inner_start));
+        let edges = if inner.is_empty() {
+            [range, FileRange::new(range.end, range.end)]
+        } else {
+            [
+                FileRange::new(range.start, inner.start),
+                FileRange::new(inner.end.min(range.end), range.end),
+            ]
+        };
+        let mut promise = self.promise(edges)?;
+        if !inner.is_empty() {
+            self.punch_pages(&writer, inner, size_bytes)?;
         }
-        let inner = FileRange::new(inner_start, inner_end);
-        let head = FileRange::new(range.start, inner.start);
-        let tail = FileRange::new(inner.end.min(range.end), range.end);
-        // All that can be refused comes first.
-        let mut promised = core.reserve(head.to_pages().bytes() + tail.to_pages().bytes())?;
-        self.punch_pages(inner, size_bytes)?;
-        let for_head = promised.split(head.to_pages().bytes());
-        self.write_zeros(&writer, head, for_head)?;
-        self.write_zeros(&writer, tail, promised)
-    }
-
-    /// Makes whole pages a hole. The caller holds the writer lock.
-    fn punch_pages(&self, inner: FileRange, size_bytes: u64) -> Result<()> {
-        let (core, inode) = (&self.0.core, &self.0.inode);
-        let mut state = inode.lock();
-        inode.wait_writeback(&core.pools, &mut state, inner);
-        check_life(&state)?;
-        let mut size = state.size.clone();
-        let disk_bytes = size.completed(inner, size_bytes);
-        core.meta.punch(inode.id, inner, Some(disk_bytes))?;
-        state.size = size;
-        forget_pages(core, inode, &mut state, inner);
-        state.tickets.invalidate(inner);
+        for edge in edges {
+            self.write_zeros(&writer, edge, &mut promise)?;
+        }
         Ok(())
     }
 
-    /// Makes every byte written before this call durable, with the file's size and its name.
+    /// Makes a hole of whole pages. The tree goes first: where it has no room, nothing is lost.
+    fn punch_pages(
+        &self,
+        _writer: &MutexGuard<'_, ()>,
+        inner: FileRange,
+        size_bytes: u64,
+    ) -> Result<()> {
+        let (core, inode) = (&self.0.core, &self.0.inode);
+        core.with_room(|| {
+            let mut state = inode.lock();
+            inode.wait_writeback(&core.pools, &mut state, inner);
+            check_life(&state)?;
+            let mut size = state.size.clone();
+            let disk_bytes = size.completed(inner, size_bytes);
+            core.meta.punch(inode.id, inner, Some(disk_bytes))?;
+            state.size = size;
+            forget_pages(core, inode, &mut state, inner);
+            state.tickets.invalidate(inner);
+            Ok(())
+        })
+    }
+
+    /// Makes every byte written before this call durable, with the file's size and its name: its data,
+    /// one write to the log and one FLUSH, which callers at the same time share.
     ///
     /// # Errors
     /// A write of this file that failed since this handle was last told.
@@ -192,69 +210,70 @@ impl File {
         let (core, inode) = (&self.0.core, &self.0.inode);
         let _open = core.enter()?;
         let started = core.clock.now();
-        writeback::flush(core, inode);
+        let synced = writeback::sync(core, inode);
         let failed = inode.lock().failures.take(&mut self.0.told.lock());
         if let Some(error) = failed {
             return Err(error);
         }
-        core.meta.commit()?;
+        synced?;
+        core.meta.sync_file(inode.id)?;
         core.stats.sync.record(core.clock.now().ns_since(started));
         Ok(())
     }
 
     fn write_batch(&self, range: FileRange, bytes: &[u8]) -> Result<()> {
         let writer = self.0.inode.writer.lock();
-        let promised = self.0.core.reserve(range.to_pages().bytes())?;
-        let old_bytes = self.0.inode.lock().size.memory_bytes();
-        if range.start > old_bytes {
-            self.settle_tail(&writer, old_bytes, range.start)?;
-        }
-        self.write_locked(&writer, range, bytes, promised)
+        let tail = self.tail_before(range.start);
+        let mut promise = self.promise([tail, range])?;
+        self.write_zeros(&writer, tail, &mut promise)?;
+        self.write_locked(&writer, range, bytes, &mut promise)
     }
 
-    /// `promised` is for the pages of `range`.
     fn write_zeros(
         &self,
         writer: &MutexGuard<'_, ()>,
         range: FileRange,
-        mut promised: Reservation,
+        promise: &mut Reservation,
     ) -> Result<()> {
         let zeros = [0; PAGE_LEN];
         for part in writeback::cut(range, PAGE_BYTES) {
-            let own = promised.split(part.to_pages().bytes());
-            self.write_locked(writer, part, &zeros[..index_in(part, part.end)], own)?;
+            self.write_locked(writer, part, &zeros[..index_in(part, part.end)], promise)?;
         }
         Ok(())
     }
 
-    /// Writes zeros over the rest of the last page, for a file that grows from `old_bytes` and
-    /// leaves a gap up to `new_start`.
-    fn settle_tail(
-        &self,
-        writer: &MutexGuard<'_, ()>,
-        old_bytes: u64,
-        new_start: u64,
-    ) -> Result<()> {
-        let tail_end = old_bytes.next_multiple_of(PAGE_BYTES).min(new_start);
-        let tail = FileRange::new(old_bytes, tail_end);
-        let promised = self.0.core.reserve(tail.to_pages().bytes())?;
-        self.write_zeros(writer, tail, promised)
+    /// The rest of the last page that lies before `start`: zeros go there when the file grows over it.
+    fn tail_before(&self, start: u64) -> FileRange {
+        let size_bytes = self.0.inode.lock().size.memory_bytes();
+        if mutation::on(Mutation::TailKept) {
+            return FileRange::new(size_bytes, size_bytes);
+        }
+        let tail_end = size_bytes.next_multiple_of(PAGE_BYTES).min(start);
+        FileRange::new(size_bytes, tail_end.max(size_bytes))
     }
 
-    /// Copies `bytes` into the cache at `range`, for whose pages `reservation` is. The caller holds the
-    /// writer lock.
+    /// Space for all that one change writes: it is refused before any of it is done.
+    fn promise(&self, ranges: [FileRange; 2]) -> Result<Reservation> {
+        let ranges = ranges.iter().filter(|range| !range.is_empty());
+        let bytes = ranges.map(|range| range.to_pages().bytes()).sum();
+        self.0.core.reserve(bytes)
+    }
+
+    /// Copies `bytes` into the cache at `range`, whose space is taken out of `promise`. The caller
+    /// holds the writer lock.
     fn write_locked(
         &self,
         _writer: &MutexGuard<'_, ()>,
         range: FileRange,
         bytes: &[u8],
-        mut reservation: Reservation,
+        promise: &mut Reservation,
     ) -> Result<()> {
         let (core, inode) = (&self.0.core, &self.0.inode);
         let pages: Vec<PageIndex> = range.pages().collect();
-        let mut charge = core.frames.charge(pages.len(), core.as_ref());
         let mut edges = self.edges(range)?;
         for pages in pages.chunks(COPY_PAGES_MAX) {
+            // Not for all at once: the cache may be smaller than a batch.
+            let mut charge = core.frames.charge(pages.len(), core.as_ref());
             let mut state = inode.lock();
             check_life(&state)?;
             let (first, last) = (pages[0], pages[pages.len() - 1]);
@@ -268,7 +287,7 @@ impl File {
             }
             let fresh_bytes = state.states.set(part.to_pages(), State::DIRTY).dirty;
             writeback::redirty(&mut state, part.to_pages());
-            state.reservation.merge(reservation.split(fresh_bytes));
+            state.reservation.merge(promise.split(fresh_bytes));
             state.size.wrote(part);
             core.dirty
                 .mark_dirty(inode.id, fresh_bytes, core.clock.now());

@@ -21,6 +21,7 @@
 //! flight (extent/ordered).
 
 use crate::extent::IntervalMap;
+use crate::mutation::{self, Mutation};
 use crate::units::FileRange;
 
 /// The two sizes of a file and what lies between them. Bytes, not pages.
@@ -85,6 +86,15 @@ impl FileSize {
         self.disk_bytes
     }
 
+    /// The size on disk if these ranges were complete, each as `completed` takes it.
+    pub(crate) fn with_completed(&self, done: impl Iterator<Item = (FileRange, u64)>) -> u64 {
+        let mut then = self.clone();
+        for (range, size_at) in done {
+            then.completed(range, size_at);
+        }
+        then.disk_bytes
+    }
+
     /// The bytes of `range` are lost to a failed write: they are neither new nor awaited. Returns the
     /// size on disk, which does not wait for them either.
     pub(crate) fn abandoned(&mut self, range: FileRange) -> u64 {
@@ -107,6 +117,9 @@ impl FileSize {
 
     /// The first byte that still has to be written, or the end of the file.
     fn frontier(&self) -> u64 {
+        if mutation::on(Mutation::SizePastPrefix) {
+            return self.memory_bytes;
+        }
         let gap = self.unwritten.iter().next().map(|(gap, ())| gap.start);
         gap.unwrap_or(self.memory_bytes).min(self.memory_bytes)
     }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::waiting::Waiting;
+
 /// Counts them.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
@@ -28,10 +30,10 @@ impl InFlight {
     }
 
     /// Returns once there is none.
-    pub(crate) fn wait(&self) {
+    pub(crate) fn wait(&self, waiting: &Waiting) {
         let mut count = self.count.lock();
         while *count > 0 {
-            self.none.wait(&mut count);
+            waiting.wait("answers of the device", &self.none, &mut count);
         }
     }
 }
@@ -58,7 +60,7 @@ mod tests {
         let answers = std::thread::Builder::new()
             .spawn(move || drop(second))
             .expect("a thread starts");
-        in_flight.wait();
+        in_flight.wait(&Waiting::Threads);
         answers.join().expect("it answers");
         assert_eq!(*in_flight.count.lock(), 0);
     }

@@ -127,7 +127,9 @@ impl Inode {
         done: impl Fn(&InodeState) -> bool,
     ) {
         while !done(state) {
-            if self.changed.wait_for(state, POISON_CHECK).timed_out() {
+            let what = "a change of a file";
+            let waiting = &pools.waiting;
+            if waiting.wait_for(what, &self.changed, state, POISON_CHECK) {
                 pools.assert_whole();
             }
         }

@@ -44,9 +44,13 @@ pub mod extent;
 mod failure;
 mod file;
 mod file_size;
+#[doc(hidden)]
+pub mod hostile;
 mod in_flight;
 mod inode;
+mod log;
 pub mod meta;
+pub mod mutation;
 mod namespace;
 pub mod pool;
 mod pools;
@@ -54,8 +58,10 @@ mod read;
 pub mod recover;
 mod services;
 pub mod stats;
+mod stepped;
 mod units;
 mod volume;
+mod waiting;
 pub mod writeback;
 
 pub use config::EngineConfig;
@@ -63,6 +69,7 @@ pub use error::{EngineError, Result};
 pub use file::File;
 pub use meta::FormatOptions;
 pub use stats::EngineStats;
+pub use stepped::Stepper;
 pub use units::{
     DiskExtent, DiskOffset, FILE_BYTES_MAX, FileId, FileRange, Generation, PAGE_BYTES, PAGE_LEN,
     PageIndex, SECTOR_BYTES,

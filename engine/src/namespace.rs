@@ -46,9 +46,11 @@ impl Namespace {
         self.inodes.read().get(&file).map(Arc::clone)
     }
 
-    /// Every inode in memory.
+    /// Every inode in memory, by number: what is done to all of them is done in one order.
     pub(crate) fn inodes(&self) -> Vec<Arc<Inode>> {
-        self.inodes.read().values().map(Arc::clone).collect()
+        let mut inodes: Vec<_> = self.inodes.read().values().map(Arc::clone).collect();
+        inodes.sort_unstable_by_key(|inode| inode.id);
+        inodes
     }
 
     /// Adds an inode.

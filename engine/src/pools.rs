@@ -11,12 +11,14 @@
 
 use std::sync::Arc;
 
-use delalloc_backends::Clock;
+use delalloc_backends::{Clock, HeldBackend, VirtualClock};
 
 use crate::config::{EngineConfig, PoolKnobs};
 use crate::in_flight::InFlight;
 use crate::meta::NodeWorkers;
-use crate::pool::{self, Order, Pool, PoolConfig, PoolStats, WorkItem};
+use crate::pool::{self, Order, Pool, PoolConfig, PoolStats, SteppedPool, WorkItem};
+use crate::stepped::Driver;
+use crate::waiting::Waiting;
 
 /// The `workers` pool as a commit sees it: it encodes and checksums tree nodes.
 #[derive(Debug)]
@@ -51,6 +53,8 @@ pub(crate) struct Pools {
     pub(crate) fixup: Arc<dyn Pool>,
     /// What the device has and a pool has yet to take.
     pub(crate) in_flight: Arc<InFlight>,
+    /// How whoever needs their work waits for it.
+    pub(crate) waiting: Waiting,
 }
 
 /// So many pools of `in_order` send to the device; the others take its answers.
@@ -61,15 +65,10 @@ impl Pools {
     /// which should not wait for a thread to start.
     pub(crate) fn start(config: &EngineConfig, clock: &Arc<dyn Clock>) -> Self {
         let start = |name, knobs: &PoolKnobs, start_all| {
-            let threads_max = if knobs.threads == 0 {
-                config.thread_pool_size
-            } else {
-                knobs.threads
-            };
             let config = PoolConfig {
                 name,
                 kind: config.pool_kind,
-                threads_max,
+                threads_max: threads_max(config, knobs),
                 idle_thresh: knobs.idle_thresh,
                 grow_at: knobs.grow_at,
                 batch: knobs.batch,
@@ -86,7 +85,46 @@ impl Pools {
             endio_write: start("endio_write", &config.endio_write, true),
             fixup: start("fixup", &config.fixup, false),
             in_flight: Arc::default(),
+            waiting: Waiting::Threads,
         }
+    }
+
+    /// The same pools without threads, for a volume on `device`, with the driver that moves them.
+    pub(crate) fn stepped(
+        config: &EngineConfig,
+        device: &Arc<HeldBackend>,
+        seed: u64,
+    ) -> (Self, Arc<Driver>) {
+        let stepped = |name, knobs: &PoolKnobs| {
+            let clock: Arc<dyn Clock> = Arc::<VirtualClock>::clone(device.clock());
+            Arc::new(SteppedPool::new(
+                name,
+                threads_max(config, knobs),
+                seed,
+                clock,
+            ))
+        };
+        let pools = [
+            stepped("delalloc", &config.delalloc),
+            stepped("workers", &config.workers),
+            stepped("submit", &config.submit),
+            stepped("endio_write", &config.endio_write),
+            stepped("fixup", &config.fixup),
+            stepped("endio", &config.endio),
+        ];
+        let driver = Driver::new(seed, Arc::clone(device), pools.clone());
+        let [delalloc, workers, submit, endio_write, fixup, endio] = pools;
+        let pools = Self {
+            delalloc,
+            workers,
+            submit,
+            endio,
+            endio_write,
+            fixup,
+            in_flight: Arc::default(),
+            waiting: Waiting::Steps(Arc::<Driver>::clone(&driver)),
+        };
+        (pools, driver)
     }
 
     fn in_order(&self) -> [&Arc<dyn Pool>; 6] {
@@ -105,7 +143,7 @@ impl Pools {
         let pools = self.in_order();
         let (send, answer) = pools.split_at(SENDING);
         send.iter().for_each(|pool| pool.shutdown());
-        self.in_flight.wait();
+        self.in_flight.wait(&self.waiting);
         answer.iter().for_each(|pool| pool.shutdown());
     }
 
@@ -125,6 +163,14 @@ impl Pools {
             .into_iter()
             .map(|pool| pool.stats())
             .collect()
+    }
+}
+
+fn threads_max(config: &EngineConfig, knobs: &PoolKnobs) -> usize {
+    if knobs.threads == 0 {
+        config.thread_pool_size
+    } else {
+        knobs.threads
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! The *flusher* sleeps until there is a reason (too much dirty, too old, the cache wants clean
 //! pages), then goes from file to file and hands off at most `TURN_BYTES` of each, so that one long
-//! file does not keep the others waiting. The *committer* commits every `commit.interval` and writes
-//! dirty nodes when there are more of them than the flush gate.
+//! file does not keep the others waiting. The *committer* commits every `commit.interval`, and earlier
+//! where the log fills up, and writes dirty nodes when there are more of them than the flush gate.
 //!
 //! Neither holds a lock while it waits. Not here: who is next (writeback/dirty), what a hand-off is
 //! (writeback/collect), what a commit is (meta).
@@ -12,19 +12,31 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use delalloc_backends::Instant;
 use parking_lot::{Condvar, Mutex};
 
 use crate::core::Core;
+use crate::error::Result;
+use crate::stepped::Driver;
 use crate::writeback::{self, Wake};
 
 /// Handed off for one file before the next gets its turn: a few items per worker.
-const TURN_BYTES: u64 = 8 << 20;
+pub(crate) const TURN_BYTES: u64 = 8 << 20;
 /// How often the flusher looks at ages, and the committer at the flush gate.
-const TICK: Duration = Duration::from_millis(250);
+pub(crate) const TICK: Duration = Duration::from_millis(250);
+
+/// What serves an open volume.
+#[derive(Debug)]
+pub(crate) enum Services {
+    /// The two threads.
+    Threads(Threads),
+    /// The driver of a volume without threads.
+    Steps(Arc<Driver>),
+}
 
 /// The running threads.
 #[derive(Debug)]
-pub(crate) struct Services {
+pub(crate) struct Threads {
     flusher: JoinHandle<()>,
     committer: JoinHandle<()>,
     stopped: Arc<Stop>,
@@ -37,7 +49,7 @@ struct Stop {
 }
 
 impl Services {
-    /// Starts both.
+    /// Starts both threads.
     pub(crate) fn start(core: &Arc<Core>) -> Self {
         let stopped = Arc::new(Stop::default());
         let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
@@ -48,15 +60,24 @@ impl Services {
         };
         let (for_flusher, for_committer) = (Arc::clone(core), Arc::clone(core));
         let stop = Arc::clone(&stopped);
-        Self {
+        Self::Threads(Threads {
             flusher: spawn("flusher", Box::new(move || flush(&for_flusher))),
             committer: spawn("committer", Box::new(move || commit(&for_committer, &stop))),
             stopped,
-        }
+        })
     }
 
-    /// Stops and joins both.
+    /// Ends them. What was handed off goes on.
     pub(crate) fn stop(self, core: &Core) {
+        match self {
+            Self::Threads(threads) => threads.stop(core),
+            Self::Steps(driver) => driver.stop(),
+        }
+    }
+}
+
+impl Threads {
+    fn stop(self, core: &Core) {
         core.dirty.stop();
         *self.stopped.stopped.lock() = true;
         self.stopped.changed.notify_all();
@@ -96,23 +117,25 @@ fn commit(core: &Arc<Core>, stop: &Stop) {
             return;
         }
         drop(stopped);
-        let due = core.clock.now() >= last.after(interval);
         // A failure turns the volume read-only, and every later change and sync says so.
-        let failed = if due {
-            core.meta.commit().is_err()
-        } else {
-            flush_nodes(core).is_err()
-        };
-        if due {
-            last = core.clock.now();
-        }
-        if failed {
+        if commit_or_flush_nodes(core, &mut last).is_err() {
             return;
         }
     }
 }
 
-fn flush_nodes(core: &Core) -> crate::Result<()> {
+/// What the committer does when it wakes; `last` is when it last committed.
+pub(crate) fn commit_or_flush_nodes(core: &Core, last: &mut Instant) -> Result<()> {
+    if commit_is_due(core, *last) {
+        let committed = core.meta.commit();
+        *last = core.clock.now();
+        return committed.map(|_| ());
+    }
     while core.meta.write_some_dirty_nodes()? > 0 {}
     Ok(())
+}
+
+/// It is time for a commit, or the log needs one.
+pub(crate) fn commit_is_due(core: &Core, last: Instant) -> bool {
+    core.clock.now() >= last.after(core.config.commit.interval) || core.meta.log_wants_commit()
 }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use delalloc_backends::{Backend, Clock};
+use delalloc_backends::{Backend, Clock, HeldBackend, VirtualClock};
 use parking_lot::Mutex;
 
 use crate::config::EngineConfig;
@@ -21,6 +21,7 @@ use crate::namespace::{Namespace, check_name};
 use crate::pools::{NodePool, Pools};
 use crate::services::Services;
 use crate::stats::EngineStats;
+use crate::stepped::Stepper;
 use crate::units::{FILE_BYTES_MAX, FileId, FileRange, PAGE_BYTES, PageIndex};
 use crate::writeback;
 
@@ -76,22 +77,7 @@ impl Volume {
         clock: Arc<dyn Clock>,
         config: EngineConfig,
     ) -> Result<Self> {
-        config.validate().map_err(|faults| {
-            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            EngineError::Invalid(faults.join("; "))
-        })?;
-        let meta = Metadata::open(Arc::clone(&backend), config.meta.clone())?;
-        let namespace = Namespace::default();
-        for inode in meta.inodes()? {
-            if inode.orphan {
-                meta.remove_file(inode.file)?;
-            } else {
-                namespace
-                    .lock()
-                    .by_name
-                    .insert(inode.name.clone(), inode.file);
-            }
-        }
+        let (meta, namespace) = open_metadata(&backend, &config)?;
         let pools = Pools::start(&config, &clock);
         meta.encode_on(Arc::new(NodePool(Arc::clone(&pools.workers))));
         let core = Arc::new(Core::new(backend, clock, config, meta, pools, namespace));
@@ -100,6 +86,30 @@ impl Volume {
             core,
             services: Mutex::new(Some(services)),
         })))
+    }
+
+    /// The same volume without any thread, in the time of the device's clock, for tests and
+    /// deterministic runs: what happens in the background happens where an operation would wait for
+    /// it, or where the stepper is told to, in an order that follows from `seed` alone. One thread at
+    /// a time may call.
+    ///
+    /// # Errors
+    /// As of `open`.
+    pub fn open_stepped(
+        device: Arc<HeldBackend>,
+        config: EngineConfig,
+        seed: u64,
+    ) -> Result<(Self, Stepper)> {
+        let (meta, namespace) = open_metadata(&device.at_once(), &config)?;
+        let (pools, driver) = Pools::stepped(&config, &device, seed);
+        let clock: Arc<dyn Clock> = Arc::<VirtualClock>::clone(device.clock());
+        let core = Arc::new(Core::new(device, clock, config, meta, pools, namespace));
+        driver.serve(&core);
+        let open = Open {
+            core,
+            services: Mutex::new(Some(Services::Steps(Arc::clone(&driver)))),
+        };
+        Ok((Self(Arc::new(open)), Stepper::new(driver)))
     }
 
     /// Makes an empty file and opens it.
@@ -111,7 +121,7 @@ impl Volume {
         if names.by_name.contains_key(name) {
             return Err(EngineError::Exists(name.to_owned()));
         }
-        let file = core.meta.create(name)?;
+        let file = core.with_room(|| core.meta.create(name))?;
         names.by_name.insert(name.to_owned(), file);
         let inode = load(core, file)?;
         names.opened(file);
@@ -158,8 +168,8 @@ impl Volume {
             Some(&replaced) => Some(load(core, replaced)?),
             None => None,
         };
-        core.meta
-            .rename(file, to, replaced.as_ref().map(|inode| inode.id))?;
+        let replaces = replaced.as_ref().map(|inode| inode.id);
+        core.with_room(|| core.meta.rename(file, to, replaces))?;
         names.by_name.remove(from);
         names.by_name.insert(to.to_owned(), file);
         let Some(replaced) = replaced else {
@@ -241,6 +251,7 @@ impl Volume {
             frames: core.frames.stats(),
             reclaim: core.reclaimer.stats(),
             meta: core.meta.stats(),
+            space: core.meta.space().numbers(),
             node_bytes: core.meta.node_slot_bytes(),
             pools: core.pools.stats(),
         }
@@ -266,6 +277,30 @@ impl Volume {
         self.0.stop();
         synced
     }
+}
+
+/// The metadata on a device, and the names in it; what a crash left without a name is removed.
+fn open_metadata(
+    backend: &Arc<dyn Backend>,
+    config: &EngineConfig,
+) -> Result<(Arc<Metadata>, Namespace)> {
+    config.validate().map_err(|faults| {
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        EngineError::Invalid(faults.join("; "))
+    })?;
+    let meta = Metadata::open(Arc::clone(backend), config.meta.clone())?;
+    let namespace = Namespace::default();
+    for inode in meta.inodes()? {
+        if inode.orphan {
+            meta.remove_file(inode.file)?;
+        } else {
+            namespace
+                .lock()
+                .by_name
+                .insert(inode.name.clone(), inode.file);
+        }
+    }
+    Ok((meta, namespace))
 }
 
 fn sync_all(core: &Arc<Core>) -> Result<()> {

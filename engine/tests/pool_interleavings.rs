@@ -11,6 +11,8 @@ use std::sync::Arc;
 use delalloc_backends::{Clock, Instant};
 use pool::{Order, Pool, PoolConfig, PoolKind, WorkItem, start};
 
+mod schedule;
+
 #[path = "../src/pool"]
 #[expect(
     dead_code,
@@ -39,63 +41,8 @@ mod pool {
 
     /// The pools' `sync`, over the scheduler.
     pub(crate) mod sync {
-        use std::ops::{Deref, DerefMut};
-
+        pub(crate) use crate::schedule::{Condvar, Mutex};
         pub(crate) use shuttle::sync::atomic::{AtomicUsize, Ordering};
-
-        /// A mutex that does not poison.
-        #[derive(Debug, Default)]
-        pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
-
-        impl<T> Mutex<T> {
-            pub(crate) fn new(value: T) -> Self {
-                Self(shuttle::sync::Mutex::new(value))
-            }
-
-            pub(crate) fn lock(&self) -> Guard<'_, T> {
-                Guard(Some(self.0.lock().expect("no panic under a lock")))
-            }
-        }
-
-        /// Holds a mutex; empty only while a condition has it.
-        pub(crate) struct Guard<'a, T>(Option<shuttle::sync::MutexGuard<'a, T>>);
-
-        impl<T> Deref for Guard<'_, T> {
-            type Target = T;
-
-            fn deref(&self) -> &T {
-                self.0.as_ref().expect("held")
-            }
-        }
-
-        impl<T> DerefMut for Guard<'_, T> {
-            fn deref_mut(&mut self) -> &mut T {
-                self.0.as_mut().expect("held")
-            }
-        }
-
-        /// A condition that takes the guard by reference.
-        #[derive(Debug, Default)]
-        pub(crate) struct Condvar(shuttle::sync::Condvar);
-
-        impl Condvar {
-            pub(crate) fn new() -> Self {
-                Self(shuttle::sync::Condvar::new())
-            }
-
-            pub(crate) fn wait<T>(&self, guard: &mut Guard<'_, T>) {
-                let held = guard.0.take().expect("held");
-                guard.0 = Some(self.0.wait(held).expect("no panic under a lock"));
-            }
-
-            pub(crate) fn notify_one(&self) {
-                self.0.notify_one();
-            }
-
-            pub(crate) fn notify_all(&self) {
-                self.0.notify_all();
-            }
-        }
 
         /// Threads of the scheduler, of which the system may run out.
         pub(crate) mod thread {

@@ -138,7 +138,8 @@ fn files_are_refused_on_a_full_volume_and_removed_from_it() {
 
 #[test]
 fn a_fragmented_volume_keeps_places_for_nodes() {
-    let mut volume = Volume::new(8 << 20, 16 << 10);
+    // 8 MiB beside the log.
+    let mut volume = Volume::new((8 << 20) + (128 << 10), 16 << 10);
     let (odd, even) = (
         volume.meta.create("odd").expect("room"),
         volume.meta.create("even").expect("room"),
@@ -158,10 +159,16 @@ fn a_fragmented_volume_keeps_places_for_nodes() {
     volume.meta.truncate(odd, 0, 0).expect("a truncate goes on");
     oracle.truncate(odd, 0);
     volume.settle(&oracle);
-    // What goes in goes in pieces, and stops where the items it needs would have no nodes left.
-    let end = volume.fill(odd, 0, 8, &mut oracle);
+    // What goes in goes in pieces, and stops where the items it needs would have no nodes left: single
+    // pages need the fewest.
+    let end = volume.fill(odd, 0, 2, &mut oracle);
     let extents = volume.meta.extents(odd).expect("the device works");
-    assert!(end >= 8 && extents.len() as u64 > end / 8, "in pieces");
+    assert!(end >= 2 && extents.len() as u64 > end / 2, "in pieces");
+    let end = volume.fill(odd, end, 1, &mut oracle);
+    assert!(
+        end * 10 > page / 2 * 7,
+        "{end} of {page} pages went in again"
+    );
     volume.settle(&oracle);
     volume.meta.remove_file(even).expect("a removal goes on");
     oracle.files.remove(&even);

@@ -9,14 +9,25 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use flate2::read::ZlibDecoder;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::io::Read as _;
 
 /// Values up to this need no growth while recording.
 const NS_PREALLOCATED: u64 = 10_000_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;
+/// Most digits of a histogram that is read: with five it may take 50 MiB.
+const DIGITS_MAX: u32 = 4;
+/// First bytes of a histogram behind deflate, and how many there are before the deflate stream.
+const PACKED_COOKIE: [u8; 4] = 0x1c84_9314_u32.to_be_bytes();
+const PACKED_HEADER_BYTES: usize = 8;
+/// Bytes before the counts: cookie, length, offset, digits, lowest, highest, ratio.
+const HEADER_BYTES: usize = 40;
+/// Most bytes of counts: 64 bits of values at four digits are below 840,000 counts of up to 9 bytes.
+const PAYLOAD_BYTES_MAX: usize = 8 << 20;
 
 /// Latencies in nanoseconds.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,8 +148,11 @@ impl LatencyHist {
 
     /// Reads what `encode`, or another HDR tool's V2 writer, made.
     pub fn decode(text: &str) -> Result<Self, HistError> {
-        let bytes = STANDARD.decode(text.trim()).map_err(|error| HistError {
+        let packed = STANDARD.decode(text.trim()).map_err(|error| HistError {
             what: error.to_string(),
+        })?;
+        let bytes = plain(&packed).map_err(|what| HistError {
+            what: what.to_owned(),
         })?;
         let mut inner: Histogram<u64> = Deserializer::new()
             .deserialize(&mut bytes.as_slice())
@@ -152,6 +166,48 @@ impl LatencyHist {
     pub(crate) fn inner(&self) -> &Histogram<u64> {
         &self.inner
     }
+}
+
+/// Unpacks what `decode` was given, and refuses what `hdrhistogram` would take memory for or trip over: it
+/// believes the lengths that a header announces.
+fn plain(packed: &[u8]) -> Result<Vec<u8>, &'static str> {
+    let bytes = match packed.split_at_checked(PACKED_HEADER_BYTES) {
+        Some((header, body)) if header[..4] == PACKED_COOKIE => {
+            let mut bytes = Vec::new();
+            ZlibDecoder::new(body)
+                .take((HEADER_BYTES + PAYLOAD_BYTES_MAX) as u64 + 1)
+                .read_to_end(&mut bytes)
+                .map_err(|_| "its deflate stream is damaged")?;
+            bytes
+        }
+        _ => packed.to_vec(),
+    };
+    let Some((header, payload)) = bytes.split_at_checked(HEADER_BYTES) else {
+        return Err("it is shorter than its header");
+    };
+    let field = |at: usize| u32::from_be_bytes([0, 1, 2, 3].map(|byte| header[at + byte]));
+    if payload.len() > PAYLOAD_BYTES_MAX || field(4) as usize != payload.len() {
+        return Err("its length is not what its header says");
+    }
+    if field(12) > DIGITS_MAX {
+        return Err("it has more digits than a latency needs");
+    }
+    if has_endless_zeros(payload) {
+        return Err("a run of zeros has no end");
+    }
+    Ok(bytes)
+}
+
+/// Is one of the counts (7 bits a byte, at most 9 bytes) the most negative number, a run of 2^63 zeros?
+fn has_endless_zeros(payload: &[u8]) -> bool {
+    let mut ones = 0;
+    for &byte in payload {
+        if ones == 8 && byte == 0xff {
+            return true;
+        }
+        ones = if byte == 0xff { ones + 1 } else { 0 };
+    }
+    false
 }
 
 /// A histogram inside a record: its readable numbers, and the whole of it as text.

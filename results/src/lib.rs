@@ -22,6 +22,8 @@ pub mod exit;
 pub mod export;
 pub mod gate;
 pub mod hist;
+#[doc(hidden)]
+pub mod hostile;
 pub mod metric;
 mod query;
 pub mod record;

@@ -8,6 +8,7 @@
 use crate::hist::LatencyHist;
 use crate::metric::Unit;
 use crate::record::{Cell, OpRecord, PhaseRecord, PhaseRole, RunRecord};
+use crate::stats::sum;
 use std::fmt::Write as _;
 
 /// What can be asked about the operations of a phase.
@@ -125,7 +126,7 @@ impl<'a> Selection<'a> {
     fn of(cell: &'a Cell, path: &'a str) -> Result<Self, String> {
         whole(cell)?;
         let (phases, op) = resolve(cell, path)?;
-        let wall_ns = phases.iter().map(|phase| phase.wall_ns).sum();
+        let wall_ns = sum(phases.iter().map(|phase| phase.wall_ns));
         let ops: Vec<&OpRecord> = phases
             .iter()
             .flat_map(|phase| &phase.ops)
@@ -142,7 +143,7 @@ impl<'a> Selection<'a> {
     }
 
     fn sum(&self, amount: impl Fn(&OpRecord) -> u64) -> u64 {
-        self.ops.iter().map(|op| amount(op)).sum()
+        sum(self.ops.iter().map(|op| amount(op)))
     }
 
     fn rate(&self, amount: impl Fn(&OpRecord) -> u64) -> Result<f64, String> {

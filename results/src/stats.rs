@@ -7,6 +7,11 @@
 //!
 //! Not here: intervals and tests of significance.
 
+/// The sum of numbers out of a file: one beyond 64 bits stays at their end.
+pub(crate) fn sum(values: impl IntoIterator<Item = u64>) -> u64 {
+    values.into_iter().fold(0, u64::saturating_add)
+}
+
 /// The middle value, the mean of the middle two for an even count; none when empty.
 ///
 /// Hyndman, Fan, "Sample quantiles in statistical packages", 1996: type 7 at one half.

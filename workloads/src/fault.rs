@@ -9,6 +9,9 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, renderer::DecorStyle};
 
+/// Faults that are drawn; nobody reads more, and drawing one looks at the whole text.
+const DRAWN_MAX: usize = 50;
+
 /// Bytes of one of the texts that a workload is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Span {
@@ -113,7 +116,7 @@ impl Faults {
         (line, before[line_start..].chars().count() + 1)
     }
 
-    /// All of them with their lines and carets, in colour if wanted.
+    /// The first of them with their lines and carets, in colour if wanted, and how many there are.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color {
             Renderer::styled()
@@ -122,9 +125,12 @@ impl Faults {
         };
         let renderer = renderer.decor_style(DecorStyle::Ascii);
         let mut out = String::new();
-        for fault in &self.faults {
+        for fault in self.faults.iter().take(DRAWN_MAX) {
             out.push_str(&self.render_one(&renderer, fault));
             out.push_str("\n\n");
+        }
+        if self.faults.len() > DRAWN_MAX {
+            out.push_str(&format!("the first {DRAWN_MAX} are shown\n"));
         }
         let noun = if self.faults.len() == 1 {
             "fault"

@@ -13,6 +13,8 @@
 pub mod content;
 mod decode;
 pub mod fault;
+#[doc(hidden)]
+pub mod hostile;
 pub mod knob;
 pub mod library;
 pub mod load;

@@ -65,43 +65,74 @@ impl CrashPlan {
     }
 }
 
-pub(super) fn build(start: &MemBackend, log: &Log, plan: &CrashPlan) -> MemBackend {
-    if let Tear::Pieces { bytes, .. } = plan.tear {
-        assert!(matches!(bytes, 512 | 4096), "a device tears at 512 or 4096");
-    }
-    let fates = log.fates(plan.at);
-    let survives = survivors(&fates, &plan.survivors);
-    let mut order: Vec<usize> = (0..fates.len()).collect();
-    order.sort_by_key(|&index| {
-        let entry = &log.entries()[index];
-        let completed_at = entry
-            .outcome
-            .map(|outcome| outcome.at)
-            .filter(|at| *at <= plan.at);
-        (completed_at.unwrap_or(u64::MAX), entry.submitted_at)
-    });
-    let image = start.fork();
-    let mut coin = match plan.tear {
-        Tear::Whole => None,
-        Tear::Pieces { bytes, seed } => Some((
-            bytes as usize,
-            Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x7EA2_7EA2),
-        )),
-    };
-    for index in order {
-        let what = &log.entries()[index].what;
-        match (fates[index], survives[index], &mut coin) {
-            (Fate::Durable, ..) | (Fate::Loose, true, None) => apply(&image, what),
-            (Fate::Loose, true, Some((piece_bytes, coin))) => {
-                apply_torn(&image, what, *piece_bytes, coin);
-            }
-            (Fate::Loose, false, _) | (Fate::Absent, ..) => {}
-        }
-    }
-    image
+/// A moment of a crash, ready for many plans. What no plan can take is laid down once.
+#[derive(Debug)]
+pub struct CrashPoint {
+    base: MemBackend,
+    fates: Vec<Fate>,
+    /// Entries from the first loose one on, in the order they are laid down.
+    rest: Vec<(usize, Logged)>,
 }
 
-fn survivors(fates: &[Fate], plan: &Survivors) -> Vec<bool> {
+impl CrashPoint {
+    pub(super) fn new(start: &MemBackend, log: &Log, at: u64) -> Self {
+        let fates = log.fates(at);
+        let mut order: Vec<usize> = (0..fates.len())
+            .filter(|&index| fates[index] != Fate::Absent)
+            .collect();
+        order.sort_by_key(|&index| {
+            let entry = &log.entries()[index];
+            let completed_at = entry
+                .outcome
+                .map(|outcome| outcome.at)
+                .filter(|completed_at| *completed_at <= at);
+            (completed_at.unwrap_or(u64::MAX), entry.submitted_at)
+        });
+        let settled = order
+            .iter()
+            .take_while(|&&index| fates[index] == Fate::Durable)
+            .count();
+        let rest = order.split_off(settled);
+        let base = start.fork();
+        for index in order {
+            apply(&base, &log.entries()[index].what);
+        }
+        let entry = |index: usize| (index, log.entries()[index].what.clone());
+        Self {
+            base,
+            fates,
+            rest: rest.into_iter().map(entry).collect(),
+        }
+    }
+
+    /// The device as a crash here leaves it: open, and independent of all others.
+    pub fn image(&self, survivors: &Survivors, tear: Tear) -> MemBackend {
+        if let Tear::Pieces { bytes, .. } = tear {
+            assert!(matches!(bytes, 512 | 4096), "a device tears at 512 or 4096");
+        }
+        let survives = survives(&self.fates, survivors);
+        let image = self.base.fork();
+        let mut coin = match tear {
+            Tear::Whole => None,
+            Tear::Pieces { bytes, seed } => Some((
+                bytes as usize,
+                Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x7EA2_7EA2),
+            )),
+        };
+        for (index, what) in &self.rest {
+            match (self.fates[*index], survives[*index], &mut coin) {
+                (Fate::Durable, ..) | (Fate::Loose, true, None) => apply(&image, what),
+                (Fate::Loose, true, Some((piece_bytes, coin))) => {
+                    apply_torn(&image, what, *piece_bytes, coin);
+                }
+                (Fate::Loose, false, _) | (Fate::Absent, ..) => {}
+            }
+        }
+        image
+    }
+}
+
+fn survives(fates: &[Fate], plan: &Survivors) -> Vec<bool> {
     match plan {
         Survivors::None => vec![false; fates.len()],
         Survivors::All => vec![true; fates.len()],

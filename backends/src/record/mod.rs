@@ -2,8 +2,9 @@
 //! left of it.
 //!
 //! A power cut keeps what is durable and any part of the rest. Which is which follows from the log
-//! alone (log.rs); which part survives is a plan (image.rs). One recorded run gives as many crash
-//! images as there are events times plans, without running anything again.
+//! alone (log.rs); which part survives is a plan (image.rs), and which plans are worth trying is a
+//! sweep (plans.rs). One recorded run gives as many crash images as there are events times plans,
+//! without running anything again.
 //!
 //! ```text
 //!   events:   W1 s  W1 c  F s  F c  W2 s  W2 c  W3 s | crash here
@@ -17,13 +18,15 @@
 
 mod image;
 mod log;
+mod plans;
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-pub use image::{CrashPlan, Survivors, Tear};
+pub use image::{CrashPlan, CrashPoint, Survivors, Tear};
 pub use log::{Fate, Log, LogEntry, Logged, Outcome};
+pub use plans::Sweep;
 
 use crate::{Backend, BackendError, Done, Geometry, MemBackend, Request};
 
@@ -50,12 +53,25 @@ impl Recorder {
         self.log.lock().clone()
     }
 
+    /// Submissions and completions so far.
+    pub fn events(&self) -> u64 {
+        self.log.lock().events()
+    }
+
     /// The device as `plan` leaves it: open, and independent of this one.
     ///
     /// # Panics
     /// If the plan's crash lies past the end of the log.
     pub fn crash_image(&self, plan: &CrashPlan) -> MemBackend {
-        image::build(&self.start, &self.log(), plan)
+        self.crash_point(plan.at).image(&plan.survivors, plan.tear)
+    }
+
+    /// A crash after the first `at` events, for many plans of what survives it.
+    ///
+    /// # Panics
+    /// Past the end of the log.
+    pub fn crash_point(&self, at: u64) -> CrashPoint {
+        CrashPoint::new(&self.start, &self.log.lock(), at)
     }
 }
 

@@ -23,7 +23,7 @@ use parking_lot::{Mutex, RwLock};
 
 pub use model::{Latency, Seek, SimModel};
 
-use self::service::Service;
+pub(crate) use self::service::Service;
 use crate::delay::DelayLine;
 use crate::{Backend, BackendError, Clock, Done, Geometry, MemBackend, Request};
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use delalloc_backends::OsClock;
+use delalloc_backends::{FileOpening, OsClock};
 use delalloc_engine::compress::is_zero;
 use delalloc_engine::{EngineConfig, File, Volume};
 use delalloc_results::{ExitCode, Unit};
@@ -23,7 +23,7 @@ use crate::failure::{Failure, OrExit};
 const CHUNK_LEN: usize = 1 << 20;
 
 pub(super) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
-    let backend = open_image(&args.image).or_usage()?;
+    let backend = open_image(&args.image, FileOpening::Existing).or_usage()?;
     fs::create_dir_all(&args.directory)
         .with_context(|| args.directory.display().to_string())
         .or_usage()?;

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use delalloc_backends::{Backend, BlockOptions, FileCaching, FileOptions};
+use delalloc_backends::{Backend, BlockOptions, FileCaching, FileOpening, FileOptions};
 use delalloc_engine::meta::signatures;
 use delalloc_results::{ExitCode, RunRecord, load, salvage};
 
@@ -62,7 +62,7 @@ fn find_record(path: &Path) -> Result<(RunRecord, PathBuf), Failure> {
 }
 
 /// An image to read, through the page cache: it is read once, and may be on any filesystem.
-fn open_image(image: &Path) -> anyhow::Result<Arc<dyn Backend>> {
+fn open_image(image: &Path, opening: FileOpening) -> anyhow::Result<Arc<dyn Backend>> {
     let metadata = std::fs::metadata(image).with_context(|| image.display().to_string())?;
     if metadata.file_type().is_block_device() {
         let options = BlockOptions {
@@ -72,6 +72,7 @@ fn open_image(image: &Path) -> anyhow::Result<Arc<dyn Backend>> {
         return Ok(Arc::new(options.open()?));
     }
     let options = FileOptions {
+        opening,
         caching: FileCaching::Buffered,
         ..FileOptions::existing(image)
     };

@@ -15,6 +15,7 @@
 //! Not here: what the bytes hold (meta).
 
 mod free_map;
+mod headroom;
 mod pinned;
 mod reservation;
 mod space;

@@ -8,11 +8,9 @@
 
 use std::sync::Arc;
 
+use super::headroom::SHARE_DIVISOR;
 use super::space::Space;
 use crate::units::SECTOR_BYTES;
-
-/// Metadata promised with data: one byte for this many.
-const SHARE_DIVISOR: u64 = 8;
 
 /// A promise of space; what is left of it goes back on drop.
 ///
@@ -29,12 +27,6 @@ pub struct Reservation {
 /// Bytes of nodes promised with `data_bytes`.
 pub(crate) fn metadata_share(data_bytes: u64) -> u64 {
     data_bytes / SHARE_DIVISOR
-}
-
-/// The most data that fits with its share into `bytes`, the share being at most `share_bytes_max`.
-pub(crate) fn data_that_fits(bytes: u64, share_bytes_max: u64) -> u64 {
-    let by_bytes = bytes / (SHARE_DIVISOR + 1) * SHARE_DIVISOR;
-    by_bytes.min(share_bytes_max.saturating_mul(SHARE_DIVISOR)) / SECTOR_BYTES * SECTOR_BYTES
 }
 
 impl Reservation {

@@ -8,10 +8,18 @@
 //! Two kinds of bytes are given out. Data takes sectors anywhere. Tree nodes take whole aligned
 //! slots, and no item says so in advance: a change copies whatever nodes it meets. Therefore
 //!   * each promise of data includes a share for the items it will cost (reservation);
-//!   * a *metadata reserve* is out of reach of promises. A change first takes an allowance for the
-//!     most nodes it can copy, out of the reserve if need be. If even that is short, a commit makes
-//!     the nodes copied earlier reusable and the change tries again: so a removal always goes on;
-//!   * data never breaks the slots that the reserve and the shares stand for.
+//!   * a *metadata reserve* is out of reach of promises; it follows the tree and what is promised
+//!     (headroom). A change first takes an allowance for the most nodes it can copy, out of the reserve
+//!     if need be. If even that is short, a commit makes the nodes copied earlier reusable and the
+//!     change tries again: so a removal always goes on;
+//!   * data never breaks the slots that the reserve and the shares stand for, and keeps from breaking
+//!     any as long as the free sectors outside of slots would be left without nodes to describe them.
+//!
+//! The bound. At rest (all written back and committed) a volume that refuses one page has at most
+//! `full_bytes_max` bytes free: n + 26 nodes' worth for a tree of n nodes, below 150 nodes' worth for
+//! trees to 10,000 nodes; and the free sectors that lie outside of slots. With nodes of one sector every
+//! sector is a slot. Data is never moved to make slots; so on a volume with larger nodes that was filled
+//! with single sectors, and holes made between them, sectors can be left over.
 //!
 //! Locks: one mutex, held for map operations only, never while anything waits. It is the innermost
 //! lock of the engine.
@@ -23,22 +31,16 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::free_map::FreeMap;
+use super::headroom::{SHARE_DIVISOR, nodes_kept, nodes_kept_for_removals, nodes_left_max};
 use super::pinned::Pinned;
-use super::reservation::{Reservation, data_that_fits, metadata_share};
+use super::reservation::{Reservation, metadata_share};
 use super::strategy;
 use crate::error::{EngineError, Result};
+use crate::mutation::{self, Mutation};
 use crate::units::{DiskExtent, DiskOffset, Generation, SECTOR_BYTES};
 
 /// Extents made free under one hold of the lock.
 const UNPIN_BATCH: usize = 1024;
-/// The reserve is this part of the device ...
-const RESERVE_DIVISOR: u64 = 16;
-/// ... but at least so many nodes, enough for a change on a small tree ...
-const RESERVE_NODES_MIN: u64 = 32;
-/// ... and at most so many: twice what a change of 128 KiB in single pages needs on a tree of 2,000
-/// nodes (100 leaves, all 400 inner nodes).
-const RESERVE_NODES_MAX: u64 = 1024;
-
 /// The sums. `allocated + pinned + free == capacity` and `reserved <= free`, always.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SpaceNumbers {
@@ -58,14 +60,16 @@ pub struct SpaceNumbers {
     pub metadata_reserve_bytes: u64,
     /// What `reserve` could still promise.
     pub available_bytes: u64,
+    /// At rest, a volume with more free bytes than this (in whole slots for nodes) takes another page.
+    pub full_bytes_max: u64,
 }
 
 /// How much of the metadata reserve a change may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reserve {
-    /// Nothing: the tree grows and nobody promised space for it.
+    /// None of it stays used: the tree grows and nobody promised space for it.
     Kept,
-    /// All but a quarter: most such changes shrink the tree.
+    /// A few nodes of it may stay used: most such changes shrink the tree.
     Most,
     /// All of it: the tree shrinks, or the space was promised.
     All,
@@ -75,7 +79,6 @@ pub enum Reserve {
 #[derive(Debug)]
 pub struct Space {
     capacity_bytes: u64,
-    reserve_bytes: u64,
     node_slot_bytes: u64,
     state: Mutex<State>,
 }
@@ -123,15 +126,9 @@ impl Space {
             at = extent.end().0;
         }
         put(at, area.end().0);
-        let reserve_bytes = (area.bytes / RESERVE_DIVISOR).clamp(
-            RESERVE_NODES_MIN * node_slot_bytes,
-            RESERVE_NODES_MAX * node_slot_bytes,
-        ) / node_slot_bytes
-            * node_slot_bytes;
         let allocated_bytes = area.bytes - free.free_bytes();
         Arc::new(Self {
             capacity_bytes: area.bytes,
-            reserve_bytes,
             node_slot_bytes,
             state: Mutex::new(State {
                 free,
@@ -149,11 +146,11 @@ impl Space {
     pub fn reserve(self: &Arc<Self>, bytes: u64) -> Result<Reservation> {
         let data_bytes = bytes.next_multiple_of(SECTOR_BYTES);
         let mut state = self.lock();
-        let available_bytes = self.available(&state, 0);
-        if data_bytes > available_bytes {
+        let fits = data_bytes == 0 || self.fits(&state, data_bytes, 0);
+        if !fits && !mutation::on(Mutation::PromiseUnchecked) {
             return Err(EngineError::NoSpace {
                 wanted_bytes: data_bytes,
-                free_bytes: available_bytes,
+                free_bytes: self.available(&state),
             });
         }
         state.promised_data_bytes += data_bytes;
@@ -167,8 +164,7 @@ impl Space {
     pub fn commit_would_help(&self, bytes: u64) -> bool {
         let state = self.lock();
         let pinned_bytes = state.pinned.bytes();
-        pinned_bytes > 0
-            && bytes.next_multiple_of(SECTOR_BYTES) <= self.available(&state, pinned_bytes)
+        pinned_bytes > 0 && self.fits(&state, bytes.next_multiple_of(SECTOR_BYTES), pinned_bytes)
     }
 
     /// One contiguous extent, first fit after `hint`; `None` where no free piece is long enough.
@@ -181,14 +177,15 @@ impl Space {
     ) -> Option<DiskExtent> {
         self.assert_request(reservation, bytes);
         let mut state = self.lock();
-        let floor_slots = self.floor_slots(&state);
-        let extent = strategy::contiguous(&state.free, bytes, hint, floor_slots)?;
+        let extent = strategy::contiguous(&state.free, bytes, hint, self.wanted_slots(&state))
+            .or_else(|| strategy::contiguous(&state.free, bytes, hint, self.floor_slots(&state)))?;
         self.take(&mut state, reservation, extent);
         Some(extent)
     }
 
-    /// `bytes` in as few pieces as there are, none longer than `piece_bytes_max`. Fails only while
-    /// freed space waits for a commit: after one it succeeds. All or nothing.
+    /// `bytes` in as few pieces as there are, none longer than `piece_bytes_max`. What was promised is
+    /// there; where it takes the last sectors outside of slots, it breaks no slot more than it has to.
+    /// All or nothing.
     pub fn allocate_pieces(
         &self,
         reservation: &mut Reservation,
@@ -203,9 +200,15 @@ impl Space {
         let mut left_bytes = bytes;
         let mut hint = hint;
         while left_bytes > 0 {
-            let floor_slots = self.floor_slots(&state);
             let wanted = left_bytes.min(piece_bytes_max);
-            let Some(piece) = strategy::piece(&state.free, wanted, hint, floor_slots) else {
+            let rest_slots = (state.free.free_bytes() - left_bytes) / self.node_slot_bytes;
+            let piece = [
+                self.wanted_slots(&state),
+                self.floor_slots(&state).min(rest_slots),
+            ]
+            .into_iter()
+            .find_map(|slots| strategy::piece(&state.free, wanted, hint, slots));
+            let Some(piece) = piece else {
                 for &piece in &pieces {
                     state.free.insert(piece);
                 }
@@ -236,6 +239,9 @@ impl Space {
 
     /// Frees an extent in `generation`: reusable once that generation is durable.
     pub fn pin(&self, extent: DiskExtent, generation: Generation) {
+        if mutation::on(Mutation::ExtentUnpinned) {
+            return self.free_unpublished(extent);
+        }
         let mut state = self.lock();
         state.allocated_bytes -= extent.bytes;
         state.pinned.push(extent, generation);
@@ -267,8 +273,10 @@ impl Space {
             pinned_bytes: state.pinned.bytes(),
             free_bytes: state.free.free_bytes(),
             reserved_bytes: state.reserved_bytes(),
-            metadata_reserve_bytes: self.reserve_bytes,
-            available_bytes: self.available(&state, 0),
+            metadata_reserve_bytes: self.kept_bytes(&state, 0),
+            available_bytes: self.available(&state),
+            full_bytes_max: nodes_left_max(self.tree_nodes(&state), self.node_slot_bytes)
+                * self.node_slot_bytes,
         }
     }
 
@@ -277,23 +285,29 @@ impl Space {
         self.node_slot_bytes
     }
 
-    /// Room for a change that copies or adds at most `nodes` nodes, or `None`: then a commit is due.
+    /// Room for a change that copies or adds at most `nodes` nodes, of which the tree may keep up to
+    /// `growth` more than it has; or `None`: then a commit is due.
     pub(crate) fn allow_nodes(
         self: &Arc<Self>,
         nodes: u64,
+        growth: u64,
         from: Reserve,
     ) -> Option<NodeAllowance> {
         let mut state = self.lock();
         assert_eq!(state.allowance_bytes, 0, "one change runs at a time");
         let bytes = nodes * self.node_slot_bytes;
-        let kept_bytes = match from {
-            Reserve::Kept => self.reserve_bytes,
-            Reserve::Most => self.reserve_bytes / 4,
+        let growth_bytes = growth * self.node_slot_bytes;
+        let (tree_nodes, pages) = (self.tree_nodes(&state), state.promised_pages());
+        let kept_nodes = match from {
+            Reserve::Kept => nodes_kept(tree_nodes, pages, self.node_slot_bytes),
+            Reserve::Most => nodes_kept_for_removals(tree_nodes, pages, self.node_slot_bytes),
             Reserve::All => 0,
         };
+        // What is copied comes back with the next commit; what is added does not.
+        let wanted_bytes = bytes.max(growth_bytes + kept_nodes * self.node_slot_bytes);
         let free_bytes = state.free.free_bytes() - state.reserved_bytes();
         let slot_bytes = state.free.slots() * self.node_slot_bytes;
-        if bytes + kept_bytes > free_bytes || bytes + kept_bytes > slot_bytes {
+        if wanted_bytes > free_bytes.min(slot_bytes) {
             return None;
         }
         state.allowance_bytes = bytes;
@@ -316,6 +330,9 @@ impl Space {
 
     /// Frees a node that is on the device.
     pub(crate) fn pin_node(&self, node: DiskOffset, generation: Generation) {
+        if mutation::on(Mutation::NodeUnpinned) {
+            return self.free_unwritten_node(node);
+        }
         let mut state = self.lock();
         state.node_bytes -= self.node_slot_bytes;
         state.allocated_bytes -= self.node_slot_bytes;
@@ -346,23 +363,54 @@ impl Space {
         self.assert_sums(state);
     }
 
-    /// Data that can still be promised if `more_bytes` were free besides.
-    fn available(&self, state: &State, more_bytes: u64) -> u64 {
-        let kept_bytes = self.reserve_bytes.max(state.allowance_bytes);
-        let promised_bytes = state.promised_data_bytes + state.promised_metadata_bytes;
-        let bytes = (state.free.free_bytes() + more_bytes)
-            .saturating_sub(promised_bytes)
-            .saturating_sub(kept_bytes);
-        let share_bytes = (state.free.slots() * self.node_slot_bytes + more_bytes)
-            .saturating_sub(state.promised_metadata_bytes)
-            .saturating_sub(kept_bytes);
-        data_that_fits(bytes, share_bytes)
+    /// Can `data_bytes` more be promised if `more_bytes` were free besides?
+    fn fits(&self, state: &State, data_bytes: u64, more_bytes: u64) -> bool {
+        let share_bytes = state.promised_metadata_bytes + metadata_share(data_bytes);
+        let kept_bytes = self
+            .kept_bytes(state, data_bytes)
+            .max(state.allowance_bytes);
+        let wanted_bytes = state.promised_data_bytes + data_bytes + share_bytes + kept_bytes;
+        let slot_bytes = state.free.slots() * self.node_slot_bytes;
+        wanted_bytes <= state.free.free_bytes() + more_bytes
+            && share_bytes + kept_bytes <= slot_bytes + more_bytes
+    }
+
+    /// The most data that can still be promised.
+    fn available(&self, state: &State) -> u64 {
+        let (mut fit, mut over) = (0, state.free.free_bytes() / SECTOR_BYTES + 1);
+        while fit + 1 < over {
+            let middle = fit + (over - fit) / 2;
+            if self.fits(state, middle * SECTOR_BYTES, 0) {
+                fit = middle;
+            } else {
+                over = middle;
+            }
+        }
+        fit * SECTOR_BYTES
+    }
+
+    fn tree_nodes(&self, state: &State) -> u64 {
+        state.node_bytes / self.node_slot_bytes
+    }
+
+    /// The metadata reserve when `more_bytes` of data are promised besides.
+    fn kept_bytes(&self, state: &State, more_bytes: u64) -> u64 {
+        let pages = state.promised_pages() + more_bytes / SECTOR_BYTES;
+        nodes_kept(self.tree_nodes(state), pages, self.node_slot_bytes) * self.node_slot_bytes
     }
 
     /// Slots that data must leave whole.
     fn floor_slots(&self, state: &State) -> u64 {
-        let bytes = self.reserve_bytes.max(state.allowance_bytes) + state.promised_metadata_bytes;
-        bytes / self.node_slot_bytes
+        let kept_bytes = self.kept_bytes(state, 0).max(state.allowance_bytes);
+        (kept_bytes + state.promised_metadata_bytes) / self.node_slot_bytes
+    }
+
+    /// Slots that data had better leave whole: as many more as it takes to describe the free sectors
+    /// that are in none.
+    fn wanted_slots(&self, state: &State) -> u64 {
+        let free_bytes = state.free.free_bytes();
+        let odd_bytes = free_bytes - state.free.slots() * self.node_slot_bytes;
+        self.floor_slots(state) + (odd_bytes / SHARE_DIVISOR).div_ceil(self.node_slot_bytes)
     }
 
     fn assert_request(&self, reservation: &Reservation, bytes: u64) {
@@ -395,6 +443,11 @@ impl Space {
 }
 
 impl State {
+    /// Pages that are promised and not in the tree yet: their share stays promised until they are.
+    fn promised_pages(&self) -> u64 {
+        self.promised_metadata_bytes * SHARE_DIVISOR / SECTOR_BYTES
+    }
+
     fn reserved_bytes(&self) -> u64 {
         self.promised_data_bytes + self.promised_metadata_bytes + self.allowance_bytes
     }

@@ -32,6 +32,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use crate::units::PAGE_LEN;
+use crate::waiting::Waiting;
 
 /// Bytes of one page.
 ///
@@ -130,6 +131,7 @@ pub struct FramePool(Arc<Shared>);
 
 struct Shared {
     frames_max: usize,
+    waiting: Waiting,
     state: Mutex<PoolState>,
     room: Condvar,
 }
@@ -162,9 +164,15 @@ pub struct FramePoolStats {
 impl FramePool {
     /// A pool of at most `frames_max` frames; memory is taken as it is first used.
     pub fn new(frames_max: usize) -> Self {
+        Self::waited_for(frames_max, Waiting::default())
+    }
+
+    /// The same, with callers that wait as `waiting` says.
+    pub(crate) fn waited_for(frames_max: usize, waiting: Waiting) -> Self {
         assert!(frames_max > 0, "a cache without frames holds nothing");
         Self(Arc::new(Shared {
             frames_max,
+            waiting,
             state: Mutex::new(PoolState {
                 used: 0,
                 spare: Vec::new(),
@@ -235,20 +243,21 @@ impl FramePool {
     /// Sleeps until `frames` places are free, or there is news that a reclaim at progress `seen`
     /// did not know, or `timeout`.
     fn wait_for_room(&self, frames: usize, seen: u64, timeout: Option<Duration>) {
+        let Shared { waiting, room, .. } = &*self.0;
         let mut state = self.0.state.lock();
-        let full = |state: &mut PoolState| {
-            state.used + frames > self.0.frames_max && state.progress == seen
-        };
-        if !full(&mut state) {
+        let full =
+            |state: &PoolState| state.used + frames > self.0.frames_max && state.progress == seen;
+        if !full(&state) {
             return;
         }
         state.waits += 1;
         state.waiting += 1;
-        match timeout {
-            Some(timeout) => {
-                self.0.room.wait_while_for(&mut state, full, timeout);
+        let mut over = false;
+        while !over && full(&state) {
+            match timeout {
+                Some(timeout) => over = waiting.doze(room, &mut state, timeout),
+                None => waiting.wait("room in the cache", room, &mut state),
             }
-            None => self.0.room.wait_while(&mut state, full),
         }
         state.waiting -= 1;
     }

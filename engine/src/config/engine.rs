@@ -78,6 +78,8 @@ pub struct EngineConfig {
     pub meta: MetaConfig,
     /// Commits.
     pub commit: CommitConfig,
+    /// `sync` without a commit.
+    pub log: LogConfig,
     /// The page cache.
     pub cache: CacheConfig,
     /// Reads.
@@ -160,6 +162,13 @@ pub struct CommitConfig {
     pub interval: Duration,
 }
 
+/// `sync` without a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogConfig {
+    /// A `sync` with at most so many dirty bytes writes them itself, past the queues of the pools.
+    pub express_bytes_max: u64,
+}
+
 /// The page cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheConfig {
@@ -226,6 +235,11 @@ impl EngineConfig {
             commit: CommitConfig {
                 interval: Duration::from_secs(30),
             },
+            log: LogConfig {
+                // One extent: its compression takes a fraction of what a FLUSH takes. More would keep
+                // one caller busy with what the pool does on all processors.
+                express_bytes_max: 128 * KIB,
+            },
             cache: CacheConfig { bytes: 256 * MIB },
             read: ReadConfig {
                 ahead_bytes_max: MIB,
@@ -267,6 +281,9 @@ impl EngineConfig {
             budget: BudgetConfig {
                 bytes: 10 * MIB,
                 wake_percent: 50,
+            },
+            log: LogConfig {
+                express_bytes_max: 0,
             },
             read: ReadConfig {
                 inline_decode_bytes_max: 0,

@@ -13,7 +13,7 @@ mod text;
 
 pub use engine::{
     BudgetConfig, CacheConfig, CommitConfig, CompressionConfig, DirtyConfig, EngineConfig,
-    OrderConfig, OrderScope, PoolKnobs, Populate, Preset, ReadConfig,
+    LogConfig, OrderConfig, OrderScope, PoolKnobs, Populate, Preset, ReadConfig,
 };
 pub use error::KnobError;
 pub use params::params;

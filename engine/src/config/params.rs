@@ -175,7 +175,7 @@ fn compression_rows() -> [Param; 7] {
     ]
 }
 
-fn bound_rows() -> [Param; 12] {
+fn bound_rows() -> [Param; 15] {
     [
         row!(
             "order.scope",
@@ -253,6 +253,27 @@ fn bound_rows() -> [Param; 12] {
             log(1, DAY_MS),
             commit.interval,
             "longest time between two commits where there is something to commit"
+        ),
+        row!(
+            "log.enabled",
+            Bool,
+            Domain::Bool,
+            meta.log.enabled,
+            "sync of a file writes to the log; else it commits"
+        ),
+        row!(
+            "log.express_max",
+            Bytes,
+            log(0, 128 * MIB),
+            log.express_bytes_max,
+            "dirty bytes up to which sync writes a file itself, past the queues of the pools"
+        ),
+        row!(
+            "log.commit_at",
+            Percent,
+            linear(1, 100),
+            meta.log.commit_at_percent,
+            "part of the log in use above which a commit in the background frees it"
         ),
         row!(
             "cache.bytes",

@@ -108,7 +108,7 @@ impl Tree {
     pub(crate) fn empty(mut store: NodeStore, space: Arc<Space>) -> Self {
         let generation = Generation(1);
         let mut allowance = space
-            .allow_nodes(1, Reserve::All)
+            .allow_nodes(1, 1, Reserve::All)
             .expect("an empty volume has room for a root");
         let root = Node::empty(store.node_bytes(), 0, allowance.allocate(), generation);
         drop(allowance);
@@ -152,8 +152,8 @@ impl Tree {
     /// The right to touch up to `items` items, of which up to `inserts` are new. `None`: a commit must
     /// make space first.
     pub fn change(&mut self, items: u64, inserts: u64, reserve: Reserve) -> Option<Change<'_>> {
-        let nodes = self.nodes_for(items, inserts);
-        let allowance = self.space.allow_nodes(nodes, reserve)?;
+        let (nodes, growth) = self.nodes_for(items, inserts);
+        let allowance = self.space.allow_nodes(nodes, growth, reserve)?;
         Some(Change {
             tree: self,
             allowance,
@@ -162,8 +162,8 @@ impl Tree {
 
     /// Would `change` with the same words succeed now?
     pub(crate) fn has_room(&self, items: u64, inserts: u64, reserve: Reserve) -> bool {
-        let nodes = self.nodes_for(items, inserts);
-        self.space.allow_nodes(nodes, reserve).is_some()
+        let (nodes, growth) = self.nodes_for(items, inserts);
+        self.space.allow_nodes(nodes, growth, reserve).is_some()
     }
 
     /// The value of `key`.
@@ -279,11 +279,14 @@ impl Tree {
     /// The most nodes that touching `items` items can allocate. Each node of the tree is copied once at
     /// most. Each item has a leaf, and a removal may look at a sibling on every level; above the leaves
     /// there is less than one node for `CHILDREN_MIN` below, apart from the right edge. Each new item
-    /// cuts a leaf at most, and the cuts above halve from level to level.
-    fn nodes_for(&self, items: u64, inserts: u64) -> u64 {
+    /// cuts a leaf at most, and the cuts above halve from level to level. The second number is the nodes
+    /// by which the tree can grow.
+    fn nodes_for(&self, items: u64, inserts: u64) -> (u64, u64) {
         let levels = self.levels();
         let inner = (2 * items * (levels - 1)).min(self.nodes / CHILDREN_MIN + levels);
-        (2 * items + inner).min(self.nodes) + 2 * inserts + levels + 2
+        let new = 2 * inserts + levels + 2;
+        let growth = if inserts == 0 { 0 } else { new };
+        ((2 * items + inner).min(self.nodes) + new, growth)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Making changes durable, and the two gates on the way there.
 //!
 //! ```text
-//!   commit:  close the generation | write its nodes | FLUSH | superblock, FUA | unpin
+//!   commit:  close the generation | write its nodes | FLUSH | superblock, FUA | unpin, free the log
 //!            under the write lock   changes of the next generation go on
 //! ```
 //!
@@ -35,6 +35,7 @@ use super::node_store::NodeShape;
 use super::node_writer::write_nodes;
 use super::superblock;
 use crate::error::Result;
+use crate::mutation::{self, Mutation};
 use crate::units::Generation;
 
 /// Bytes of nodes a gate writes at once.
@@ -64,6 +65,14 @@ impl Metadata {
         self.commit_locked(&mut durable)
             .inspect_err(|error| self.fail(error))?;
         Ok(*durable)
+    }
+
+    /// Commits although nothing may have changed: the log begins anew behind it.
+    pub(super) fn commit_always(&self) -> Result<()> {
+        self.check_writable()?;
+        let mut durable = self.commit.lock();
+        self.commit_locked(&mut durable)
+            .inspect_err(|error| self.fail(error))
     }
 
     /// The front gate: returns at once below it, writes a batch of dirty nodes on the caller's time
@@ -103,9 +112,11 @@ impl Metadata {
     }
 
     fn commit_locked(&self, durable: &mut MutexGuard<'_, Generation>) -> Result<()> {
-        let (snapshot, file_next) = {
+        let (snapshot, file_next, mark, log) = {
             let mut state = self.state.write();
-            (state.tree.begin_commit(), state.file_next)
+            // Both under one hold of the lock: a record belongs to the generation of its change.
+            let (mark, log) = self.log.begin_commit();
+            (state.tree.begin_commit(), state.file_next, mark, log)
         };
         let Snapshot {
             generation,
@@ -113,19 +124,29 @@ impl Metadata {
             root_level,
             nodes,
         } = snapshot;
-        self.write_out(&nodes, durable)?;
-        self.backend.flush_blocking()?;
         let superblock = Superblock {
             generation,
             root,
             root_level,
             file_next,
+            log,
             ..self.identity.clone()
         };
         let at = superblock::slot_of(generation);
+        if mutation::on(Mutation::SuperblockFirst) {
+            superblock::write_at(self.backend.as_ref(), &superblock, at)?;
+        }
+        if mutation::on(Mutation::UnpinEarly) {
+            self.space.unpin_through(generation);
+        }
+        self.write_out(&nodes, durable)?;
+        if !mutation::on(Mutation::FlushSkipped) {
+            self.backend.flush_blocking()?;
+        }
         superblock::write_at(self.backend.as_ref(), &superblock, at)?;
         **durable = generation;
         count(&self.counters.commits, 1);
+        self.log.end_commit(mark);
         self.space.unpin_through(generation);
         Ok(())
     }

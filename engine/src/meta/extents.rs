@@ -16,6 +16,8 @@
 //!
 //! Not here: names (files), whether the device holds what a mapping says (the caller waited for it).
 
+use std::borrow::Cow;
+
 use super::btree::{Cursor, Tree};
 use super::files::known;
 use super::format::{self, ItemKind, Key, Malformed};
@@ -23,7 +25,11 @@ use super::metadata::{Edit, Metadata, Need, State};
 use super::types::{FileExtent, Mapping, NewExtent, StoredExtent};
 use crate::alloc::Reserve;
 use crate::error::Result;
-use crate::units::{DiskExtent, FILE_BYTES_MAX, FileId, FileRange, PAGE_BYTES, SECTOR_BYTES};
+use crate::log::{Record, SizeChange};
+use crate::mutation::{self, Mutation};
+use crate::units::{
+    DiskExtent, DiskOffset, FILE_BYTES_MAX, FileId, FileRange, Generation, PAGE_BYTES, SECTOR_BYTES,
+};
 
 /// Mappings cut by one atomic change.
 const STEP_EXTENTS_MAX: usize = 4096;
@@ -80,8 +86,8 @@ impl Metadata {
     }
 
     /// One atomic change: what the range showed before is dropped, trimmed or split, the new extent
-    /// takes its place, and the file's size becomes `disk_size` if given. Device bytes no mapping
-    /// points to any more are pinned.
+    /// takes its place, and the file grows to `disk_size` if given. Device bytes no mapping points to
+    /// any more are pinned.
     ///
     /// # Panics
     /// If the extent's ranges, sizes or checksums do not belong together.
@@ -90,6 +96,17 @@ impl Metadata {
         file: FileId,
         extent: &NewExtent,
         disk_size: Option<u64>,
+    ) -> Result<()> {
+        self.finish_logged(file, extent, grow(disk_size), None)
+    }
+
+    /// The same, for an extent that may be in the log already.
+    pub(crate) fn finish_logged(
+        &self,
+        file: FileId,
+        extent: &NewExtent,
+        size: SizeChange,
+        logged: Option<Logged>,
     ) -> Result<()> {
         self.assert_extent(extent);
         self.edit(
@@ -103,22 +120,39 @@ impl Metadata {
                     edit.cut(file, &old, extent.range)?;
                 }
                 edit.map_new(file, extent)?;
-                edit.set_size(file, disk_size)
+                edit.set_size(file, size)?;
+                if !logged.is_some_and(|logged| logged.says(edit.change.generation(), size)) {
+                    edit.log(&Record::Finish {
+                        file,
+                        extent: Cow::Borrowed(extent),
+                        size,
+                    });
+                }
+                Ok(())
             },
         )
     }
 
-    /// Makes a hole of whole pages and sets the size if one is given; atomic up to some thousands of
-    /// extents, in steps from the front beyond.
-    pub fn punch(&self, file: FileId, range: FileRange, disk_size: Option<u64>) -> Result<()> {
-        assert!(
-            range.to_pages() == range && range.end <= FILE_BYTES_MAX,
-            "a hole is whole pages: {range:?}"
-        );
+    /// Is this address one of a stored extent already?
+    pub(crate) fn is_stored(&self, at: DiskOffset) -> Result<bool> {
+        let state = self.state.read();
+        Ok(state.tree.with(&Key::stored(at), |_| ())?.is_some())
+    }
+
+    /// Drops what a file shows of whole pages, in steps from the front, and changes its size with the
+    /// last one. The range may be in the log already.
+    pub(crate) fn cut_logged(
+        &self,
+        file: FileId,
+        range: FileRange,
+        size: SizeChange,
+        reserve: Reserve,
+        logged: Option<Logged>,
+    ) -> Result<()> {
         let mut rest = range;
         while let Some(next) = self.step(
             file,
-            Reserve::Most,
+            reserve,
             |state, count_max| {
                 let cut = overlapping(&state.tree, file, rest, count_max)?;
                 let end = match cut.last() {
@@ -127,15 +161,26 @@ impl Metadata {
                 };
                 Ok((cut, FileRange::new(rest.start, end)))
             },
-            |edit, range| {
+            |edit, range, cut_any| {
                 let done = range.end == rest.end;
-                edit.set_size(file, disk_size.filter(|_| done))?;
+                let size = if done { size } else { SizeChange::Keep };
+                edit.cut_done(file, range, size, cut_any, logged)?;
                 Ok((!done).then(|| FileRange::new(range.end, rest.end)))
             },
         )? {
             rest = next;
         }
         Ok(())
+    }
+
+    /// Makes a hole of whole pages and grows the file to a size if one is given; atomic up to some thousands of
+    /// extents, in steps from the front beyond.
+    pub fn punch(&self, file: FileId, range: FileRange, disk_size: Option<u64>) -> Result<()> {
+        assert!(
+            range.to_pages() == range && range.end <= FILE_BYTES_MAX,
+            "a hole is whole pages: {range:?}"
+        );
+        self.cut_logged(file, range, grow(disk_size), Reserve::Most, None)
     }
 
     /// Drops every whole page past `size_bytes`, and sets the size to `disk_bytes`: less, where bytes
@@ -160,7 +205,7 @@ impl Metadata {
                     };
                     Ok((cut, FileRange::new(start, dropped.end)))
                 },
-                |edit, range| {
+                |edit, range, cut_any| {
                     let done = range.start == from;
                     let stays_bytes = edit.files.get(&file).map_or(0, |inode| inode.size_bytes);
                     let size_bytes = if done {
@@ -168,7 +213,7 @@ impl Metadata {
                     } else {
                         stays_bytes.min(range.start)
                     };
-                    edit.set_size(file, Some(size_bytes))?;
+                    edit.cut_done(file, range, SizeChange::Set(size_bytes), cut_any, None)?;
                     Ok((!done).then_some(()))
                 },
             )?
@@ -183,7 +228,7 @@ impl Metadata {
         file: FileId,
         reserve: Reserve,
         find: impl Fn(&State, usize) -> Result<(Vec<FileExtent>, FileRange)>,
-        after: impl FnOnce(&mut Edit<'_>, FileRange) -> Result<Option<T>>,
+        after: impl FnOnce(&mut Edit<'_>, FileRange, bool) -> Result<Option<T>>,
     ) -> Result<Option<T>> {
         self.edit(
             |state| {
@@ -199,10 +244,11 @@ impl Metadata {
                 }
             },
             |edit, (cut, range)| {
+                let cut_any = !cut.is_empty();
                 for old in cut {
                     edit.cut(file, &old, range)?;
                 }
-                after(edit, range)
+                after(edit, range, cut_any)
             },
         )
     }
@@ -288,7 +334,7 @@ impl Edit<'_> {
         })?;
         let left = left.map_err(|malformed| malformed.at(disk.start))?;
         self.totals.live_bytes -= gone_bytes;
-        if left.refs == 0 {
+        if left.refs == 0 || mutation::on(Mutation::BookendFreed) {
             self.change.remove(&key)?;
             self.totals.extents -= 1;
             self.totals.stored_bytes -= left.disk.bytes;
@@ -330,19 +376,62 @@ impl Edit<'_> {
         Ok(())
     }
 
-    fn set_size(&mut self, file: FileId, size_bytes: Option<u64>) -> Result<()> {
-        let (Some(size_bytes), Some(inode)) = (size_bytes, self.files.get_mut(&file)) else {
-            return Ok(());
+    /// Changes the size; false where that is what it was.
+    fn set_size(&mut self, file: FileId, size: SizeChange) -> Result<bool> {
+        let Some(inode) = self.files.get_mut(&file) else {
+            return Ok(false);
         };
+        let size_bytes = size.of(inode.size_bytes);
         if inode.size_bytes == size_bytes {
-            return Ok(());
+            return Ok(false);
         }
         inode.size_bytes = size_bytes;
         self.change.update(&Key::inode(file), |bytes| {
             format::patch_inode_size(bytes, size_bytes);
-        })?;
+        })
+    }
+
+    /// The end of a step that cut `range`: the size, and the record if anything changed at all.
+    fn cut_done(
+        &mut self,
+        file: FileId,
+        range: FileRange,
+        size: SizeChange,
+        cut_any: bool,
+        logged: Option<Logged>,
+    ) -> Result<()> {
+        let changed = self.set_size(file, size)? || cut_any;
+        let generation = self.change.generation();
+        if changed
+            && !logged.is_some_and(|logged| logged.says(generation, size))
+            && !mutation::on(Mutation::LogCutUnlogged)
+        {
+            self.log(&Record::Cut { file, range, size });
+        }
         Ok(())
     }
+}
+
+/// What the log says of an extent that is about to be finished.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Logged {
+    /// The generation its record belongs to.
+    pub(crate) generation: Generation,
+    /// The size its record grows the file to.
+    pub(crate) size_bytes: u64,
+}
+
+impl Logged {
+    /// Does the record say all of this change? A commit in between has passed it over, and a prefix
+    /// that others completed meanwhile makes the file longer.
+    fn says(self, generation: Generation, size: SizeChange) -> bool {
+        let overtaken = generation != self.generation && !mutation::on(Mutation::LogAgainSkipped);
+        !overtaken && size.of(self.size_bytes) == self.size_bytes
+    }
+}
+
+fn grow(disk_size: Option<u64>) -> SizeChange {
+    disk_size.map_or(SizeChange::Keep, SizeChange::Grow)
 }
 
 fn without(
@@ -351,7 +440,10 @@ fn without(
     rests: u32,
 ) -> std::result::Result<StoredExtent, Malformed> {
     let live_bytes = stored.live_bytes.checked_sub(gone_bytes);
-    let refs = (stored.refs + rests).checked_sub(1);
+    let refs = stored
+        .refs
+        .checked_add(rests)
+        .and_then(|refs| refs.checked_sub(1));
     match (live_bytes, refs) {
         (Some(live_bytes), Some(refs)) if (live_bytes == 0) == (refs == 0) => Ok(StoredExtent {
             live_bytes,

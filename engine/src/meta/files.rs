@@ -10,6 +10,8 @@ use super::metadata::{Metadata, Need, State};
 use super::types::Inode;
 use crate::alloc::Reserve;
 use crate::error::{EngineError, Result};
+use crate::log::Record;
+use crate::mutation::{self, Mutation};
 use crate::units::{FileId, Generation};
 
 impl Metadata {
@@ -30,17 +32,27 @@ impl Metadata {
 
     /// A new empty file; `Exists` where the name is taken.
     pub fn create(&self, name: &str) -> Result<FileId> {
+        self.create_as(name, None, Reserve::Kept)
+    }
+
+    /// A new empty file with the next number, or with the one it had before a crash.
+    pub(crate) fn create_as(
+        &self,
+        name: &str,
+        number: Option<FileId>,
+        reserve: Reserve,
+    ) -> Result<FileId> {
         self.check_name(name)?;
         self.edit(
             |state| {
                 if state.names.contains_key(name) {
                     return Err(EngineError::Exists(name.to_owned()));
                 }
-                Ok((need(1, 1, Reserve::Kept), ()))
+                Ok((need(1, 1, reserve), ()))
             },
             |edit, ()| {
                 let inode = Inode {
-                    file: FileId(*edit.file_next),
+                    file: number.unwrap_or(FileId(*edit.file_next)),
                     size_bytes: 0,
                     name: name.to_owned(),
                     orphan: false,
@@ -49,7 +61,11 @@ impl Metadata {
                 let file = inode.file;
                 edit.change
                     .insert(&Key::inode(file), &format::encode_inode(&inode))?;
-                *edit.file_next += 1;
+                *edit.file_next = file.0 + 1;
+                edit.log(&Record::Create {
+                    file,
+                    name: name.into(),
+                });
                 edit.names.insert(inode.name.clone(), file);
                 edit.files.insert(file, inode);
                 Ok(file)
@@ -70,13 +86,14 @@ impl Metadata {
                     (Some(_), _) => return Err(EngineError::Exists(name.to_owned())),
                     (None, Some(_)) => return Err(EngineError::NotFound(name.to_owned())),
                 }
-                Ok((need(2, 1, Reserve::Kept), inode))
+                Ok((need(2, 1, Reserve::Most), inode))
             },
             |edit, mut inode| {
                 if inode.name == name {
                     return Ok(());
                 }
-                if let Some(replaced) = edit.names.get(name).copied() {
+                let holder = edit.names.get(name).copied();
+                if let Some(replaced) = holder.filter(|_| !mutation::on(Mutation::ReplacedKept)) {
                     edit.change
                         .update(&Key::inode(replaced), format::patch_inode_orphan)?;
                     if let Some(replaced) = edit.files.get_mut(&replaced) {
@@ -89,6 +106,10 @@ impl Metadata {
                     .insert(&Key::inode(file), &format::encode_inode(&inode))?;
                 edit.names.insert(inode.name.clone(), file);
                 edit.files.insert(file, inode);
+                edit.log(&Record::Rename {
+                    file,
+                    name: name.into(),
+                });
                 Ok(())
             },
         )
@@ -105,6 +126,7 @@ impl Metadata {
                 if let Some(inode) = edit.files.get_mut(&file) {
                     inode.orphan = true;
                 }
+                edit.log(&Record::Orphan { file });
                 Ok(())
             },
         )
@@ -119,6 +141,11 @@ impl Metadata {
             self.set_orphan(file)?;
         }
         self.truncate(file, 0, 0)?;
+        self.remove_inode(file)
+    }
+
+    /// Drops a file that shows nothing any more.
+    pub(crate) fn remove_inode(&self, file: FileId) -> Result<()> {
         self.edit(
             |state| {
                 known(state, file)?;
@@ -127,6 +154,7 @@ impl Metadata {
             |edit, ()| {
                 edit.change.remove(&Key::inode(file))?;
                 edit.files.remove(&file);
+                edit.log(&Record::Remove { file });
                 Ok(())
             },
         )

@@ -11,14 +11,14 @@
 //! Not here: what files and mappings do to the tree (files, extents), writing it (commit).
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use delalloc_backends::{AlignedBuf, Backend, BackendExt, Durability};
 use parking_lot::{Mutex, RwLock};
 
 use super::btree::{Change, Tree};
-use super::format::{self, AREA_START, NodePointer, SUPERBLOCK_AT, Superblock};
+use super::format::{self, AREA_START, LogRegion, LogTail, NodePointer, SUPERBLOCK_AT, Superblock};
 use super::node::Node;
 use super::node_store::NodeShape;
 use super::node_writer::NodeWorkers;
@@ -26,8 +26,10 @@ use super::superblock;
 use super::types::{ExtentTotals, FormatOptions, Inode, MetaConfig, MetaStats};
 use crate::alloc::{Reservation, Reserve, Space};
 use crate::error::{EngineError, Result};
+use crate::log::{Log, Record};
+use crate::mutation::{self, Mutation};
 use crate::recover;
-use crate::units::{DiskExtent, DiskOffset, FileId, Generation};
+use crate::units::{DiskExtent, DiskOffset, FileId, Generation, SECTOR_BYTES};
 
 /// How far from either end of a device the marks of others lie: the backup partition table ends a
 /// device, ZFS labels and most superblocks begin it. All of it is before our area at the front.
@@ -41,6 +43,14 @@ const COMMITS_FOR_SPACE_MAX: u32 = 3;
 const COMMITS_FOR_DATA_MAX: u32 = 32;
 /// A volume has at least so many nodes' worth of space.
 const VOLUME_NODES_MIN: u64 = 96;
+/// Without a word about it, the log takes this part of the device ...
+const LOG_DIVISOR: u64 = 64;
+/// ... but room for some tens of batches ...
+const LOG_BYTES_LEAST: u64 = 128 << 10;
+/// ... and no more than some thousands: what is in it is read again after a crash.
+const LOG_BYTES_MOST: u64 = 32 << 20;
+/// Bytes of the log zeroed by one write.
+const ZEROS_BYTES: u64 = 1 << 20;
 
 /// Tree, space, superblocks and generation of an open volume.
 #[derive(Debug)]
@@ -56,6 +66,9 @@ pub struct Metadata {
     pub(super) dirty_bytes: Arc<AtomicU64>,
     pub(super) workers: OnceLock<Arc<dyn NodeWorkers>>,
     pub(super) counters: Counters,
+    pub(crate) log: Log,
+    /// The log is being replayed: a commit now would lose the rest of it.
+    replaying: AtomicBool,
     failure: OnceLock<Arc<str>>,
 }
 
@@ -79,6 +92,18 @@ fn wipe_marks(backend: &dyn Backend) -> Result<()> {
     Ok(())
 }
 
+/// Zeros over all of the log: a batch of an earlier volume must not follow one of this.
+fn wipe_log(backend: &dyn Backend, log: DiskExtent) -> Result<()> {
+    let mut at = log.start.0;
+    while at < log.end().0 {
+        let bytes = ZEROS_BYTES.min(log.end().0 - at);
+        let zeros = AlignedBuf::zeroed(usize::try_from(bytes).expect("small"));
+        backend.write_blocking(at, zeros, Durability::Cached)?;
+        at += bytes;
+    }
+    Ok(())
+}
+
 /// A change under way.
 #[derive(Debug)]
 pub(super) struct Edit<'s> {
@@ -88,6 +113,14 @@ pub(super) struct Edit<'s> {
     pub(super) file_next: &'s mut u64,
     pub(super) totals: &'s mut ExtentTotals,
     pub(super) space: &'s Space,
+    log: &'s Log,
+}
+
+impl Edit<'_> {
+    /// The change that was made, for the log.
+    pub(super) fn log(&self, record: &Record<'_>) {
+        self.log.push(record);
+    }
 }
 
 /// The most a change touches.
@@ -118,6 +151,7 @@ impl Metadata {
             backend.write_blocking(at.0, zeros, Durability::Fua)?;
         }
         wipe_marks(backend)?;
+        wipe_log(backend, superblock.log.extent)?;
         let slot_len = NodeShape::of(&superblock).slot_len();
         let root = Node::empty(
             options.node_bytes as usize,
@@ -135,11 +169,17 @@ impl Metadata {
         Ok(())
     }
 
-    /// Opens the newest whole superblock, walks its tree and derives the free space. Mappings past the
-    /// size of their file, left by a crash between the two, are dropped; files without a name are
-    /// listed by `inodes` for the caller to remove.
+    /// Opens the newest whole superblock, walks its tree, derives the free space, and makes the changes
+    /// again that the log has and the tree has not. Mappings past the size of their file, left by a crash
+    /// between the two, are dropped; files without a name are listed by `inodes` for the caller to
+    /// remove.
+    ///
+    /// # Errors
+    /// `Corrupt` for a tree or a log that cannot be what was written. Nothing was changed then.
     pub fn open(backend: Arc<dyn Backend>, config: MetaConfig) -> Result<Arc<Self>> {
-        let opened = recover::open::open(&backend, config.node_cache_bytes)?;
+        let mut opened = recover::open::open(&backend, config.node_cache_bytes)?;
+        let logged = recover::log_scan::scan(backend.as_ref(), &opened.superblock)?;
+        opened.keep_space(logged.extents())?;
         let superblock = opened.superblock;
         let area = DiskExtent {
             start: AREA_START,
@@ -162,10 +202,17 @@ impl Metadata {
             .filter(|inode| !inode.orphan)
             .map(|inode| (inode.name.clone(), inode.file))
             .collect();
+        let region = LogRegion {
+            tail: logged.next,
+            ..superblock.log
+        };
+        let log = Log::new(region, superblock.volume(), tree.generation(), config.log);
         let metadata = Arc::new(Self {
             backend,
             space,
             config,
+            log,
+            replaying: AtomicBool::new(false),
             state: RwLock::new(State {
                 tree,
                 names,
@@ -180,11 +227,30 @@ impl Metadata {
             counters: Counters::default(),
             failure: OnceLock::new(),
         });
-        for file in opened.overhanging {
-            let size_bytes = metadata.inode(file)?.map_or(0, |inode| inode.size_bytes);
-            metadata.truncate(file, size_bytes, size_bytes)?;
+        if logged.needs_replay() {
+            metadata.replaying.store(true, Ordering::Relaxed);
+            let replayed = logged.replay(&metadata);
+            metadata.replaying.store(false, Ordering::Relaxed);
+            opened.overhanging.extend(replayed?);
+            metadata.settle_sizes(&opened.overhanging)?;
+            metadata.commit_always()?;
+        } else {
+            metadata.settle_sizes(&opened.overhanging)?;
         }
         Ok(metadata)
+    }
+
+    /// Drops what is mapped past the end of these files, as far as they are there.
+    fn settle_sizes(&self, files: &[FileId]) -> Result<()> {
+        for &file in files {
+            if mutation::on(Mutation::OverhangKept) {
+                break;
+            }
+            if let Some(inode) = self.inode(file)? {
+                self.truncate(file, inode.size_bytes, inode.size_bytes)?;
+            }
+        }
+        Ok(())
     }
 
     /// Encodes nodes on `workers` from now on, instead of on the thread that commits.
@@ -297,6 +363,12 @@ impl Metadata {
             commits: load(&counters.commits),
             commits_shared: load(&counters.commits_shared),
             front_gate_stalls: load(&counters.front_gate_stalls),
+            log_batches: load(&self.log.counts.batches),
+            log_bytes: load(&self.log.counts.bytes),
+            log_records: load(&self.log.counts.records),
+            log_tickets: load(&self.log.counts.tickets),
+            log_needless: load(&self.log.counts.needless),
+            log_fallbacks: load(&self.log.counts.fallbacks),
             extents: state.totals,
         }
     }
@@ -322,7 +394,7 @@ impl Metadata {
         apply: impl FnOnce(&mut Edit<'_>, P) -> Result<T>,
     ) -> Result<T> {
         let mut commits = 0;
-        let mut wanted_bytes;
+        let (mut wanted_bytes, mut reserve);
         loop {
             self.check_writable()?;
             // The lock is given up before a commit is asked for space: it takes it too.
@@ -330,6 +402,7 @@ impl Metadata {
                 let mut state = self.state.write();
                 let (need, planned) = plan(&state)?;
                 wanted_bytes = need.items * self.space.node_slot_bytes();
+                reserve = need.reserve;
                 let state = &mut *state;
                 if let Some(change) = state.tree.change(need.items, need.inserts, need.reserve) {
                     let mut edit = Edit {
@@ -339,12 +412,16 @@ impl Metadata {
                         file_next: &mut state.file_next,
                         totals: &mut state.totals,
                         space: &self.space,
+                        log: &self.log,
                     };
                     return apply(&mut edit, planned).inspect_err(|error| self.fail(error));
                 }
             }
-            if commits == COMMITS_FOR_SPACE_MAX {
-                let numbers = self.space.numbers();
+            let numbers = self.space.numbers();
+            // Space that was promised must come, however often others take what a commit freed.
+            let promised = reserve == Reserve::All && numbers.pinned_bytes > 0;
+            let tried_enough = commits >= COMMITS_FOR_SPACE_MAX && !promised;
+            if tried_enough || self.replaying.load(Ordering::Relaxed) {
                 return Err(EngineError::NoSpace {
                     wanted_bytes,
                     free_bytes: numbers.free_bytes - numbers.reserved_bytes,
@@ -374,7 +451,17 @@ fn empty_superblock(backend: &dyn Backend, options: &FormatOptions) -> Result<Su
     }
     let slot_bytes = format::node_slot_bytes(options.node_bytes);
     let capacity_bytes = backend.geometry().capacity_bytes / 4096 * 4096;
-    let bytes_min = AREA_START.0 + VOLUME_NODES_MIN * slot_bytes;
+    let log_bytes = options
+        .log_bytes
+        .unwrap_or_else(|| (capacity_bytes / LOG_DIVISOR).clamp(LOG_BYTES_LEAST, LOG_BYTES_MOST));
+    let log_bytes = log_bytes / SECTOR_BYTES * SECTOR_BYTES;
+    if log_bytes > format::LOG_BYTES_MAX {
+        return Err(EngineError::Invalid(format!(
+            "a log of {log_bytes} bytes: at most {} would do",
+            format::LOG_BYTES_MAX
+        )));
+    }
+    let bytes_min = AREA_START.0 + log_bytes + VOLUME_NODES_MIN * slot_bytes;
     if capacity_bytes < bytes_min {
         return Err(EngineError::Invalid(format!(
             "the device has {capacity_bytes} bytes; a volume with nodes of {} takes at least {bytes_min}",
@@ -394,6 +481,16 @@ fn empty_superblock(backend: &dyn Backend, options: &FormatOptions) -> Result<Su
         root_level: 0,
         file_next: 1,
         label: options.label.clone(),
+        log: LogRegion {
+            extent: DiskExtent {
+                start: AREA_START,
+                bytes: log_bytes,
+            },
+            tail: LogTail {
+                offset: 0,
+                sequence: 1,
+            },
+        },
     })
 }
 

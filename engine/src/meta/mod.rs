@@ -8,6 +8,7 @@
 
 pub(crate) mod btree;
 mod commit;
+mod durable;
 mod extents;
 mod files;
 pub(crate) mod format;
@@ -18,12 +19,14 @@ mod node_writer;
 pub(crate) mod superblock;
 mod types;
 
+pub use crate::log::LogLimits;
 pub use btree::{Change, Cursor, Tree};
+pub(crate) use extents::Logged;
 pub use format::{ItemKind, Key};
 pub use metadata::Metadata;
 pub use node_writer::NodeWorkers;
 pub use superblock::signatures;
 pub use types::{
-    CODEC_RAW, EXTENT_STORED_BYTES_MAX, ExtentTotals, FileExtent, FormatOptions, Inode, Mapping,
-    MetaConfig, MetaStats, NAME_BYTES_MAX, NewExtent, StoredExtent,
+    CODEC_RAW, EXTENT_PLAIN_BYTES_MAX, EXTENT_STORED_BYTES_MAX, ExtentTotals, FileExtent,
+    FormatOptions, Inode, Mapping, MetaConfig, MetaStats, NAME_BYTES_MAX, NewExtent, StoredExtent,
 };

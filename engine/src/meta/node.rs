@@ -151,7 +151,7 @@ impl Node {
             value_sum += bytes;
         }
         let heap_bytes = self.bytes.len() - self.heap_start;
-        if value_sum > heap_bytes {
+        if value_sum > heap_bytes || self.values_share_bytes() {
             return Err(Malformed::new(
                 WHAT,
                 "values apart from each other",
@@ -160,6 +160,24 @@ impl Node {
         }
         self.dead_bytes = heap_bytes - value_sum;
         Ok(())
+    }
+
+    /// Values that share a byte would be fine to read, and a change of one would change the other.
+    fn values_share_bytes(&self) -> bool {
+        let mut taken = vec![0_u64; self.bytes.len() / 64];
+        (0..self.items).any(|item| {
+            let (mut at, bytes) = format::slot_value(self.slot(item));
+            let end = at + bytes;
+            let mut shared = 0;
+            while at < end {
+                let word_end = end.min((at / 64 + 1) * 64);
+                let mask = (u64::MAX >> (64 - (word_end - at))) << (at % 64);
+                shared |= taken[at / 64] & mask;
+                taken[at / 64] |= mask;
+                at = word_end;
+            }
+            shared != 0
+        })
     }
 
     /// Writes the sealed node into `out`, whose tail beyond the node becomes zero.
@@ -492,6 +510,30 @@ mod tests {
             torn[at] ^= 0x10;
             assert!(read(&torn, 99, 7).is_err(), "byte {at}");
         }
+    }
+
+    #[test]
+    fn values_that_share_bytes_are_refused() {
+        let mut node = leaf();
+        for n in 0..3 {
+            assert!(node.insert(node.items(), &key(n), &[7; 40]));
+        }
+        let mut image = vec![0; 1024];
+        node.image(1, &mut image);
+        let read = |bytes: &[u8]| Node::from_device(bytes.into(), node.pointer(), 0, 1);
+        assert!(read(&image).is_ok());
+        // The second value moves onto the first; the sum of all lengths still fits.
+        let value_at = NODE_HEADER_BYTES + SLOT_BYTES + 20;
+        image[value_at..value_at + 2].copy_from_slice(&980_u16.to_le_bytes());
+        let header = NodeHeader {
+            address: node.pointer().address,
+            generation: node.pointer().generation,
+            volume: 1,
+            level: 0,
+            items: 3,
+        };
+        format::seal_node(&mut image, &header);
+        assert!(read(&image).is_err());
     }
 
     #[test]

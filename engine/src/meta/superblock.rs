@@ -9,6 +9,7 @@ use delalloc_backends::{AlignedBuf, Backend, BackendExt, Durability, Signature};
 
 use super::format::{self, SUPERBLOCK_AT, SUPERBLOCK_BYTES, Superblock};
 use crate::error::{EngineError, Result};
+use crate::mutation::{self, Mutation};
 use crate::units::{DiskOffset, Generation};
 
 /// What a slot holds.
@@ -33,7 +34,8 @@ pub fn signatures() -> [Signature; 2] {
 
 /// Where `generation` has its superblock.
 pub(crate) fn slot_of(generation: Generation) -> DiskOffset {
-    SUPERBLOCK_AT[usize::from(!generation.0.is_multiple_of(2))]
+    let odd = !generation.0.is_multiple_of(2) && !mutation::on(Mutation::SuperblockSameSlot);
+    SUPERBLOCK_AT[usize::from(odd)]
 }
 
 /// Both slots as they are on the device.
@@ -67,7 +69,12 @@ pub(crate) fn newest(slots: &[SlotContent; 2]) -> Option<&Superblock> {
             SlotContent::Whole(superblock) => Some(superblock),
             SlotContent::Unusable { .. } => None,
         })
-        .max_by_key(|superblock| superblock.generation)
+        .max_by_key(
+            |superblock| match mutation::on(Mutation::SuperblockOldest) {
+                true => u64::MAX - superblock.generation.0,
+                false => superblock.generation.0,
+            },
+        )
 }
 
 /// The superblock to open with; `NotAVolume` where there is none or the device is too small for it.
@@ -97,7 +104,11 @@ pub(crate) fn write_at(
     at: DiskOffset,
 ) -> Result<()> {
     let bytes = format::encode_superblock(superblock, at);
-    backend.write_blocking(at.0, AlignedBuf::copy_of(&bytes), Durability::Fua)?;
+    let durability = match mutation::on(Mutation::SuperblockCached) {
+        true => Durability::Cached,
+        false => Durability::Fua,
+    };
+    backend.write_blocking(at.0, AlignedBuf::copy_of(&bytes), durability)?;
     Ok(())
 }
 
@@ -106,7 +117,8 @@ mod tests {
     use delalloc_backends::MemBackend;
 
     use super::*;
-    use crate::meta::format::NodePointer;
+    use crate::meta::format::{LogRegion, LogTail, NodePointer};
+    use crate::units::DiskExtent;
 
     fn superblock(generation: u64) -> Superblock {
         Superblock {
@@ -121,6 +133,16 @@ mod tests {
             root_level: 0,
             file_next: 5,
             label: "bench".to_owned(),
+            log: LogRegion {
+                extent: DiskExtent {
+                    start: format::AREA_START,
+                    bytes: 8192,
+                },
+                tail: LogTail {
+                    offset: 4096,
+                    sequence: 9,
+                },
+            },
         }
     }
 

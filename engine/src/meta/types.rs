@@ -2,12 +2,15 @@
 //!
 //! Not here: their bytes on the device (format), how they change (files, extents).
 
+use crate::log::LogLimits;
 use crate::units::{DiskExtent, DiskOffset, FileId, FileRange, Generation};
 
 /// The codec number of bytes that are stored as they are.
 pub const CODEC_RAW: u8 = 0;
 /// Most stored bytes of one extent, so that its checksums fit one item.
 pub const EXTENT_STORED_BYTES_MAX: u64 = 512 * 1024;
+/// Most plain bytes of one extent: whoever reads any of them decodes all, in memory.
+pub const EXTENT_PLAIN_BYTES_MAX: u64 = 4 << 20;
 /// Longest name of a file, in bytes.
 pub const NAME_BYTES_MAX: usize = 255;
 
@@ -21,6 +24,9 @@ pub struct FormatOptions {
     pub seed: u64,
     /// A name for people; at most 32 bytes.
     pub label: String,
+    /// Bytes of the log that makes `sync` cheap: whole sectors, at most 1 GiB. `None` takes a part of
+    /// the device (a 64th, 128 KiB to 32 MiB); 0 makes a volume without one, where `sync` commits.
+    pub log_bytes: Option<u64>,
 }
 
 impl Default for FormatOptions {
@@ -29,6 +35,7 @@ impl Default for FormatOptions {
             node_bytes: 16 * 1024,
             seed: 0,
             label: String::new(),
+            log_bytes: None,
         }
     }
 }
@@ -42,6 +49,8 @@ pub struct MetaConfig {
     pub flush_gate_bytes: u64,
     /// Clean nodes kept in memory.
     pub node_cache_bytes: u64,
+    /// How the log is used.
+    pub log: LogLimits,
 }
 
 impl Default for MetaConfig {
@@ -50,6 +59,7 @@ impl Default for MetaConfig {
             front_gate_bytes: 32 << 20,
             flush_gate_bytes: 32 << 20,
             node_cache_bytes: 64 << 20,
+            log: LogLimits::default(),
         }
     }
 }
@@ -126,7 +136,7 @@ impl Mapping {
 }
 
 /// An extent whose bytes are on the device and that becomes part of a file.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewExtent {
     /// Where it goes; whole pages, as many bytes as `ram_bytes`.
     pub range: FileRange,
@@ -153,6 +163,14 @@ pub struct ExtentTotals {
     pub ram_bytes: u64,
     /// Plain bytes that some file still shows; the rest is dead until its extent goes.
     pub live_bytes: u64,
+}
+
+impl ExtentTotals {
+    /// Plain bytes that no file shows any more and that stay stored, because the rest of their extent
+    /// is shown: the price of bookends.
+    pub fn dead_bytes(&self) -> u64 {
+        self.ram_bytes.saturating_sub(self.live_bytes)
+    }
 }
 
 /// A snapshot of the numbers of metadata.
@@ -188,6 +206,18 @@ pub struct MetaStats {
     pub commits_shared: u64,
     /// Callers made to write by the front gate.
     pub front_gate_stalls: u64,
+    /// Batches written to the log.
+    pub log_batches: u64,
+    /// Bytes of them.
+    pub log_bytes: u64,
+    /// Changes in them.
+    pub log_records: u64,
+    /// Calls of `sync` that asked the log.
+    pub log_tickets: u64,
+    /// Of those, calls that somebody else's batch had served already.
+    pub log_needless: u64,
+    /// Of those, calls that the log could not serve and that committed.
+    pub log_fallbacks: u64,
     /// Sums over all extents.
     pub extents: ExtentTotals,
 }

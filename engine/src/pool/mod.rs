@@ -20,6 +20,7 @@
 
 mod active;
 mod config;
+mod draw;
 mod face;
 mod grow;
 mod item;
@@ -34,6 +35,7 @@ mod sync;
 mod threads;
 
 pub use config::{PoolConfig, PoolKind};
+pub(crate) use draw::Draw;
 pub use face::Pool;
 pub use item::{Order, WorkItem};
 pub use ordered::{Ordered, Place};

@@ -12,12 +12,17 @@
 //! Any queued item may be next, up to `workers_max` run at once, and only the head of a line completes:
 //! a superset of what the disciplines do. A panic goes straight through to the caller of the step.
 //!
+//! Alone, a pool draws by itself (`step`). Where several share one seed, whoever has it counts the choices
+//! of all and takes one (`choices`, `take`); an item that has to wait then takes further steps from within
+//! its `run`.
+//!
 //! Locks and threads: one lock, not held while an item runs, completes or drops, so an item may submit.
 
 use std::sync::Arc;
 
 use delalloc_backends::{Clock, Instant};
 
+use super::draw::Draw;
 use super::face::Pool;
 use super::item::{Order, WorkItem};
 use super::ordered::{Lines, Place};
@@ -42,9 +47,11 @@ struct Finished {
 }
 
 struct State {
-    draw: u64,
+    draw: Draw,
     queued: Vec<Queued>,
     queued_max: usize,
+    /// Items whose `run` has not returned: more than one where a run takes steps itself.
+    in_run: usize,
     running: Vec<Running>,
     /// Finished items without a line.
     loose: Vec<Finished>,
@@ -60,34 +67,25 @@ enum Step {
     Complete(Option<Place>, Finished),
     /// A run was over; the item is at its place.
     Noticed,
-    Nothing,
 }
 
 impl State {
-    /// A number below `count`, by splitmix64.
-    fn below(&mut self, count: usize) -> usize {
-        self.draw = self.draw.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.draw;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^= z >> 31;
-        let wide = u128::from(z) * count as u128;
-        usize::try_from(wide >> 64).expect("a number below count is a usize")
-    }
-
-    fn choose(&mut self, workers_max: usize, now: Instant) -> Step {
-        let startable = if self.running.len() < workers_max {
+    fn startable(&self, workers_max: usize) -> usize {
+        if self.running.len() + self.in_run < workers_max {
             self.queued.len()
         } else {
             0
-        };
-        let due = self.lines.due();
-        let count = startable + self.running.len() + self.loose.len() + due.len();
-        if count == 0 {
-            return Step::Nothing;
         }
-        let mut index = self.below(count);
+    }
+
+    fn choices(&self, workers_max: usize) -> usize {
+        self.startable(workers_max) + self.running.len() + self.loose.len() + self.lines.due().len()
+    }
+
+    fn choose(&mut self, mut index: usize, workers_max: usize, now: Instant) -> Step {
+        let startable = self.startable(workers_max);
         if index < startable {
+            self.in_run += 1;
             return Step::Run(self.queued.remove(index));
         }
         index -= startable;
@@ -108,7 +106,8 @@ impl State {
             return Step::Complete(None, self.loose.remove(index));
         }
         index -= self.loose.len();
-        let (place, finished) = self.lines.take(due[index]).expect("its turn has come");
+        let key = self.lines.due()[index];
+        let (place, finished) = self.lines.take(key).expect("its turn has come");
         Step::Complete(Some(place), finished)
     }
 }
@@ -134,9 +133,10 @@ impl SteppedPool {
             workers_max,
             clock,
             state: Mutex::new(State {
-                draw: seed,
+                draw: Draw::new(seed),
                 queued: Vec::new(),
                 queued_max: 0,
+                in_run: 0,
                 running: Vec::new(),
                 loose: Vec::new(),
                 lines: Lines::new(),
@@ -150,10 +150,28 @@ impl SteppedPool {
 
     /// Does one thing; false where there is nothing to do.
     pub fn step(&self) -> bool {
+        let choices = self.choices();
+        if choices == 0 {
+            return false;
+        }
+        let index = self.state.lock().draw.below(choices);
+        self.take(index);
+        true
+    }
+
+    /// How many different things could be done next.
+    pub fn choices(&self) -> usize {
+        self.state.lock().choices(self.workers_max)
+    }
+
+    /// Does the one of them that has number `index`, for a caller with dice of its own.
+    ///
+    /// # Panics
+    /// Where there are not that many.
+    pub fn take(&self, index: usize) {
         let now = self.clock.now();
-        let step = self.state.lock().choose(self.workers_max, now);
+        let step = self.state.lock().choose(index, self.workers_max, now);
         match step {
-            Step::Nothing => return false,
             Step::Noticed => {}
             Step::Run(Queued {
                 mut item,
@@ -163,7 +181,9 @@ impl SteppedPool {
                 self.meter.add_queued(now.ns_since(queued_at));
                 item.run();
                 self.meter.add_running(self.clock.now().ns_since(now));
-                self.state.lock().running.push(Running { item, place });
+                let mut state = self.state.lock();
+                state.in_run -= 1;
+                state.running.push(Running { item, place });
             }
             Step::Complete(place, Finished { item, ended_at }) => {
                 if place.is_some() {
@@ -178,7 +198,18 @@ impl SteppedPool {
                 state.completed += 1;
             }
         }
-        true
+    }
+
+    /// The power goes: drops what is under way, in whatever phase, and takes nothing more.
+    pub fn abandon(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        let queued = std::mem::take(&mut state.queued);
+        let running = std::mem::take(&mut state.running);
+        let loose = std::mem::take(&mut state.loose);
+        let lines = std::mem::replace(&mut state.lines, Lines::new());
+        drop(state);
+        drop((queued, running, loose, lines));
     }
 }
 
@@ -209,12 +240,12 @@ impl Pool for SteppedPool {
         self.meter.read_into(&mut stats);
         let state = self.state.lock();
         stats.workers_now = self.workers_max;
-        stats.workers_running = state.running.len();
+        stats.workers_running = state.running.len() + state.in_run;
         stats.items_submitted = state.submitted;
         stats.items_completed = state.completed;
         stats.depth_now = state.queued.len();
         stats.depth_max = state.queued_max;
-        stats.backlog = state.queued.len() + state.running.len();
+        stats.backlog = state.queued.len() + state.running.len() + state.in_run;
         stats.waiting_now = state.lines.waiting() + state.loose.len();
         stats
     }

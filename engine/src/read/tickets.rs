@@ -20,6 +20,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::error::Result;
 use crate::inode::POISON_CHECK;
 use crate::meta::FileExtent;
+use crate::mutation::{self, Mutation};
 use crate::pools::Pools;
 use crate::units::FileRange;
 
@@ -82,11 +83,8 @@ impl Ticket {
             if let Some(answer) = &*answer {
                 return answer.clone();
             }
-            if self
-                .answered
-                .wait_for(&mut answer, POISON_CHECK)
-                .timed_out()
-            {
+            let waiting = &pools.waiting;
+            if waiting.wait_for("a read", &self.answered, &mut answer, POISON_CHECK) {
                 pools.assert_whole();
             }
         }
@@ -109,7 +107,11 @@ impl Tickets {
     pub(crate) fn find(&self, extent: &FileExtent, range: FileRange) -> Option<Arc<Ticket>> {
         self.0
             .iter()
-            .find(|ticket| ticket.extent == *extent && ticket.range.covers(range))
+            .find(|ticket| {
+                let same_address = ticket.extent.disk == extent.disk;
+                (ticket.extent == *extent && ticket.range.covers(range))
+                    || (same_address && mutation::on(Mutation::TicketByAddress))
+            })
             .map(Arc::clone)
     }
 
@@ -139,6 +141,9 @@ impl Tickets {
 
     /// The mappings of `range` have changed.
     pub(crate) fn invalidate(&mut self, range: FileRange) {
+        if mutation::on(Mutation::TicketKept) {
+            return;
+        }
         self.0.retain(|ticket| !ticket.range.overlaps(range));
     }
 }

@@ -1,34 +1,37 @@
 //! Everything that can be verified on an image, without the engine running.
 //!
-//! Superblocks; every node (checksum, generation, address, key range); every item; every mapping
-//! against its stored extent, both ways; every sector at most one owner; every stored byte against
-//! its checksum. One walk of the tree: files come before stored extents, so what files show is summed
-//! up first and settled when the extents pass. Data is read where its extent passes, a batch at a time.
+//! Superblocks, also against each other; every node (checksum, generation, address, level, key range); every item; every mapping against its file and its stored extent, both ways; every
+//! sector at most one owner; every stored byte against its checksum and its codec; the log. One walk of
+//! the tree: files come before stored extents, so what files show is summed up first and settled when the
+//! extents pass. Data is read where its extent passes, a batch at a time.
 //!
-//! Memory: a few dozen bytes for each stored extent and node.
+//! All mappings of a stored extent are of one file and agree on where in it the extent begins; so their
+//! parts of the extent are apart if their ranges in the file are.
 //!
-//! Not here: the words for what is wrong (issue), walking (walk).
+//! What a file's last page holds past its end is not defined, so nothing is proved about it.
+//!
+//! Memory: names, and a few dozen bytes for each stored extent and node.
+//!
+//! Not here: the words for what is wrong (issue), walking (walk), reading data (stored_data), the
+//! superblocks (slots).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use delalloc_backends::Backend;
 
+use super::inventory::{Entry, ExtentEntry, FileEntry};
 use super::issue::{Issue, Severity};
-use super::read_many::read_many;
+use super::slots;
+use super::stored_data::{DataQueue, ShownAs, StoredData, Verified};
 use super::walk::{Onward, Visit, walk};
-use crate::error::EngineError;
+use crate::compress::Codec;
 use crate::meta::format::{self, ItemKind, Key, Malformed, NodePointer, Superblock};
 use crate::meta::node_store::NodeShape;
-use crate::meta::superblock::{self, SlotContent};
 use crate::meta::{FileExtent, Inode};
-use crate::units::{DiskExtent, DiskOffset, FileId, Generation, PAGE_BYTES, SECTOR_BYTES};
+use crate::units::{DiskExtent, DiskOffset, FileId, Generation, PAGE_BYTES};
 
 /// Issues kept in a report; the rest is counted.
 const ISSUES_MAX: usize = 1000;
-/// Bytes of data read at once.
-const DATA_BATCH_BYTES: u64 = 8 << 20;
-/// Bytes of one read.
-const DATA_READ_BYTES: u64 = 128 << 10;
 
 /// What a check found.
 #[derive(Debug, Clone, Default)]
@@ -49,15 +52,29 @@ pub struct CheckReport {
     pub stored_bytes: u64,
     /// Plain bytes they hold.
     pub ram_bytes: u64,
-    /// Plain bytes that files show.
+    /// Plain bytes that files show; the rest is dead until its extent goes.
     pub live_bytes: u64,
+    /// Bytes of the log.
+    pub log_bytes: u64,
+    /// Batches of it that an open would replay.
+    pub log_batches: u64,
+    /// Changes in them that the tree does not have yet.
+    pub log_records: u64,
+    /// Stored extents with dead bytes.
+    pub bookends: u64,
+    /// Bytes of the area, which nodes, stored extents, the log and free bytes make up.
+    pub area_bytes: u64,
+    /// Bytes that nodes take.
+    pub node_bytes: u64,
     /// Bytes of the area that nothing owns.
     pub free_bytes: u64,
     /// Stored sectors that have their checksum.
     pub sectors_verified: u64,
-    /// What is wrong, in the order found; at most a thousand.
+    /// Compressed extents that were decoded.
+    pub extents_decoded: u64,
+    /// What is wrong, worst first, else in the order found; at most a thousand.
     pub issues: Vec<Issue>,
-    /// Issues beyond those.
+    /// Issues beyond those, none worse than the least of them.
     pub issues_more: u64,
 }
 
@@ -67,24 +84,48 @@ impl CheckReport {
         self.worst().is_none_or(|worst| worst == Severity::Warning)
     }
 
-    /// The worst rank among the issues kept.
+    /// The worst rank.
     pub fn worst(&self) -> Option<Severity> {
-        self.issues.iter().map(Issue::severity).max()
+        self.issues.first().map(Issue::severity)
     }
 
-    fn add(&mut self, issue: Issue) {
-        if self.issues.len() < ISSUES_MAX {
-            self.issues.push(issue);
-        } else {
+    /// Plain bytes that are stored and that no file shows.
+    pub fn dead_bytes(&self) -> u64 {
+        self.ram_bytes.saturating_sub(self.live_bytes)
+    }
+
+    pub(super) fn add(&mut self, issue: Issue) {
+        let not_worse = |kept: &Issue| kept.severity() >= issue.severity();
+        let at = self.issues.partition_point(not_worse);
+        self.issues.insert(at, issue);
+        if self.issues.len() > ISSUES_MAX {
+            self.issues.pop();
             self.issues_more += 1;
+        }
+    }
+
+    pub(super) fn add_verified(&mut self, verified: Verified) {
+        self.sectors_verified += verified.sectors;
+        self.extents_decoded += verified.extents_decoded;
+        for issue in verified.issues {
+            self.add(issue);
         }
     }
 }
 
-/// Checks the image on `backend`. Nothing may write to it meanwhile.
+/// Checks the image on `backend`, all of it. Nothing may write to it meanwhile.
 pub fn check(backend: &dyn Backend) -> CheckReport {
+    check_with(backend, true, &mut |_| ())
+}
+
+/// The same, with compressed extents decoded or not; `show` is shown what passes.
+pub fn check_with(
+    backend: &dyn Backend,
+    decode: bool,
+    show: &mut dyn FnMut(Entry<'_>),
+) -> CheckReport {
     let mut report = CheckReport::default();
-    let superblock = match usable_superblock(backend, &mut report) {
+    let superblock = match slots::usable(backend, &mut |issue| report.add(issue)) {
         Ok(superblock) => superblock,
         Err(error) => {
             report.add(Issue::NoSuperblock { error });
@@ -98,67 +139,52 @@ pub fn check(backend: &dyn Backend) -> CheckReport {
         superblock: &superblock,
         report,
         owned: Vec::new(),
+        files: BTreeMap::new(),
         seen: HashSet::new(),
         parents: HashMap::new(),
-        inode: None,
+        file: None,
         names: HashMap::new(),
         shown_end: 0,
         shown: BTreeMap::new(),
-        data: Vec::new(),
-        data_bytes: 0,
+        data: DataQueue::new(backend, decode),
+        show,
     };
     check.run();
     check.report
 }
 
-fn usable_superblock(
-    backend: &dyn Backend,
-    report: &mut CheckReport,
-) -> Result<Superblock, EngineError> {
-    let superblock = superblock::choose(backend)?;
-    let slots = superblock::read_slots(backend)?;
-    for (slot, at) in slots.into_iter().zip(format::SUPERBLOCK_AT) {
-        if let SlotContent::Unusable { reason } = slot {
-            report.add(Issue::SuperblockUnusable { at, reason });
-        }
-    }
-    Ok(superblock)
-}
-
-#[derive(Debug)]
-struct Check<'c> {
-    backend: &'c dyn Backend,
+pub(super) struct Check<'c> {
+    pub(super) backend: &'c dyn Backend,
     shape: NodeShape,
-    superblock: &'c Superblock,
-    report: CheckReport,
-    owned: Vec<DiskExtent>,
+    pub(super) superblock: &'c Superblock,
+    pub(super) report: CheckReport,
+    /// Nodes, stored extents, the log, and what only the log points to.
+    pub(super) owned: Vec<DiskExtent>,
+    /// Every file and its name, if it has one.
+    pub(super) files: BTreeMap<FileId, Option<String>>,
     seen: HashSet<DiskOffset>,
     /// Generation of the parent of nodes still to come.
     parents: HashMap<DiskOffset, Generation>,
     /// The file whose mappings pass.
-    inode: Option<Inode>,
+    file: Option<FileEntry>,
     names: HashMap<String, FileId>,
     shown_end: u64,
     shown: BTreeMap<DiskOffset, Shown>,
-    data: Vec<DataRead>,
-    data_bytes: u64,
+    pub(super) data: DataQueue<'c>,
+    show: &'c mut dyn FnMut(Entry<'_>),
 }
 
 /// What files show of a stored extent.
 #[derive(Debug, Clone, Copy)]
 struct Shown {
     file: FileId,
+    /// Where in the file the extent begins.
+    begins: i128,
     disk_bytes: u64,
     ram_bytes: u64,
     codec: u8,
     refs: u32,
     live_bytes: u64,
-}
-
-#[derive(Debug)]
-struct DataRead {
-    extent: DiskExtent,
-    checksums: Vec<u32>,
 }
 
 impl Check<'_> {
@@ -171,7 +197,10 @@ impl Check<'_> {
             Ok(self.visit(&visit))
         })
         .expect("visits do not fail");
-        self.verify_data();
+        self.log();
+        self.end_file();
+        let verified = self.data.drain();
+        self.report.add_verified(verified);
         for (at, shown) in std::mem::take(&mut self.shown) {
             self.report.add(Issue::StoredMissing {
                 file: shown.file,
@@ -224,24 +253,29 @@ impl Check<'_> {
             if node.level() > 0 {
                 self.parents.insert(node.child(slot).address, generation);
             } else {
-                self.item(at, node.key(slot), node.value(slot));
+                self.item(visit.pointer, node.key(slot), node.value(slot));
             }
         }
         Onward::Children
     }
 
-    fn item(&mut self, at: DiskOffset, key: Key, value: &[u8]) {
+    fn item(&mut self, node: NodePointer, key: Key, value: &[u8]) {
         let file = FileId(key.object);
+        let (at, newest) = (node.address, node.generation);
         let malformed = match key.kind {
-            ItemKind::Inode => format::decode_inode(file, value).map(|inode| self.inode(inode)),
+            ItemKind::Inode if key.offset == 0 => {
+                format::decode_inode(file, value).map(|inode| self.inode(inode, newest))
+            }
             ItemKind::FileExtent => format::decode_file_extent(key.offset, value)
-                .map(|extent| self.file_extent(file, &extent)),
+                .map(|extent| self.file_extent(file, &extent, newest)),
             ItemKind::Stored if key.object == format::STORED_OBJECT => {
                 self.stored(DiskOffset(key.offset), value)
             }
-            ItemKind::Stored | ItemKind::Lowest => {
-                Err(Malformed::new("item", "a kind for its object", key.object))
-            }
+            ItemKind::Inode | ItemKind::Stored | ItemKind::Lowest => Err(Malformed::new(
+                "item",
+                "a kind for its object and offset",
+                format!("{key:?}"),
+            )),
         };
         if let Err(malformed) = malformed {
             self.report.add(Issue::ItemMalformed {
@@ -252,15 +286,26 @@ impl Check<'_> {
         }
     }
 
-    fn inode(&mut self, inode: Inode) {
+    fn inode(&mut self, inode: Inode, newest: Generation) {
+        self.end_file();
+        if inode.generation > newest {
+            self.report.add(Issue::InodeFromFuture {
+                file: inode.file,
+                name: inode.name.clone(),
+                found: inode.generation,
+                newest,
+            });
+        }
         let file_next = self.superblock.file_next;
-        if inode.file.0 >= file_next {
+        if inode.file.0 == 0 || inode.file.0 >= file_next {
             self.report.add(Issue::FileFromFuture {
                 file: inode.file,
                 file_next,
             });
         }
         self.shown_end = 0;
+        let name = (!inode.orphan).then(|| inode.name.clone());
+        self.files.insert(inode.file, name);
         if inode.orphan {
             self.report.orphans += 1;
         } else {
@@ -273,17 +318,32 @@ impl Check<'_> {
                 });
             }
         }
-        self.inode = Some(inode);
+        self.file = Some(FileEntry {
+            inode,
+            mappings: 0,
+            mapped_bytes: 0,
+            stored_bytes: 0,
+        });
     }
 
-    fn file_extent(&mut self, file: FileId, extent: &FileExtent) {
+    fn end_file(&mut self) {
+        if let Some(file) = self.file.take() {
+            (self.show)(Entry::File(&file));
+        }
+    }
+
+    fn file_extent(&mut self, file: FileId, extent: &FileExtent, newest: Generation) {
         let range = extent.range();
         self.report.file_extents += 1;
-        let Some(inode) = self.inode.as_ref().filter(|inode| inode.file == file) else {
+        let entry = self.file.as_mut().filter(|entry| entry.inode.file == file);
+        let Some(entry) = entry else {
             self.report.add(Issue::MappingWithoutFile { file, range });
             return;
         };
-        let size_bytes = inode.size_bytes;
+        entry.mappings += 1;
+        entry.mapped_bytes += extent.length;
+        entry.stored_bytes += share_of(extent);
+        let (size_bytes, created) = (entry.inode.size_bytes, entry.inode.generation);
         if range.end > size_bytes.next_multiple_of(PAGE_BYTES) {
             self.report.add(Issue::MappingPastSize {
                 file,
@@ -295,16 +355,37 @@ impl Check<'_> {
             self.report.add(Issue::MappingsOverlap { file, range });
         }
         self.shown_end = range.end;
-        if extent.generation > self.superblock.generation {
+        if extent.generation > newest {
             self.report.add(Issue::MappingFromFuture {
                 file,
                 range,
                 found: extent.generation,
             });
         }
+        if extent.generation < created {
+            self.report.add(Issue::MappingBeforeFile {
+                file,
+                range,
+                found: extent.generation,
+                created,
+            });
+        }
+        if Codec::from_number(extent.codec).is_none() {
+            self.report.add(Issue::CodecUnknown {
+                file,
+                range,
+                codec: extent.codec,
+            });
+        }
+        self.show_part(file, extent);
+    }
+
+    fn show_part(&mut self, file: FileId, extent: &FileExtent) {
         let at = extent.disk.start;
+        let begins = i128::from(extent.file_start) - i128::from(extent.offset_in_extent);
         let shown = self.shown.entry(at).or_insert(Shown {
             file,
+            begins,
             disk_bytes: extent.disk.bytes,
             ram_bytes: extent.ram_bytes,
             codec: extent.codec,
@@ -313,14 +394,15 @@ impl Check<'_> {
         });
         shown.refs += 1;
         shown.live_bytes += extent.length;
-        let same = (shown.disk_bytes, shown.ram_bytes, shown.codec)
-            == (extent.disk.bytes, extent.ram_bytes, extent.codec);
-        if !same {
-            self.report.add(Issue::StoredDisputed {
-                file,
-                at,
-                what: "mappings say different things",
-            });
+        let agreed = [
+            ("whose it is", shown.file == file),
+            ("where in the file it begins", shown.begins == begins),
+            ("its stored bytes", shown.disk_bytes == extent.disk.bytes),
+            ("its plain bytes", shown.ram_bytes == extent.ram_bytes),
+            ("its codec", shown.codec == extent.codec),
+        ];
+        if let Some((what, _)) = agreed.into_iter().find(|(_, same)| !same) {
+            self.report.add(Issue::StoredDisputed { file, at, what });
         }
     }
 
@@ -331,7 +413,9 @@ impl Check<'_> {
         self.report.stored_bytes += extent.bytes;
         self.report.ram_bytes += stored.ram_bytes;
         self.report.live_bytes += stored.live_bytes;
-        match self.shown.remove(&at) {
+        self.report.bookends += u64::from(stored.live_bytes < stored.ram_bytes);
+        let shown = self.shown.remove(&at);
+        match shown {
             None => self.report.add(Issue::StoredUnused { extent }),
             Some(shown) => {
                 if shown.disk_bytes != extent.bytes || shown.ram_bytes != stored.ram_bytes {
@@ -341,6 +425,15 @@ impl Check<'_> {
                         what: "its sizes",
                     });
                 }
+                self.end_file();
+                (self.show)(Entry::Extent(&ExtentEntry {
+                    disk: extent,
+                    file: shown.file,
+                    codec: shown.codec,
+                    plain_bytes: stored.ram_bytes,
+                    live_bytes: stored.live_bytes,
+                    refs: stored.refs,
+                }));
                 if shown.refs != stored.refs {
                     self.report.add(Issue::RefsDiffer {
                         at,
@@ -362,67 +455,19 @@ impl Check<'_> {
             return Ok(());
         }
         self.owned.push(extent);
-        self.queue_data(extent, &format::stored_checksums(value));
-        Ok(())
-    }
-
-    fn queue_data(&mut self, extent: DiskExtent, checksums: &[u32]) {
-        let mut start = extent.start.0;
-        let sectors_per_read = (DATA_READ_BYTES / SECTOR_BYTES) as usize;
-        for checksums in checksums.chunks(sectors_per_read) {
-            let bytes = checksums.len() as u64 * SECTOR_BYTES;
-            self.data.push(DataRead {
-                extent: DiskExtent {
-                    start: DiskOffset(start),
-                    bytes,
-                },
-                checksums: checksums.to_vec(),
-            });
-            start += bytes;
-        }
-        self.data_bytes += extent.bytes;
-        if self.data_bytes >= DATA_BATCH_BYTES {
-            self.verify_data();
-        }
-    }
-
-    fn verify_data(&mut self) {
-        let data = std::mem::take(&mut self.data);
-        self.data_bytes = 0;
-        let wanted: Vec<(u64, usize)> = data
-            .iter()
-            .map(|read| {
-                let len_bytes = read.checksums.len() * format::SECTOR_LEN;
-                (read.extent.start.0, len_bytes)
-            })
-            .collect();
-        for (read, answer) in data.iter().zip(read_many(self.backend, &wanted)) {
-            match answer {
-                Ok(bytes) => self.verify_sectors(read, &bytes),
-                Err(error) => self.report.add(Issue::DataUnreadable {
-                    extent: read.extent,
-                    error,
+        let verified = self.data.push(StoredData {
+            extent,
+            checksums: format::stored_checksums(value),
+            shown: shown
+                .filter(|shown| shown.disk_bytes == extent.bytes)
+                .map(|shown| ShownAs {
+                    file: shown.file,
+                    codec: shown.codec,
+                    plain_bytes: stored.ram_bytes,
                 }),
-            }
-        }
-    }
-
-    fn verify_sectors(&mut self, read: &DataRead, bytes: &[u8]) {
-        let mut at = read.extent.start;
-        let sectors = bytes.chunks_exact(format::SECTOR_LEN);
-        for (sector, &expected) in sectors.zip(&read.checksums) {
-            let found = crc32c::crc32c(sector);
-            if found == expected {
-                self.report.sectors_verified += 1;
-            } else {
-                self.report.add(Issue::DataChecksum {
-                    at,
-                    expected,
-                    found,
-                });
-            }
-            at = DiskOffset(at.0 + SECTOR_BYTES);
-        }
+        });
+        self.report.add_verified(verified);
+        Ok(())
     }
 
     fn settle_space(&mut self) {
@@ -445,6 +490,15 @@ impl Check<'_> {
                 last = Some(extent);
             }
         }
-        self.report.free_bytes = free_bytes + self.superblock.capacity_bytes.saturating_sub(end.0);
+        let capacity_bytes = self.superblock.capacity_bytes;
+        self.report.free_bytes = free_bytes + capacity_bytes.saturating_sub(end.0);
+        self.report.area_bytes = capacity_bytes - format::AREA_START.0;
+        self.report.node_bytes = self.report.nodes * self.shape.slot_len() as u64;
     }
+}
+
+/// The part of the stored bytes that belongs to what a mapping shows.
+fn share_of(extent: &FileExtent) -> u64 {
+    let share = u128::from(extent.disk.bytes) * u128::from(extent.length);
+    u64::try_from(share / u128::from(extent.ram_bytes)).expect("a part of the stored bytes")
 }

@@ -2,6 +2,7 @@
 //!
 //! Not here: finding it (check).
 
+use crate::compress::{Codec, CodecError};
 use crate::error::EngineError;
 use crate::units::{DiskExtent, DiskOffset, FileId, FileRange, Generation};
 
@@ -26,6 +27,32 @@ pub enum Issue {
         at: DiskOffset,
         /// What is wrong.
         reason: String,
+    },
+    /// The two superblocks are of different volumes, or of one that was changed from outside.
+    #[error("superblock at {at:?}: its {what} is not that of the newest one")]
+    SuperblocksDiffer {
+        /// Where the other one is.
+        at: DiskOffset,
+        /// What differs.
+        what: &'static str,
+    },
+    /// A superblock is in the slot of the generation after its own: the next commit writes over it.
+    #[error("superblock at {at:?}: generation {generation:?} belongs into the other slot")]
+    SuperblockMisplaced {
+        /// Where it is.
+        at: DiskOffset,
+        /// Its generation.
+        generation: Generation,
+    },
+    /// The other superblock is not of the generation before the newest: a write to it was lost.
+    #[error("superblock at {at:?}: generation {found:?}, and the newest is {newest:?}")]
+    SuperblockStale {
+        /// Where it is.
+        at: DiskOffset,
+        /// Its generation.
+        found: Generation,
+        /// The newest one's.
+        newest: Generation,
     },
     /// No slot has a usable superblock, or the device cannot be read there.
     #[error("no superblock: {error}")]
@@ -92,12 +119,24 @@ pub enum Issue {
         extent: DiskExtent,
     },
     /// A file's number is one the volume would give to a new file.
-    #[error("file {file:?} has a number not given out yet, the next is {file_next}")]
+    #[error("file {file:?} has a number that was never given out, the next is {file_next}")]
     FileFromFuture {
         /// The file.
         file: FileId,
         /// The next number.
         file_next: u64,
+    },
+    /// A file was created after the commit it is in.
+    #[error("file {file:?} ({name:?}) is of generation {found:?}, its node of {newest:?}")]
+    InodeFromFuture {
+        /// The file.
+        file: FileId,
+        /// Its name.
+        name: String,
+        /// Its generation.
+        found: Generation,
+        /// The newest it could be.
+        newest: Generation,
     },
     /// Two files have one name.
     #[error("files {first:?} and {second:?} are both named {name:?}")]
@@ -124,6 +163,28 @@ pub enum Issue {
         file: FileId,
         /// The later mapping.
         range: FileRange,
+    },
+    /// A mapping is older than its file.
+    #[error("file {file:?}: the mapping of {range:?} is of {found:?}, the file of {created:?}")]
+    MappingBeforeFile {
+        /// The file.
+        file: FileId,
+        /// The range.
+        range: FileRange,
+        /// Its generation.
+        found: Generation,
+        /// The file's.
+        created: Generation,
+    },
+    /// A mapping has a codec that nobody knows.
+    #[error("file {file:?}: {range:?} is stored with codec {codec}, which is unknown")]
+    CodecUnknown {
+        /// The file.
+        file: FileId,
+        /// The range.
+        range: FileRange,
+        /// The number.
+        codec: u8,
     },
     /// A mapping was made after the commit it is in.
     #[error("file {file:?}: the mapping of {range:?} is of generation {found:?}")]
@@ -189,6 +250,31 @@ pub enum Issue {
         /// What there is.
         found: u64,
     },
+    /// The log does not hold what was written: a batch in the middle is damaged, or a whole one holds no
+    /// records. Changes that were durable are lost with it.
+    #[error("log at {at:?}: {error}")]
+    LogUnusable {
+        /// Where the log is.
+        at: DiskOffset,
+        /// What is wrong.
+        error: EngineError,
+    },
+    /// The last batch of the log does not count, because its data is not there: it was not durable yet.
+    #[error("the last batch of the log is dropped: its data at {missing:?} is not there")]
+    LogEndDropped {
+        /// The first sector that is not what the batch says.
+        missing: DiskOffset,
+    },
+    /// A record of the log cannot be replayed on what is before it.
+    #[error("batch of the log at {at:?}: no such change can be made to file {file:?}: {record}")]
+    LogRecordUnfit {
+        /// Where its batch is.
+        at: DiskOffset,
+        /// The file.
+        file: FileId,
+        /// The record.
+        record: String,
+    },
     /// Stored bytes cannot be read.
     #[error("stored bytes {extent:?}: {error}")]
     DataUnreadable {
@@ -207,24 +293,47 @@ pub enum Issue {
         /// What is there.
         found: u32,
     },
+    /// Stored bytes have their checksums and are not what their codec writes.
+    #[error("file {file:?}: the stored extent {extent:?} is not {codec}: {error}")]
+    DataUndecodable {
+        /// The file that shows it.
+        file: FileId,
+        /// The extent.
+        extent: DiskExtent,
+        /// Its codec.
+        codec: Codec,
+        /// The codec's word.
+        error: CodecError,
+    },
 }
 
 impl Issue {
     /// Its rank.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::SuperblockUnusable { .. } | Self::MappingPastSize { .. } => Severity::Warning,
-            Self::NameTwice { .. }
+            Self::SuperblockUnusable { .. }
+            | Self::SuperblockStale { .. }
+            | Self::MappingPastSize { .. }
+            | Self::LogEndDropped { .. } => Severity::Warning,
+            Self::SuperblocksDiffer { .. }
+            | Self::InodeFromFuture { .. }
+            | Self::NameTwice { .. }
             | Self::MappingsOverlap { .. }
             | Self::MappingFromFuture { .. }
+            | Self::MappingBeforeFile { .. }
+            | Self::CodecUnknown { .. }
             | Self::StoredMissing { .. }
             | Self::StoredDisputed { .. }
             | Self::StoredUnused { .. }
             | Self::RefsDiffer { .. }
             | Self::LiveBytesDiffer { .. }
             | Self::DataUnreadable { .. }
-            | Self::DataChecksum { .. } => Severity::Error,
-            Self::NoSuperblock { .. }
+            | Self::DataChecksum { .. }
+            | Self::DataUndecodable { .. } => Severity::Error,
+            Self::SuperblockMisplaced { .. }
+            | Self::NoSuperblock { .. }
+            | Self::LogUnusable { .. }
+            | Self::LogRecordUnfit { .. }
             | Self::NodeUnusable { .. }
             | Self::NodeFromFuture { .. }
             | Self::NodeTwice { .. }
@@ -234,6 +343,70 @@ impl Issue {
             | Self::SpaceOutside { .. }
             | Self::FileFromFuture { .. }
             | Self::MappingWithoutFile { .. } => Severity::Fatal,
+        }
+    }
+
+    /// Its name in one word, for programs: that of the variant.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::SuperblockUnusable { .. } => "superblock_unusable",
+            Self::SuperblocksDiffer { .. } => "superblocks_differ",
+            Self::SuperblockMisplaced { .. } => "superblock_misplaced",
+            Self::SuperblockStale { .. } => "superblock_stale",
+            Self::NoSuperblock { .. } => "no_superblock",
+            Self::NodeUnusable { .. } => "node_unusable",
+            Self::NodeFromFuture { .. } => "node_from_future",
+            Self::NodeTwice { .. } => "node_twice",
+            Self::KeysOutOfRange { .. } => "keys_out_of_range",
+            Self::ItemMalformed { .. } => "item_malformed",
+            Self::SpaceOwnedTwice { .. } => "space_owned_twice",
+            Self::SpaceOutside { .. } => "space_outside",
+            Self::FileFromFuture { .. } => "file_from_future",
+            Self::InodeFromFuture { .. } => "inode_from_future",
+            Self::NameTwice { .. } => "name_twice",
+            Self::MappingWithoutFile { .. } => "mapping_without_file",
+            Self::MappingsOverlap { .. } => "mappings_overlap",
+            Self::MappingFromFuture { .. } => "mapping_from_future",
+            Self::MappingBeforeFile { .. } => "mapping_before_file",
+            Self::MappingPastSize { .. } => "mapping_past_size",
+            Self::CodecUnknown { .. } => "codec_unknown",
+            Self::StoredMissing { .. } => "stored_missing",
+            Self::StoredDisputed { .. } => "stored_disputed",
+            Self::StoredUnused { .. } => "stored_unused",
+            Self::RefsDiffer { .. } => "refs_differ",
+            Self::LiveBytesDiffer { .. } => "live_bytes_differ",
+            Self::LogUnusable { .. } => "log_unusable",
+            Self::LogEndDropped { .. } => "log_end_dropped",
+            Self::LogRecordUnfit { .. } => "log_record_unfit",
+            Self::DataUnreadable { .. } => "data_unreadable",
+            Self::DataChecksum { .. } => "data_checksum",
+            Self::DataUndecodable { .. } => "data_undecodable",
+        }
+    }
+}
+
+impl Severity {
+    /// In lower case, as programs read it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Fatal => "fatal",
+        }
+    }
+
+    /// What to do about it.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Warning => "a crash leaves this; opening and closing the volume puts it right",
+            Self::Error => {
+                "copy out what reads well with `delalloc export`, then restore the files named or \
+                 format the volume anew"
+            }
+            Self::Fatal => {
+                "do not write to the volume; take a copy of the image, and restore the files from \
+                 elsewhere"
+            }
         }
     }
 }

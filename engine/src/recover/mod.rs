@@ -3,10 +3,17 @@
 //! Not here: reading superblocks and single nodes (meta).
 
 mod check;
+mod check_log;
+mod inventory;
 mod issue;
+pub(crate) mod log_scan;
 pub(crate) mod open;
 mod read_many;
+mod replay;
+mod slots;
+mod stored_data;
 pub(crate) mod walk;
 
-pub use check::{CheckReport, check};
+pub use check::{CheckReport, check, check_with};
+pub use inventory::{Entry, ExtentEntry, FileEntry};
 pub use issue::{Issue, Severity};

@@ -7,7 +7,7 @@
 //! A volume whose nodes overlap or do not decode does not open: writing to it would destroy more.
 //! Data is not read here.
 //!
-//! Not here: the exhaustive look (check).
+//! Not here: the log (log_scan, replay), the exhaustive look (check).
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(crate) struct Opened {
     pub(crate) superblock: Superblock,
     pub(crate) store: NodeStore,
     pub(crate) root: TreeRoot,
-    /// Nodes and stored extents, by address.
+    /// Nodes and stored extents; with the log and what it points to, by address, after `keep_space`.
     pub(crate) used: Vec<DiskExtent>,
     pub(crate) files: BTreeMap<FileId, Inode>,
     /// Files with extents past the page of their last byte: their size had not caught up when the
@@ -81,21 +81,36 @@ pub(crate) fn open(backend: &Arc<dyn Backend>, cache_bytes: u64) -> Result<Opene
         opened.store.put_clean(node);
         Ok(Onward::Children)
     })?;
-    opened.used.sort_unstable();
-    for pair in opened.used.windows(2) {
+    Ok(opened)
+}
+
+fn check_owners(sorted: &[DiskExtent]) -> Result<()> {
+    for pair in sorted.windows(2) {
         if pair[0].end() > pair[1].start {
             let malformed = Malformed::new("allocated space", "one owner", "two");
             return Err(malformed.at(pair[1].start));
         }
     }
-    Ok(opened)
+    Ok(())
 }
 
 impl Opened {
+    /// Takes the space of `extents`, sorted, that the log points to.
+    pub(crate) fn keep_space(&mut self, extents: Vec<DiskExtent>) -> Result<()> {
+        self.used.extend(extents);
+        self.used.push(self.superblock.log.extent);
+        self.used.retain(|extent| extent.bytes > 0);
+        self.used.sort_unstable();
+        check_owners(&self.used)
+    }
+
     fn take_leaf(&mut self, leaf: &Node) -> std::result::Result<(), Malformed> {
         for at in 0..leaf.items() {
             let (key, value) = (leaf.key(at), leaf.value(at));
             match key.kind {
+                ItemKind::Inode if key.offset != 0 => {
+                    return Err(Malformed::new("inode item", "offset 0", key.offset));
+                }
                 ItemKind::Inode => {
                     let inode = format::decode_inode(FileId(key.object), value)?;
                     if key.object >= self.superblock.file_next {

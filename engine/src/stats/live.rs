@@ -83,6 +83,8 @@ stages! {
     read_device,
     /// Read: checksums and codec.
     decode,
+    /// `sync` with little to write: from its data's way to the device until data and log are durable.
+    log,
     /// `sync` of a file, as its caller sees it.
     sync,
 }

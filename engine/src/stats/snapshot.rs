@@ -5,6 +5,7 @@
 
 use super::live::{CounterStats, StageTimes};
 use super::table::{Row, Table, push};
+use crate::alloc::SpaceNumbers;
 use crate::budget::BudgetStats;
 use crate::cache::{FramePoolStats, ReclaimerStats};
 use crate::meta::MetaStats;
@@ -28,6 +29,8 @@ pub struct EngineStats {
     pub reclaim: ReclaimerStats,
     /// The tree.
     pub meta: MetaStats,
+    /// Bytes of the device by what they are for.
+    pub space: SpaceNumbers,
     /// Bytes of one node of the tree.
     pub node_bytes: u64,
     /// Every pool.
@@ -46,6 +49,7 @@ impl EngineStats {
             frames: self.frames.since(&earlier.frames),
             reclaim: self.reclaim.since(&earlier.reclaim),
             meta: self.meta.since(&earlier.meta),
+            space: self.space.since(&earlier.space),
             node_bytes: self.node_bytes,
             pools: self
                 .pools
@@ -68,6 +72,15 @@ impl EngineStats {
         self.frames.push_rows("cache", &mut rows);
         self.reclaim.push_rows("reclaim", &mut rows);
         self.meta.push_rows("meta", &mut rows);
+        let dead_bytes = self.meta.extents.dead_bytes();
+        push(
+            &mut rows,
+            "meta.extents",
+            "dead_bytes",
+            dead_bytes as f64,
+            "bytes",
+        );
+        self.space.push_rows("space", &mut rows);
         for pool in &self.pools {
             pool.push_rows(&format!("pool.{}", pool.name), &mut rows);
         }
@@ -93,13 +106,13 @@ impl EngineStats {
         )
     }
 
-    /// Bytes written to the device, data and nodes, per byte taken from writers. Log and
-    /// superblocks are not in it; a meter on the backend sees them.
+    /// Bytes written to the device, data, nodes and log, per byte taken from writers. Superblocks are
+    /// not in it; a meter on the backend sees them.
     pub fn write_amplification(&self) -> f64 {
         let node_bytes = self.meta.node_writes * self.node_bytes;
         let counters = &self.counters;
         ratio(
-            counters.device_written_bytes() + node_bytes,
+            counters.device_written_bytes() + node_bytes + self.meta.log_bytes,
             counters.accepted_bytes,
         )
     }
@@ -153,6 +166,7 @@ mod tests {
             },
             reclaim: ReclaimerStats::default(),
             meta: MetaStats::default(),
+            space: SpaceNumbers::default(),
             node_bytes: 16384,
             pools: Vec::new(),
         }
@@ -184,6 +198,14 @@ mod tests {
         shown.meta.node_writes = 1;
         shown.node_bytes = 250;
         assert_eq!(value(&shown, "ratio.write_amplification"), 1.0);
+    }
+
+    #[test]
+    fn bytes_of_stored_extents_that_no_file_shows_are_dead() {
+        let mut shown = snapshot(&Stats::default());
+        shown.meta.extents.ram_bytes = 131_072;
+        shown.meta.extents.live_bytes = 126_976;
+        assert_eq!(value(&shown, "meta.extents.dead_bytes"), 4096.0);
     }
 
     #[test]

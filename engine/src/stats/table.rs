@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use crate::alloc::SpaceNumbers;
 use crate::budget::BudgetStats;
 use crate::cache::{FramePoolStats, ReclaimerStats};
 use crate::meta::{ExtentTotals, MetaStats};
@@ -148,7 +149,25 @@ table!(MetaStats {
     counter commits "count",
     counter commits_shared "count",
     counter front_gate_stalls "count",
+    counter log_batches "count",
+    counter log_bytes "bytes",
+    counter log_records "count",
+    counter log_tickets "count",
+    counter log_needless "count",
+    counter log_fallbacks "count",
     table extents,
+});
+
+table!(SpaceNumbers {
+    gauge capacity_bytes "bytes",
+    gauge allocated_bytes "bytes",
+    gauge node_bytes "bytes",
+    gauge pinned_bytes "bytes",
+    gauge free_bytes "bytes",
+    gauge reserved_bytes "bytes",
+    gauge metadata_reserve_bytes "bytes",
+    gauge available_bytes "bytes",
+    gauge full_bytes_max "bytes",
 });
 
 table!(PoolStats {

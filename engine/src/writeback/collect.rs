@@ -54,8 +54,7 @@ pub(crate) fn write_back(
     let mut at = from;
     let mut handed_bytes = 0;
     while handed_bytes < bytes_max {
-        let run_bytes_max = RUN_BYTES_MAX.min(bytes_max - handed_bytes);
-        let Some(batch) = collect(core, inode, at, run_bytes_max) else {
+        let Some(batch) = collect(core, inode, at, bytes_max - handed_bytes) else {
             return (handed_bytes, None);
         };
         for piece in batch {
@@ -68,17 +67,34 @@ pub(crate) fn write_back(
     (handed_bytes, Some(at))
 }
 
-fn queue(core: &Arc<Core>, inode: &Arc<Inode>, piece: Collected, budget: BudgetGuard) {
+/// Sends a piece on its way, with its bytes of the budget.
+pub(crate) fn queue(core: &Arc<Core>, inode: &Arc<Inode>, piece: Collected, budget: BudgetGuard) {
     let order = core.order_of(inode.id);
     let item = EncodeItem::new(Arc::clone(core), Arc::clone(inode), piece, budget);
     core.pools.delalloc.submit(Box::new(item), order);
 }
 
 /// Takes the next run at or after `from` out of the dirty set, cut into items.
-fn collect(core: &Core, inode: &Inode, from: u64, run_bytes_max: u64) -> Option<Vec<Collected>> {
+pub(crate) fn collect(
+    core: &Core,
+    inode: &Inode,
+    from: u64,
+    run_bytes_max: u64,
+) -> Option<Vec<Collected>> {
+    collect_locked(core, inode, &mut inode.lock(), from, run_bytes_max)
+}
+
+/// The same, for who holds the state already.
+pub(crate) fn collect_locked(
+    core: &Core,
+    inode: &Inode,
+    state: &mut InodeState,
+    from: u64,
+    run_bytes_max: u64,
+) -> Option<Vec<Collected>> {
     let started = core.clock.now();
     let item_bytes = core.config.compression.item_bytes;
-    let mut state = inode.lock();
+    let run_bytes_max = RUN_BYTES_MAX.min(run_bytes_max);
     let run = state
         .states
         .find_first(from, State::DELALLOC, State::WRITEBACK, run_bytes_max)?;
@@ -88,12 +104,11 @@ fn collect(core: &Core, inode: &Inode, from: u64, run_bytes_max: u64) -> Option<
     core.dirty.begin_writeback(inode.id, run.bytes());
 
     let items: Vec<Collected> = cut(run, item_bytes)
-        .map(|range| take(&mut state, range))
+        .map(|range| take(state, range))
         .collect();
     for item in &items {
         state.ordered.begin(item.range);
     }
-    drop(state);
     core.stats
         .collect
         .record(core.clock.now().ns_since(started));

@@ -36,6 +36,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use super::throttle::{Pacer, Throttle, curve_delay_ns};
 use crate::config::DirtyConfig;
 use crate::units::FileId;
+use crate::waiting::Waiting;
 
 /// Why the flusher is sent to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +100,7 @@ pub struct DirtyStats {
 #[derive(Debug)]
 pub struct DirtyAccounting {
     limits: DirtyConfig,
+    waiting: Waiting,
     /// dirty + writeback, for a look without the lock. Written under the lock.
     held_bytes: AtomicU64,
     state: Mutex<DirtyState>,
@@ -131,6 +133,11 @@ struct DirtyFile {
 impl DirtyAccounting {
     /// Nothing dirty.
     pub fn new(limits: DirtyConfig) -> Self {
+        Self::waited_for(limits, Waiting::default())
+    }
+
+    /// The same, with writers that wait as `waiting` says.
+    pub(crate) fn waited_for(limits: DirtyConfig, waiting: Waiting) -> Self {
         assert!(
             limits.background_bytes < limits.limit_bytes,
             "the flusher starts at {} bytes, above the limit of {}",
@@ -139,6 +146,7 @@ impl DirtyAccounting {
         );
         Self {
             limits,
+            waiting,
             held_bytes: AtomicU64::new(0),
             state: Mutex::default(),
             work: Condvar::new(),
@@ -250,6 +258,11 @@ impl DirtyAccounting {
         }
     }
 
+    /// `wait_for_work` would return with work.
+    pub(crate) fn is_kicked(&self) -> bool {
+        self.state.lock().kicked
+    }
+
     /// Wakes the flusher to end, and releases every writer for good.
     pub fn stop(&self) {
         let mut state = self.state.lock();
@@ -284,7 +297,8 @@ impl DirtyAccounting {
             state.stats.delays.add(wake.ns_since(now));
             wake
         };
-        clock.sleep(Duration::from_nanos(wake.ns_since(now)));
+        let delay = Duration::from_nanos(wake.ns_since(now));
+        self.waiting.sleep(clock, delay);
     }
 
     fn wait_below_limit(&self, clock: &dyn Clock) {
@@ -296,7 +310,8 @@ impl DirtyAccounting {
         state.writers_waiting += 1;
         self.kick(&mut state);
         while state.held_bytes() > self.limits.limit_bytes && !state.stopped {
-            self.below_limit.wait(&mut state);
+            self.waiting
+                .wait("less that is dirty", &self.below_limit, &mut state);
         }
         state.writers_waiting -= 1;
         state.stats.stops.add(clock.now().ns_since(since));

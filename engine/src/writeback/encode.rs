@@ -19,9 +19,10 @@ use delalloc_backends::AlignedBuf;
 
 use crate::budget::BudgetGuard;
 use crate::cache::Frame;
-use crate::compress::{self, Codec, stored_bytes_max};
+use crate::compress::{self, Codec};
 use crate::core::Core;
 use crate::inode::Inode;
+use crate::mutation::{self, Mutation};
 use crate::pool::WorkItem;
 use crate::stats::{Passage, StageStats, Stats};
 use crate::units::{FileRange, PAGE_LEN};
@@ -138,12 +139,16 @@ thread_local! {
     static PLAIN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-fn encode(core: &Core, inode: &Inode, range: FileRange, frames: Vec<Frame>) -> Encoded {
+/// Decides what an extent becomes, and makes it.
+pub(crate) fn encode(core: &Core, inode: &Inode, range: FileRange, frames: Vec<Frame>) -> Encoded {
     let stored = PLAIN.with_borrow_mut(|plain| {
         plain.clear();
         plain.reserve(frames.len() * PAGE_LEN);
         for frame in &frames {
             plain.extend_from_slice(frame.bytes());
+        }
+        if mutation::on(Mutation::FrameInPlace) {
+            see_newer(inode, range, plain);
         }
         shrink(core, inode, plain)
     });
@@ -154,11 +159,25 @@ fn encode(core: &Core, inode: &Inode, range: FileRange, frames: Vec<Frame>) -> E
     }
 }
 
+/// What a codec would meet if writers changed shared frames in place: the second half of each page as
+/// it is by now.
+fn see_newer(inode: &Inode, range: FileRange, plain: &mut [u8]) {
+    let state = inode.lock();
+    for (index, page) in range.pages().zip(plain.chunks_exact_mut(PAGE_LEN)) {
+        if let Some(now) = state.pages.get(index) {
+            page[PAGE_LEN / 2..].copy_from_slice(&now.frame.bytes()[PAGE_LEN / 2..]);
+        }
+    }
+}
+
 /// What `plain` becomes.
 fn shrink(core: &Core, inode: &Inode, plain: &[u8]) -> Stored {
     let knobs = &core.config.compression.how;
     let attempt = inode.backoff.lock().attempt();
-    let mut buf = core.stored_bufs.take(stored_bytes_max(plain.len()));
+    let stored_bytes_max = core.meta.extent_stored_bytes_max();
+    let mut buf = core
+        .stored_bufs
+        .take(compress::stored_bytes_max(plain.len()));
     let encoded = compress::encode(knobs, attempt, plain, &mut buf)
         .expect("a codec takes any bytes at a level that the knobs allow");
     if let Some(gained) = encoded.lesson() {
@@ -170,6 +189,8 @@ fn shrink(core: &Core, inode: &Inode, plain: &[u8]) -> Stored {
     match encoded {
         compress::Encoded::Hole => Stored::Hole,
         compress::Encoded::Raw(_) => Stored::Raw,
+        // Too long for an item of the tree, which holds its checksums. Raw, it goes in pieces.
+        compress::Encoded::Stored(exact_len) if exact_len as u64 > stored_bytes_max => Stored::Raw,
         compress::Encoded::Stored(exact_len) => {
             buf.set_len(exact_len.next_multiple_of(PAGE_LEN));
             buf[exact_len..].fill(0);

@@ -14,22 +14,38 @@
 
 use std::sync::Arc;
 
+use crate::alloc::Reserve;
 use crate::compress::Codec;
 use crate::error::{EngineError, Result};
 use crate::extent::State;
 use crate::inode::InodeState;
+use crate::log::SizeChange;
 use crate::meta::NewExtent;
+use crate::mutation::{self, Mutation};
 use crate::pool::{Order, WorkItem};
 use crate::units::{DiskExtent, FileRange, PAGE_BYTES};
 use crate::writeback::fixup;
 use crate::writeback::place::Flight;
 
 /// An extent that is on the device.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Written {
     pub(crate) disk: DiskExtent,
     pub(crate) codec: Codec,
     pub(crate) checksums: Vec<u32>,
+}
+
+impl Written {
+    /// The extent, as metadata takes it.
+    pub(crate) fn into_extent(self, range: FileRange) -> NewExtent {
+        NewExtent {
+            range,
+            disk: self.disk,
+            ram_bytes: range.bytes(),
+            codec: self.codec.number(),
+            checksums: self.checksums,
+        }
+    }
 }
 
 /// How a flight ended.
@@ -58,6 +74,16 @@ pub(crate) fn queue(mut flight: Flight, outcome: Outcome) {
     );
 }
 
+/// Ends a flight on the caller's thread.
+pub(crate) fn now(mut flight: Flight, outcome: Outcome) {
+    let core = Arc::clone(&flight.core);
+    flight.passage =
+        flight
+            .passage
+            .pass_to(&core.stats.finish, flight.range.bytes(), core.clock.now());
+    finish(flight, outcome).passage.end(core.clock.now());
+}
+
 struct FinishItem(Option<(Flight, Outcome)>);
 
 impl WorkItem for FinishItem {
@@ -70,7 +96,8 @@ impl WorkItem for FinishItem {
     fn complete(self: Box<Self>) {}
 }
 
-fn finish(flight: Flight, outcome: Outcome) -> Flight {
+fn finish(mut flight: Flight, outcome: Outcome) -> Flight {
+    let holdings = flight.holdings.take();
     let (core, inode, range) = (&flight.core, &flight.inode, flight.range);
     let mut state = inode.lock();
     if let Err(error) = publish(&flight, &mut state, outcome) {
@@ -86,7 +113,12 @@ fn finish(flight: Flight, outcome: Outcome) -> Flight {
     state.tickets.invalidate(range);
     state.ordered.finish(range);
     state.states.clear(range, State::WRITEBACK);
+    if mutation::on(Mutation::RedirtyLost) {
+        state.states.clear(range, State::DIRTY);
+    }
     core.dirty.end_writeback(range.bytes());
+    // Before the lock goes: who waited for this writeback because there was no space asks again then.
+    drop(holdings);
     let redirtied = state.states.any(range, State::DIRTY);
     core.announce(inode, state, range);
     inode.notify();
@@ -103,30 +135,26 @@ fn publish(flight: &Flight, state: &mut InodeState, outcome: Outcome) -> Result<
         inode,
         range,
         size_at,
+        logged,
         ..
     } = flight;
     match outcome {
         Outcome::Hole => {
             let disk_bytes = state.size.completed(*range, *size_at);
-            core.meta.punch(inode.id, *range, Some(disk_bytes))?;
+            let size = SizeChange::Grow(disk_bytes);
+            core.meta
+                .cut_logged(inode.id, *range, size, Reserve::All, *logged)?;
             core.stats.note_hole(range.bytes());
             Ok(())
         }
-        Outcome::Written(Written {
-            disk,
-            codec,
-            checksums,
-        }) => {
+        Outcome::Written(written) => {
             let disk_bytes = state.size.completed(*range, *size_at);
-            core.stats.note_stored(codec, range.bytes(), disk.bytes);
-            let extent = NewExtent {
-                range: *range,
-                disk,
-                ram_bytes: range.bytes(),
-                codec: codec.number(),
-                checksums,
-            };
-            core.meta.finish_extent(inode.id, &extent, Some(disk_bytes))
+            let (plain_bytes, stored_bytes) = (range.bytes(), written.disk.bytes);
+            core.stats
+                .note_stored(written.codec, plain_bytes, stored_bytes);
+            let extent = written.into_extent(*range);
+            let size = SizeChange::Grow(disk_bytes);
+            core.meta.finish_logged(inode.id, &extent, size, *logged)
         }
         Outcome::Failed(disk, error) => {
             core.meta.space().free_unpublished(disk);

@@ -8,6 +8,8 @@
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::waiting::Waiting;
+
 #[derive(Debug, Default)]
 struct Counts {
     out: usize,
@@ -18,19 +20,21 @@ struct Counts {
 #[derive(Debug)]
 pub(crate) struct SubmitLimit {
     out_max: usize,
+    waiting: Waiting,
     counts: Mutex<Counts>,
     changed: Condvar,
 }
 
 impl SubmitLimit {
     /// At most `out_max` at once; at least one.
-    pub(crate) fn new(out_max: usize) -> Self {
+    pub(crate) fn new(out_max: usize, waiting: Waiting) -> Self {
         assert!(
             out_max > 0,
             "a limit of no request at all would stop the volume"
         );
         Self {
             out_max,
+            waiting,
             counts: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -40,7 +44,8 @@ impl SubmitLimit {
     pub(crate) fn acquire(&self) {
         let mut counts = self.counts.lock();
         while counts.out >= self.out_max || (counts.draining > 0 && counts.out > 0) {
-            self.changed.wait(&mut counts);
+            self.waiting
+                .wait("a request's turn", &self.changed, &mut counts);
         }
         counts.out += 1;
     }
@@ -60,7 +65,8 @@ impl SubmitLimit {
         let mut counts = self.counts.lock();
         counts.draining += 1;
         while counts.out > 0 {
-            self.changed.wait(&mut counts);
+            self.waiting
+                .wait("the answers of requests", &self.changed, &mut counts);
         }
         counts.draining -= 1;
         self.changed.notify_all();
@@ -75,7 +81,7 @@ mod tests {
 
     #[test]
     fn the_limit_holds_and_a_drain_ends() {
-        let limit = Arc::new(SubmitLimit::new(2));
+        let limit = Arc::new(SubmitLimit::new(2, Waiting::default()));
         limit.acquire();
         limit.acquire();
         let third = std::thread::Builder::new()

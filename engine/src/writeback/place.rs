@@ -23,6 +23,7 @@ use crate::compress::Codec;
 use crate::core::Core;
 use crate::error::{EngineError, Result};
 use crate::inode::Inode;
+use crate::meta::Logged;
 use crate::stats::Passage;
 use crate::units::{DiskExtent, DiskOffset, FileRange};
 use crate::writeback::collect::Collected;
@@ -38,16 +39,48 @@ pub(crate) struct Flight {
     pub(crate) range: FileRange,
     pub(crate) size_at: u64,
     pub(crate) passage: Passage,
-    /// Held for the drop alone: given back when the last extent of the item is gone.
-    _holdings: Arc<Holdings>,
+    /// What the log has of it already.
+    pub(crate) logged: Option<Logged>,
+    /// Held for the drop alone: given back when the last extent of the item is finished.
+    pub(crate) holdings: Option<Arc<Holdings>>,
+}
+
+impl Flight {
+    /// An extent of an item, in the stage of `passage`.
+    pub(crate) fn new(
+        core: &Arc<Core>,
+        inode: &Arc<Inode>,
+        range: FileRange,
+        size_at: u64,
+        passage: Passage,
+        holdings: &Arc<Holdings>,
+    ) -> Self {
+        Self {
+            core: Arc::clone(core),
+            inode: Arc::clone(inode),
+            range,
+            size_at,
+            passage,
+            logged: None,
+            holdings: Some(Arc::clone(holdings)),
+        }
+    }
 }
 
 /// What an item holds of shared bounds: its bytes of the budget, and the rest of its promise of
 /// space, which pays for its metadata until that is made.
 #[derive(Debug)]
-struct Holdings {
+pub(crate) struct Holdings {
     _budget: BudgetGuard,
     _reservation: Reservation,
+}
+
+/// Holds both until the last extent of the item is gone.
+pub(crate) fn holdings(budget: BudgetGuard, reservation: Reservation) -> Arc<Holdings> {
+    Arc::new(Holdings {
+        _budget: budget,
+        _reservation: reservation,
+    })
 }
 
 /// Bytes with an address.
@@ -63,20 +96,26 @@ pub(crate) enum Payload {
     Pages(Vec<Frame>),
 }
 
-enum Placed {
+/// An extent after phase two.
+pub(crate) enum Placed {
+    /// It takes no space.
     Hole(FileRange),
+    /// It has an address.
     At(FileRange, DiskExtent, Payload),
+    /// It could get none.
     Failed(FileRange, EngineError),
 }
 
 impl Placed {
-    fn range(&self) -> FileRange {
+    /// The bytes of the file that it is of.
+    pub(crate) fn range(&self) -> FileRange {
         match self {
             Self::Hole(range) | Self::At(range, ..) | Self::Failed(range, _) => *range,
         }
     }
 
-    fn stored_bytes(&self) -> u64 {
+    /// Bytes it takes on the device.
+    pub(crate) fn stored_bytes(&self) -> u64 {
         match self {
             Self::At(_, disk, _) => disk.bytes,
             Self::Hole(_) | Self::Failed(..) => 0,
@@ -107,20 +146,19 @@ pub(crate) fn place(item: EncodeItem) {
     let stored_bytes: u64 = placed.iter().map(Placed::stored_bytes).sum();
     budget.shrink(budget.bytes() - stored_bytes);
 
-    let holdings = Arc::new(Holdings {
-        _budget: budget,
-        _reservation: reservation,
-    });
+    let holdings = holdings(budget, reservation);
     let now = core.clock.now();
-    for extent in placed {
-        let flight = Flight {
-            core: Arc::clone(&core),
-            inode: Arc::clone(&inode),
-            range: extent.range(),
-            size_at,
-            passage: core.stats.submit.begin(extent.stored_bytes(), now),
-            _holdings: Arc::clone(&holdings),
-        };
+    let flights: Vec<(Flight, Placed)> = placed
+        .into_iter()
+        .map(|extent| {
+            let passage = core.stats.submit.begin(extent.stored_bytes(), now);
+            let flight = Flight::new(&core, &inode, extent.range(), size_at, passage, &holdings);
+            (flight, extent)
+        })
+        .collect();
+    // From here the flights alone hold them: the last may be over before this function is.
+    drop(holdings);
+    for (flight, extent) in flights {
         match extent {
             Placed::Hole(_) => finish::queue(flight, Outcome::Hole),
             Placed::At(_, disk, payload) => submit::queue(flight, disk, payload),
@@ -129,7 +167,12 @@ pub(crate) fn place(item: EncodeItem) {
     }
 }
 
-fn allocate(core: &Core, encoded: Vec<Encoded>, reservation: &mut Reservation) -> Vec<Placed> {
+/// An address for each extent, or several, or none.
+pub(crate) fn allocate(
+    core: &Core,
+    encoded: Vec<Encoded>,
+    reservation: &mut Reservation,
+) -> Vec<Placed> {
     let mut placed = Vec::with_capacity(encoded.len());
     let mut raw = RawRun::default();
     for extent in encoded {

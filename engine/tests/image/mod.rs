@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use delalloc_backends::{AlignedBuf, Backend, BackendExt, Durability};
+use delalloc_engine::compress::{Codec, compress};
 use delalloc_engine::meta::{
     CODEC_RAW, ExtentTotals, FileExtent, FormatOptions, Mapping, MetaConfig, Metadata, NewExtent,
 };
@@ -25,6 +26,7 @@ pub fn format(backend: &dyn Backend, node_bytes: u32) {
         node_bytes,
         seed: 42,
         label: "test".to_owned(),
+        log_bytes: None,
     };
     Metadata::format(backend, &options).expect("the device works");
 }
@@ -53,6 +55,28 @@ pub fn fill(backend: &dyn Backend, disk: DiskExtent, tag: u64) -> Vec<u32> {
         let word_tag = tag.wrapping_mul(0x9E37_79B9).wrapping_add(n as u64);
         word.copy_from_slice(&word_tag.to_le_bytes());
     }
+    write(backend, disk, buf)
+}
+
+/// The same for an extent of `plain_bytes` that is stored with codec 1; what follows the codec's bytes
+/// has no meaning.
+fn fill_compressed(
+    backend: &dyn Backend,
+    disk: DiskExtent,
+    plain_bytes: u64,
+    tag: u64,
+) -> Vec<u32> {
+    let plain: Vec<u8> = tag
+        .to_le_bytes()
+        .repeat(usize::try_from(plain_bytes / 8).expect("small"));
+    let mut buf = AlignedBuf::zeroed(usize::try_from(disk.bytes).expect("small"));
+    buf.fill(0xA5);
+    let stored = compress(Codec::Zlib, 6, &plain, &mut buf).expect("a level of zlib");
+    assert!(stored.is_some(), "repeated words take few bytes");
+    write(backend, disk, buf)
+}
+
+fn write(backend: &dyn Backend, disk: DiskExtent, buf: AlignedBuf) -> Vec<u32> {
     let checksums = buf.chunks_exact(4096).map(crc32c::crc32c).collect();
     backend
         .write_blocking(disk.start.0, buf, Durability::Cached)
@@ -100,8 +124,16 @@ pub fn put(backend: &dyn Backend, meta: &Metadata, put: Put) -> Result<Vec<FileE
             range: FileRange::new(start, start + ram_bytes),
             disk,
             ram_bytes,
-            codec: if compressed.is_some() { 1 } else { CODEC_RAW },
-            checksums: fill(backend, disk, put.tag),
+            codec: if compressed.is_some() {
+                Codec::Zlib.number()
+            } else {
+                CODEC_RAW
+            },
+            checksums: if compressed.is_some() {
+                fill_compressed(backend, disk, ram_bytes, put.tag)
+            } else {
+                fill(backend, disk, put.tag)
+            },
         };
         start += ram_bytes;
         let size_bytes = meta.inode(file)?.map_or(0, |inode| inode.size_bytes);

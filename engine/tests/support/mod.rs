@@ -10,8 +10,9 @@ pub(crate) mod oracle;
 pub(crate) mod watchdog;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use delalloc_backends::{Backend, MemBackend, OsClock};
+use delalloc_backends::{Backend, Clock, MemBackend, OsClock};
 use delalloc_engine::{EngineConfig, FormatOptions, Volume};
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -55,6 +56,20 @@ impl Dice {
         bytes
     }
 
+    /// Bytes that compress.
+    pub(crate) fn text(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.fill_text(&mut bytes);
+        bytes
+    }
+
+    /// Bytes that do not.
+    pub(crate) fn noise(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.0.fill_bytes(&mut bytes);
+        bytes
+    }
+
     fn fill_text(&mut self, bytes: &mut [u8]) {
         const WORDS: [&[u8]; 6] = [
             b"extent ",
@@ -72,6 +87,11 @@ impl Dice {
             at += len;
         }
     }
+}
+
+/// Lets others go on for so long.
+pub(crate) fn pause(how_long: Duration) {
+    OsClock::new().sleep(how_long);
 }
 
 /// A config with some knobs set.

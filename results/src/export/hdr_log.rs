@@ -6,6 +6,7 @@
 
 use crate::hist::HistError;
 use crate::record::{RunRecord, point_label};
+use crate::stats::sum;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use std::time::Duration;
@@ -28,8 +29,8 @@ pub fn hdr_log(record: &RunRecord) -> Result<String, HistError> {
     for cell in &record.cells {
         let mut cell_end_ns = cell_start_ns;
         for phase in &cell.phases {
-            let start = Duration::from_nanos(cell_start_ns + phase.start_ns);
-            cell_end_ns = cell_end_ns.max(cell_start_ns + phase.start_ns + phase.wall_ns);
+            let start = Duration::from_nanos(sum([cell_start_ns, phase.start_ns]));
+            cell_end_ns = cell_end_ns.max(sum([cell_start_ns, phase.start_ns, phase.wall_ns]));
             for op in &phase.ops {
                 let hist = op.response.hist()?;
                 if hist.is_empty() {

@@ -12,4 +12,5 @@ mod salvage;
 pub use csv::{cells_csv, intervals_csv};
 pub use event::{CellKey, Event, EventLog};
 pub use hdr_log::hdr_log;
+pub(crate) use salvage::salvage_bytes;
 pub use salvage::{Salvaged, salvage};

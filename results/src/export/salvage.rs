@@ -6,6 +6,7 @@
 
 use super::event::{CellKey, Event};
 use crate::record::{Cell, PhaseRecord, RecordError, RunRecord, RunStatus};
+use crate::stats::sum;
 use std::fs;
 use std::path::Path;
 
@@ -23,7 +24,12 @@ pub struct Salvaged {
 /// Reads an event log and makes of it the record the run would have written at that moment.
 pub fn salvage(path: &Path) -> Result<Salvaged, RecordError> {
     let bytes = fs::read(path).map_err(|source| RecordError::io(path, source))?;
-    let text = String::from_utf8_lossy(&bytes);
+    salvage_bytes(&bytes, path)
+}
+
+/// The same of a log that was read from `path`.
+pub(crate) fn salvage_bytes(bytes: &[u8], path: &Path) -> Result<Salvaged, RecordError> {
+    let text = String::from_utf8_lossy(bytes);
     let mut assembly = Assembly::default();
     let mut torn = false;
     let lines: Vec<&str> = text.lines().collect();
@@ -163,12 +169,8 @@ impl Assembly {
         self.close_cell();
         let mut record = self.record?;
         if record.wall_ns == 0 {
-            record.wall_ns = record
-                .cells
-                .iter()
-                .flat_map(|cell| &cell.phases)
-                .map(|p| p.wall_ns)
-                .sum();
+            let phases = record.cells.iter().flat_map(|cell| &cell.phases);
+            record.wall_ns = sum(phases.map(|phase| phase.wall_ns));
         }
         if record.status == RunStatus::Complete {
             return Some(record);

@@ -246,7 +246,12 @@ impl Baseline {
     /// Reads a committed baseline.
     pub fn load(path: &Path) -> Result<Self, GateError> {
         let text = fs::read_to_string(path).map_err(|source| RecordError::io(path, source))?;
-        Ok(serde_json::from_str(&text).map_err(|error| RecordError::json(path, &error))?)
+        Self::parse(&text, path)
+    }
+
+    /// Reads the text of one, which messages call `path`.
+    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, GateError> {
+        Ok(serde_json::from_str(text).map_err(|error| RecordError::json(path, &error))?)
     }
 
     /// Writes it whole, one number per few lines, so that a review shows what moved.

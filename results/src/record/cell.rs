@@ -2,6 +2,7 @@
 
 use super::run::KnobValue;
 use crate::hist::{Latency, LatencyHist};
+use crate::stats::sum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -237,7 +238,7 @@ impl Sample {
     /// Time somebody was held up in this interval, summed over causes.
     #[must_use]
     pub fn stalled_ns(&self) -> u64 {
-        self.stalls.iter().map(|stall| stall.ns).sum()
+        sum(self.stalls.iter().map(|stall| stall.ns))
     }
 }
 

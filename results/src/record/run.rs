@@ -4,6 +4,7 @@ use super::cell::{Cell, Setting};
 use super::machine::Machine;
 use crate::hist::Latency;
 use crate::metric::Metric;
+use crate::stats::sum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -283,8 +284,8 @@ impl RunRecord {
     pub fn verified(&self) -> (u64, u64) {
         self.cells.iter().fold((0, 0), |(bytes, wrong), cell| {
             (
-                bytes + cell.verification.bytes_verified,
-                wrong + cell.verification.mismatches,
+                sum([bytes, cell.verification.bytes_verified]),
+                sum([wrong, cell.verification.mismatches]),
             )
         })
     }

@@ -14,6 +14,12 @@ pub(super) struct Axis {
     pub(super) ticks: Vec<(f64, String)>,
 }
 
+/// More ticks than steps are asked for. Near the ends of arithmetic a step may be less than what tells
+/// two numbers apart.
+const TICKS_MAX: u8 = 16;
+/// All decades there are.
+const DECADES_MAX: u32 = 640;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scale {
     Linear,
@@ -35,10 +41,13 @@ impl Axis {
         let one = binary_unit(unit, high);
         let step = round_step((high - low) / one / STEPS) * one;
         let mut ticks = Vec::new();
-        let mut tick = (low / step).ceil() * step;
-        while tick <= high * (1.0 + 1e-9) {
+        let first = (low / step).ceil();
+        for nth in 0..TICKS_MAX {
+            let tick = (first + f64::from(nth)) * step;
+            if tick.is_nan() || tick > high * (1.0 + 1e-9) {
+                break;
+            }
             ticks.push((tick, tick_text(unit, tick)));
-            tick += step;
         }
         Self {
             low,
@@ -66,7 +75,8 @@ impl Axis {
                 (low.min(value), high.max(value))
             });
         let (low, high) = if low <= high {
-            (low * 0.8, high * 1.3)
+            let high = (high * 1.3).min(f64::MAX);
+            ((low * 0.8).max(f64::MIN_POSITIVE).min(high), high)
         } else {
             (1.0, 10.0)
         };
@@ -79,14 +89,15 @@ impl Axis {
             &[1.0]
         };
         let mut ticks = Vec::new();
-        let mut decade = 10.0_f64.powf(low.log10().floor());
-        while decade <= high {
+        let (mut decade, mut passed) = (10.0_f64.powf(low.log10().floor()), 0);
+        while decade <= high && passed < DECADES_MAX {
             for value in steps.iter().map(|step| step * decade) {
                 if (low..=high).contains(&value) {
                     ticks.push((value, tick_text(unit, value)));
                 }
             }
             decade *= 10.0;
+            passed += 1;
         }
         Self {
             low,
@@ -190,6 +201,21 @@ mod tests {
             texts(&Axis::nines(1000)),
             ["50 %", "0", "90 %", "99 %", "99.9 %"]
         );
+    }
+
+    #[test]
+    fn the_ends_of_arithmetic_have_few_ticks() {
+        let far = 9_007_199_254_740_992.0;
+        for axis in [
+            Axis::linear(far, far + 2.0, Unit::Plain),
+            Axis::linear(-f64::MAX, f64::MAX, Unit::Plain),
+            Axis::from_zero(f64::MAX, Unit::Bytes),
+            Axis::from_zero(5e-324, Unit::Plain),
+            Axis::log([5e-324, f64::MAX].into_iter(), Unit::Nanoseconds),
+            Axis::log([f64::MAX].into_iter(), Unit::Plain),
+        ] {
+            assert!(axis.ticks.len() <= 640, "{} ticks", axis.ticks.len());
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::plot::{Plot, SMALL_PX};
 use super::summary::{Summary, TargetSummary};
 use crate::metric::Unit;
 use crate::record::{Cell, PhaseRecord, PhaseRole, Sample, point_label};
+use crate::stats::sum;
 use std::collections::BTreeMap;
 
 /// A chart with its caption.
@@ -279,7 +280,8 @@ fn caption(cell: &Cell, intervals: &[Interval<'_>]) -> String {
         .iter()
         .flat_map(|interval| &interval.sample.stalls)
     {
-        *causes.entry(&stall.cause).or_default() += stall.ns;
+        let held_ns = causes.entry(&stall.cause).or_default();
+        *held_ns = sum([*held_ns, stall.ns]);
     }
     let mut held: Vec<(&str, u64)> = causes.into_iter().filter(|(_, ns)| *ns > 0).collect();
     held.sort_by_key(|(_, ns)| std::cmp::Reverse(*ns));
@@ -351,7 +353,7 @@ fn spans(cell: &Cell) -> Vec<(f64, f64, &PhaseRecord)> {
     let mut end_ns = 0;
     for phase in &cell.phases {
         let start_ns = phase.start_ns.max(end_ns);
-        end_ns = start_ns + phase.wall_ns;
+        end_ns = sum([start_ns, phase.wall_ns]);
         spans.push((start_ns as f64 / NS_PER_S, end_ns as f64 / NS_PER_S, phase));
     }
     spans

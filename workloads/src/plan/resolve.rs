@@ -28,6 +28,9 @@ use crate::yaml::{self, Data, Node};
 /// More points than this is a slip: nobody waits for them.
 const POINT_COUNT_MAX: usize = 10_000;
 
+/// Files of all loads together: each load of a sweep holds its own.
+const LOADS_FILE_COUNT_MAX: usize = 1 << 21;
+
 /// Reads `text` with `sets` applied.
 pub(crate) fn resolve(
     text: &str,
@@ -284,9 +287,13 @@ impl Loads {
             by_values: HashMap::new(),
         };
         let sizes: Vec<usize> = axes.iter().map(|axis| axis.values.len()).collect();
-        if sizes.iter().product::<usize>() > POINT_COUNT_MAX {
+        let loads_count = sizes
+            .iter()
+            .fold(1, |all: usize, size| all.saturating_mul(*size));
+        if loads_count > POINT_COUNT_MAX {
             return None;
         }
+        let mut files_count = 0;
         for choice in product(&sizes) {
             let plan = if choice.is_empty() {
                 build_load(spec, report)
@@ -294,6 +301,16 @@ impl Loads {
                 let changed = with_values(root, &axes, &choice, report);
                 WorkloadSpec::read(&changed, report).and_then(|spec| build_load(&spec, report))
             };
+            files_count += plan.as_ref().map_or(0, |plan| plan.files.len());
+            if let Some(axis) = axes.first()
+                && files_count > LOADS_FILE_COUNT_MAX
+            {
+                report.add(Fault::new(
+                    axis.name.span,
+                    format!("the points together have more than {LOADS_FILE_COUNT_MAX} files"),
+                ));
+                return None;
+            }
             // One that fails has been reported; the others are read all the same, for their faults.
             loads.by_values.insert(choice, loads.plans.len());
             loads.plans.extend(plan.map(Arc::new));

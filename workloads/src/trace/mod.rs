@@ -23,5 +23,8 @@ mod slots;
 mod stream;
 mod summary;
 
+pub(crate) use lines::Lines;
+pub(crate) use reader::TraceReader;
 pub(crate) use stream::TraceStream;
+pub(crate) use summary::summary_of;
 pub use summary::{KindCount, Malformed, TraceSummary, summarize};

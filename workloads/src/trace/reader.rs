@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 
 use super::blkparse::Blkparse;
 use super::csv::Csv;
-use super::lines::Lines;
+use super::lines::{LINE_BYTES_MAX, Lines};
 use super::request::{Parsed, Request};
 use crate::plan::TraceFormat;
 use crate::stream::StreamError;
 
 /// So many malformed lines are shown; the others are counted.
 const MALFORMED_SHOWN: usize = 5;
+
+const _: () = assert!(LINE_BYTES_MAX == 64 << 10, "it is said in words below");
 
 /// A line that was not understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,11 +48,24 @@ impl TraceReader {
         format: Option<TraceFormat>,
         malformed_max: u64,
     ) -> Result<Self, StreamError> {
+        let lines = Lines::open(path).map_err(|error| StreamError::Trace {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Self::over(lines, path, format, malformed_max)
+    }
+
+    /// The requests of `lines`, which messages call `path`.
+    pub(crate) fn over(
+        mut lines: Lines,
+        path: &Path,
+        format: Option<TraceFormat>,
+        malformed_max: u64,
+    ) -> Result<Self, StreamError> {
         let fail = |reason: String| StreamError::Trace {
             path: path.to_owned(),
             reason,
         };
-        let mut lines = Lines::open(path).map_err(|error| fail(error.to_string()))?;
         if !lines.advance().map_err(|error| fail(error.to_string()))? {
             return Err(fail("it is empty".to_owned()));
         }
@@ -91,6 +106,7 @@ impl TraceReader {
                 return Ok(None);
             }
             let parsed = match (self.lines.text(), &mut self.form) {
+                _ if self.lines.is_cut() => Parsed::Malformed("it is longer than 64 KiB"),
                 (None, _) => Parsed::Malformed("it is no text"),
                 (Some(line), Form::Csv(csv)) => csv.parse(line),
                 (Some(line), Form::Blkparse(blkparse)) => blkparse.parse(line),

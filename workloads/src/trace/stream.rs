@@ -46,9 +46,15 @@ pub(crate) struct TraceStream {
 
 impl TraceStream {
     pub(crate) fn open(plan: &TracePlan, parts: Parts) -> Result<Self, StreamError> {
-        Ok(Self {
+        let reader = TraceReader::open(&plan.path, plan.format, plan.malformed_max)?;
+        Ok(Self::over(reader, plan, parts))
+    }
+
+    /// The operations of what `reader` reads.
+    pub(crate) fn over(reader: TraceReader, plan: &TracePlan, parts: Parts) -> Self {
+        Self {
             path: plan.path.clone(),
-            reader: TraceReader::open(&plan.path, plan.format, plan.malformed_max)?,
+            reader,
             slots: Slots::new(plan.first_slot, plan.slot_step),
             share: parts.share,
             versions: parts.versions,
@@ -61,7 +67,7 @@ impl TraceStream {
             held: None,
             is_over: false,
             plan: plan.clone(),
-        })
+        }
     }
 
     /// Reads on until something is ready or the recording is over.
@@ -83,7 +89,7 @@ impl TraceStream {
         let first_ns = *self.first_ns.get_or_insert(request.at_ns);
         self.now_ns = self.now_ns.max(request.at_ns.saturating_sub(first_ns));
         self.requests += 1;
-        self.bytes += request.bytes;
+        self.bytes = self.bytes.saturating_add(request.bytes);
         self.plan.limit_ops.is_some_and(|max| self.requests > max)
             || self.plan.limit_bytes.is_some_and(|max| self.bytes > max)
             || self.plan.limit_time_ns.is_some_and(|max| self.now_ns > max)

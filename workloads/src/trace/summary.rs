@@ -127,7 +127,14 @@ pub fn summarize(
     format: Option<TraceFormat>,
     malformed_max: u64,
 ) -> Result<TraceSummary, StreamError> {
-    let mut reader = TraceReader::open(path, format, malformed_max)?;
+    summary_of(TraceReader::open(path, format, malformed_max)?, path)
+}
+
+/// The summary of what `reader` reads, which it calls `path`.
+pub(crate) fn summary_of(
+    mut reader: TraceReader,
+    path: &Path,
+) -> Result<TraceSummary, StreamError> {
     let mut counts = Counts::default();
     while let Some(request) = reader.next()? {
         if let Some(reason) = counts.add(&request) {
@@ -205,7 +212,7 @@ impl Counts {
     fn add(&mut self, request: &Request) -> Option<&'static str> {
         let count = self.by_kind.entry(request.kind).or_default();
         count.requests += 1;
-        count.bytes += request.bytes;
+        count.bytes = count.bytes.saturating_add(request.bytes);
         self.first_ns.get_or_insert(request.at_ns);
         self.out_of_order += u64::from(request.at_ns < self.last_ns);
         self.last_ns = self.last_ns.max(request.at_ns);

@@ -35,7 +35,7 @@ const SORTED_SEEK_SHARE: u32 = 4;
 
 /// The state of a modelled device.
 #[derive(Debug)]
-pub(super) struct Service {
+pub(crate) struct Service {
     model: SimModel,
     capacity_bytes: u64,
     generator: Xoshiro256PlusPlus,
@@ -61,7 +61,7 @@ struct Cached {
 }
 
 impl Service {
-    pub(super) fn new(model: SimModel, capacity_bytes: u64, seed: u64) -> Self {
+    pub(crate) fn new(model: SimModel, capacity_bytes: u64, seed: u64) -> Self {
         assert!(model.units > 0 && model.queue_depth > 0);
         assert!(model.link_bytes_per_second > 0 && model.medium_bytes_per_second > 0);
         Self {
@@ -79,7 +79,7 @@ impl Service {
     }
 
     /// Takes a request that arrives now and says when it is answered.
-    pub(super) fn serve(&mut self, now: Instant, request: &Request) -> Instant {
+    pub(crate) fn serve(&mut self, now: Instant, request: &Request) -> Instant {
         let (_, offset, bytes) = request.shape();
         self.drain(now);
         match request {

@@ -1,0 +1,7 @@
+//! A latency histogram inside a record.
+#![no_main]
+
+use delalloc_results::hostile;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| hostile::hdr(bytes));

@@ -1,0 +1,7 @@
+//! A whole image with damaged and sealed metadata: checked, opened, used up.
+#![no_main]
+
+use delalloc_engine::hostile;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| hostile::image(bytes));

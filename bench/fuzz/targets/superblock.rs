@@ -1,0 +1,7 @@
+//! A superblock.
+#![no_main]
+
+use delalloc_engine::hostile;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| hostile::superblock(bytes));

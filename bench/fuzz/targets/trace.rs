@@ -1,0 +1,7 @@
+//! A recording: comma-separated or blkparse, plain or zstd.
+#![no_main]
+
+use delalloc_workloads::hostile;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| hostile::trace(bytes));

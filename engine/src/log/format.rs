@@ -1,0 +1,402 @@
+//! Every byte of the log on the device; pictured in docs/format.md.
+//!
+//! Decoding takes bytes from anywhere: each length is checked before it is used, and what does not fit
+//! is `Malformed`, never a panic. A batch is believed only whole: one checksum covers its header and
+//! all its records.
+//!
+//! Not here: which batches there are (recover/log_scan), where the next one goes (ring).
+
+use std::borrow::Cow;
+
+use super::record::{Record, SizeChange};
+use crate::meta::format::{Decoded, Malformed, extent_valid, put_u32, put_u64, u32_at, u64_at};
+use crate::meta::{
+    CODEC_RAW, EXTENT_PLAIN_BYTES_MAX, EXTENT_STORED_BYTES_MAX, NAME_BYTES_MAX, NewExtent,
+};
+use crate::units::{
+    DiskExtent, DiskOffset, FILE_BYTES_MAX, FileId, FileRange, Generation, SECTOR_BYTES,
+};
+
+/// `DLOG`.
+const MAGIC: u32 = u32::from_le_bytes(*b"DLOG");
+/// Bytes of a batch's header.
+pub(crate) const HEADER_BYTES: usize = 48;
+/// Bytes of a record before what only its kind has.
+const RECORD_BYTES: usize = 32;
+const NAME_HEADER_BYTES: usize = 8;
+const FINISH_BYTES: usize = 32;
+const CUT_BYTES: usize = 16;
+
+const WHAT: &str = "record of the log";
+
+/// The header of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BatchHeader {
+    pub(crate) volume: u64,
+    pub(crate) sequence: u64,
+    pub(crate) address: DiskOffset,
+    /// Bytes of all records.
+    pub(crate) payload_bytes: u32,
+    pub(crate) records: u32,
+}
+
+impl BatchHeader {
+    /// Bytes the batch takes on the device.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        stored_bytes(u64::from(self.payload_bytes))
+    }
+}
+
+/// Bytes that a batch of so many bytes of records takes on the device.
+pub(crate) fn stored_bytes(payload_bytes: u64) -> u64 {
+    (HEADER_BYTES as u64 + payload_bytes).next_multiple_of(SECTOR_BYTES)
+}
+
+/// Writes the header of a batch whose records are in place behind it, and seals both.
+pub(crate) fn seal_batch(bytes: &mut [u8], header: &BatchHeader) {
+    put_u32(bytes, 4, MAGIC);
+    put_u64(bytes, 8, header.volume);
+    put_u64(bytes, 16, header.sequence);
+    put_u64(bytes, 24, header.address.0);
+    put_u32(bytes, 32, header.payload_bytes);
+    put_u32(bytes, 36, header.records);
+    bytes[40..HEADER_BYTES].fill(0);
+    let end = HEADER_BYTES + header.payload_bytes as usize;
+    let crc = crc32c::crc32c(&bytes[4..end]);
+    put_u32(bytes, 0, crc);
+}
+
+/// The header of the batch that may begin here; nothing is believed but its magic. `bytes` is a sector
+/// or more.
+pub(crate) fn peek_batch(bytes: &[u8]) -> Option<BatchHeader> {
+    (u32_at(bytes, 4) == MAGIC).then(|| BatchHeader {
+        volume: u64_at(bytes, 8),
+        sequence: u64_at(bytes, 16),
+        address: DiskOffset(u64_at(bytes, 24)),
+        payload_bytes: u32_at(bytes, 32),
+        records: u32_at(bytes, 36),
+    })
+}
+
+/// The records of a batch, if its checksum holds. `bytes` begin with its header.
+pub(crate) fn open_batch<'b>(bytes: &'b [u8], header: &BatchHeader) -> Option<&'b [u8]> {
+    let end = HEADER_BYTES.checked_add(header.payload_bytes as usize)?;
+    let sealed = bytes.get(4..end)?;
+    (crc32c::crc32c(sealed) == u32_at(bytes, 0)).then(|| &bytes[HEADER_BYTES..end])
+}
+
+/// Appends the bytes of a record.
+pub(crate) fn encode(record: &Record<'_>, generation: Generation, out: &mut Vec<u8>) {
+    let start = out.len();
+    let (kind, size) = match record {
+        Record::Create { .. } => (1, SizeChange::Keep),
+        Record::Rename { .. } => (2, SizeChange::Keep),
+        Record::Orphan { .. } => (3, SizeChange::Keep),
+        Record::Remove { .. } => (4, SizeChange::Keep),
+        Record::Finish { size, .. } => (5, *size),
+        Record::Cut { size, .. } => (6, *size),
+    };
+    let (size_kind, size_bytes) = match size {
+        SizeChange::Keep => (0, 0),
+        SizeChange::Grow(bytes) => (1, bytes),
+        SizeChange::Set(bytes) => (2, bytes),
+    };
+    out.resize(start + RECORD_BYTES, 0);
+    out[start + 4] = kind;
+    out[start + 5] = size_kind;
+    put_u64(out, start + 8, generation.0);
+    put_u64(out, start + 16, record.file().0);
+    put_u64(out, start + 24, size_bytes);
+    match record {
+        Record::Create { name, .. } | Record::Rename { name, .. } => {
+            let name_bytes = u64::try_from(name.len()).expect("a name is short");
+            out.extend_from_slice(&name_bytes.to_le_bytes());
+            out.extend_from_slice(name.as_bytes());
+        }
+        Record::Orphan { .. } | Record::Remove { .. } => {}
+        Record::Finish { extent, .. } => encode_extent(extent, out),
+        Record::Cut { range, .. } => {
+            out.extend_from_slice(&range.start.to_le_bytes());
+            out.extend_from_slice(&range.end.to_le_bytes());
+        }
+    }
+    out.resize(out.len().next_multiple_of(8), 0);
+    let bytes = u32::try_from(out.len() - start).expect("a record is short");
+    put_u32(out, start, bytes);
+}
+
+fn encode_extent(extent: &NewExtent, out: &mut Vec<u8>) {
+    let at = out.len();
+    out.resize(at + FINISH_BYTES, 0);
+    put_u64(out, at, extent.range.start);
+    put_u64(out, at + 8, extent.disk.start.0);
+    put_u32(out, at + 16, u32_of(extent.ram_bytes));
+    put_u32(out, at + 20, u32_of(extent.disk.bytes));
+    out[at + 24] = extent.codec;
+    for checksum in &extent.checksums {
+        out.extend_from_slice(&checksum.to_le_bytes());
+    }
+}
+
+/// Writes `generation` into every record of `bytes`, which `encode` made.
+pub(crate) fn stamp(bytes: &mut [u8], generation: Generation) {
+    let mut at = 0;
+    while at < bytes.len() {
+        put_u64(bytes, at + 8, generation.0);
+        at += u32_at(bytes, at) as usize;
+    }
+}
+
+/// Every record of a batch with its generation, in order.
+pub(crate) fn decode_all(mut bytes: &[u8]) -> Decoded<Vec<(Generation, Record<'static>)>> {
+    let mut records = Vec::new();
+    while !bytes.is_empty() {
+        let len = if bytes.len() < RECORD_BYTES {
+            0
+        } else {
+            u32_at(bytes, 0) as usize
+        };
+        if len < RECORD_BYTES || len > bytes.len() || !len.is_multiple_of(8) {
+            return Err(Malformed::new(WHAT, "its length inside the batch", len));
+        }
+        let (record, rest) = bytes.split_at(len);
+        records.push((Generation(u64_at(record, 8)), decode(record)?));
+        bytes = rest;
+    }
+    Ok(records)
+}
+
+fn decode(bytes: &[u8]) -> Decoded<Record<'static>> {
+    let file = FileId(u64_at(bytes, 16));
+    let size = decode_size(bytes)?;
+    let body = &bytes[RECORD_BYTES..];
+    match bytes[4] {
+        1 => Ok(Record::Create {
+            file,
+            name: decode_name(body)?,
+        }),
+        2 => Ok(Record::Rename {
+            file,
+            name: decode_name(body)?,
+        }),
+        3 => Ok(Record::Orphan { file }),
+        4 => Ok(Record::Remove { file }),
+        5 => Ok(Record::Finish {
+            file,
+            extent: Cow::Owned(decode_extent(body)?),
+            size,
+        }),
+        6 => Ok(Record::Cut {
+            file,
+            range: decode_range(body)?,
+            size,
+        }),
+        other => Err(Malformed::new(WHAT, "a known kind", other)),
+    }
+}
+
+fn decode_size(bytes: &[u8]) -> Decoded<SizeChange> {
+    let size_bytes = u64_at(bytes, 24);
+    if size_bytes > FILE_BYTES_MAX {
+        return Err(Malformed::new(WHAT, "a size of a file", size_bytes));
+    }
+    match bytes[5] {
+        0 => Ok(SizeChange::Keep),
+        1 => Ok(SizeChange::Grow(size_bytes)),
+        2 => Ok(SizeChange::Set(size_bytes)),
+        other => Err(Malformed::new(WHAT, "a known change of size", other)),
+    }
+}
+
+fn decode_name(body: &[u8]) -> Decoded<Cow<'static, str>> {
+    let refuse =
+        |found: &dyn ToString| Malformed::new(WHAT, "a name of its length", found.to_string());
+    if body.len() < NAME_HEADER_BYTES {
+        return Err(refuse(&body.len()));
+    }
+    let name_bytes = u64_at(body, 0);
+    let len = usize::try_from(name_bytes).unwrap_or(usize::MAX);
+    let name = body[NAME_HEADER_BYTES..].get(..len);
+    match name.map(std::str::from_utf8) {
+        Some(Ok(name)) if (1..=NAME_BYTES_MAX).contains(&len) => Ok(Cow::Owned(name.to_owned())),
+        _ => Err(refuse(&name_bytes)),
+    }
+}
+
+fn decode_range(body: &[u8]) -> Decoded<FileRange> {
+    if body.len() < CUT_BYTES {
+        return Err(Malformed::new(WHAT, "a range", body.len()));
+    }
+    let (start, end) = (u64_at(body, 0), u64_at(body, 8));
+    let whole = start.is_multiple_of(SECTOR_BYTES) && end.is_multiple_of(SECTOR_BYTES);
+    if start > end || end > FILE_BYTES_MAX || !whole {
+        return Err(Malformed::new(
+            WHAT,
+            "a range of pages",
+            format!("{start}..{end}"),
+        ));
+    }
+    Ok(FileRange::new(start, end))
+}
+
+fn decode_extent(body: &[u8]) -> Decoded<NewExtent> {
+    if body.len() < FINISH_BYTES {
+        return Err(Malformed::new(WHAT, "an extent", body.len()));
+    }
+    let start = u64_at(body, 0);
+    let ram_bytes = u64::from(u32_at(body, 16));
+    let disk = DiskExtent {
+        start: DiskOffset(u64_at(body, 8)),
+        bytes: u64::from(u32_at(body, 20)),
+    };
+    let codec = body[24];
+    let checksums = (disk.bytes / SECTOR_BYTES) as usize * 4;
+    let end = start
+        .checked_add(ram_bytes)
+        .filter(|&end| end <= FILE_BYTES_MAX);
+    let sane = ram_bytes > 0
+        && ram_bytes <= EXTENT_PLAIN_BYTES_MAX
+        && [start, ram_bytes]
+            .iter()
+            .all(|bytes| bytes.is_multiple_of(SECTOR_BYTES))
+        && extent_valid(disk, u64::MAX)
+        && disk.bytes <= EXTENT_STORED_BYTES_MAX
+        && (codec != CODEC_RAW || disk.bytes == ram_bytes);
+    let checksums = body[FINISH_BYTES..].get(..checksums);
+    match (end, checksums) {
+        (Some(end), Some(checksums)) if sane => Ok(NewExtent {
+            range: FileRange::new(start, end),
+            disk,
+            ram_bytes,
+            codec,
+            checksums: checksums
+                .chunks_exact(4)
+                .map(|crc| u32_at(crc, 0))
+                .collect(),
+        }),
+        _ => {
+            let found = format!("{disk:?} for {ram_bytes} bytes at {start}");
+            Err(Malformed::new(
+                WHAT,
+                "whole sectors with their checksums",
+                found,
+            ))
+        }
+    }
+}
+
+fn u32_of(bytes: u64) -> u32 {
+    u32::try_from(bytes).expect("an extent is far below 4 GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn extent(start: u64, sectors: u32) -> NewExtent {
+        NewExtent {
+            range: FileRange::new(start, start + 8 * SECTOR_BYTES),
+            disk: DiskExtent {
+                start: DiskOffset(1 << 20),
+                bytes: u64::from(sectors) * SECTOR_BYTES,
+            },
+            ram_bytes: 8 * SECTOR_BYTES,
+            codec: 1,
+            checksums: (0..sectors).collect(),
+        }
+    }
+
+    fn records() -> Vec<Record<'static>> {
+        let file = FileId(7);
+        let range = FileRange::new(4096, 1 << 60);
+        vec![
+            Record::Create {
+                file,
+                name: "a".into(),
+            },
+            Record::Rename {
+                file,
+                name: "x".repeat(255).into(),
+            },
+            Record::Orphan { file },
+            Record::Remove { file },
+            Record::Finish {
+                file,
+                extent: Cow::Owned(extent(0, 3)),
+                size: SizeChange::Grow(5),
+            },
+            Record::Cut {
+                file,
+                range,
+                size: SizeChange::Set(17),
+            },
+            Record::Cut {
+                file,
+                range,
+                size: SizeChange::Keep,
+            },
+        ]
+    }
+
+    fn batch(records: &[Record<'_>]) -> (Vec<u8>, BatchHeader) {
+        let mut bytes = vec![0; HEADER_BYTES];
+        for record in records {
+            encode(record, Generation(0), &mut bytes);
+        }
+        stamp(&mut bytes[HEADER_BYTES..], Generation(9));
+        let header = BatchHeader {
+            volume: 3,
+            sequence: 4,
+            address: DiskOffset(1 << 18),
+            payload_bytes: u32_of((bytes.len() - HEADER_BYTES) as u64),
+            records: u32_of(records.len() as u64),
+        };
+        seal_batch(&mut bytes, &header);
+        (bytes, header)
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let records = records();
+        let (bytes, header) = batch(&records);
+        assert_eq!(peek_batch(&bytes), Some(header));
+        let payload = open_batch(&bytes, &header).expect("it was just sealed");
+        let found = decode_all(payload).expect("it was just encoded");
+        assert_eq!(found.len(), records.len());
+        for ((generation, found), record) in found.iter().zip(&records) {
+            assert_eq!((*generation, found), (Generation(9), record));
+        }
+    }
+
+    #[test]
+    fn a_torn_batch_is_none() {
+        let (bytes, header) = batch(&records());
+        for at in 0..bytes.len() {
+            let mut torn = bytes.clone();
+            torn[at] ^= 0x10;
+            let believed = peek_batch(&torn)
+                .is_some_and(|found| found == header && open_batch(&torn, &found).is_some());
+            assert!(!believed, "byte {at}");
+        }
+        assert!(open_batch(&bytes[..bytes.len() - 1], &header).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_records_or_malformed(
+            bytes in prop::collection::vec(any::<u8>(), 0..400),
+            kind in 0_u8..8,
+            len in 0_u32..400,
+        ) {
+            let mut bytes = bytes;
+            let _any = decode_all(&bytes);
+            if bytes.len() >= RECORD_BYTES {
+                put_u32(&mut bytes, 0, len);
+                bytes[4] = kind;
+                let _closer = decode_all(&bytes);
+            }
+        }
+    }
+}

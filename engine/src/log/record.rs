@@ -1,0 +1,103 @@
+//! One change of metadata, as the log keeps it: enough to make it again on an older tree.
+//!
+//! Records say what was done and not what a node looked like, so they survive any shape of the tree. A
+//! change made in steps (a long truncation) is a record per step, as it is a change per step.
+//!
+//! Not here: their bytes (format), making them again (recover/replay).
+
+use std::borrow::Cow;
+
+use super::format;
+use crate::meta::NewExtent;
+use crate::meta::format::{COUNT_MAX, name_bytes_max, stored_bytes_max};
+use crate::units::{FileId, FileRange, Generation};
+
+/// What a change does to the size of its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SizeChange {
+    /// Nothing.
+    Keep,
+    /// At least so many bytes. Finished extents say this: two that end in another order than they were
+    /// logged in leave the larger size.
+    Grow(u64),
+    /// Exactly so many bytes.
+    Set(u64),
+}
+
+impl SizeChange {
+    /// The size afterwards of a file that has `bytes`.
+    pub(crate) fn of(self, bytes: u64) -> u64 {
+        match self {
+            Self::Keep => bytes,
+            Self::Grow(to) => bytes.max(to),
+            Self::Set(to) => to,
+        }
+    }
+}
+
+/// A change.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Record<'r> {
+    /// A new empty file.
+    Create { file: FileId, name: Cow<'r, str> },
+    /// Another name; whoever had it is an orphan.
+    Rename { file: FileId, name: Cow<'r, str> },
+    /// The name is gone.
+    Orphan { file: FileId },
+    /// The file is gone; its mappings went before.
+    Remove { file: FileId },
+    /// An extent is on the device and takes the place of what its range showed.
+    Finish {
+        file: FileId,
+        extent: Cow<'r, NewExtent>,
+        size: SizeChange,
+    },
+    /// A range shows nothing any more.
+    Cut {
+        file: FileId,
+        range: FileRange,
+        size: SizeChange,
+    },
+}
+
+impl Record<'_> {
+    /// Could a volume with such nodes have logged this?
+    pub(crate) fn is_possible(&self, node_bytes: u32) -> bool {
+        let node_bytes = node_bytes as usize;
+        match self {
+            Self::Create { file, name } => {
+                file.0 < COUNT_MAX && name.len() <= name_bytes_max(node_bytes)
+            }
+            Self::Rename { name, .. } => name.len() <= name_bytes_max(node_bytes),
+            Self::Finish { extent, .. } => extent.disk.bytes <= stored_bytes_max(node_bytes),
+            Self::Orphan { .. } | Self::Remove { .. } | Self::Cut { .. } => true,
+        }
+    }
+
+    /// Whose change it is.
+    pub(crate) fn file(&self) -> FileId {
+        match self {
+            Self::Create { file, .. }
+            | Self::Rename { file, .. }
+            | Self::Orphan { file }
+            | Self::Remove { file }
+            | Self::Finish { file, .. }
+            | Self::Cut { file, .. } => *file,
+        }
+    }
+}
+
+/// Records of changes that are made only once they are in the log, without a generation yet.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared {
+    pub(super) bytes: Vec<u8>,
+    pub(super) records: u32,
+}
+
+impl Prepared {
+    /// One more.
+    pub(crate) fn push(&mut self, record: &Record<'_>) {
+        format::encode(record, Generation(0), &mut self.bytes);
+        self.records += 1;
+    }
+}

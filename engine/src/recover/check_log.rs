@@ -1,0 +1,105 @@
+//! The part of a check that is about the log: what an open would do with it, without doing it.
+//!
+//! Batches are scanned as an open does. Each record must be about a file that is there at that point,
+//! the extents they bring have an owner's right to their sectors like any other, and the data of every
+//! batch that counts is compared with its checksums. A last batch that does not count is what a crash
+//! may leave.
+//!
+//! Not here: scanning (log_scan), the tree (check).
+
+use std::collections::BTreeMap;
+
+use super::check::Check;
+use super::issue::Issue;
+use super::log_scan::{self, Logged};
+use super::stored_data::{ShownAs, StoredData};
+use crate::log::Record;
+use crate::units::FileId;
+
+impl Check<'_> {
+    /// Checks the log; the tree has been walked.
+    pub(super) fn log(&mut self) {
+        let log = self.superblock.log.extent;
+        if log.bytes > 0 {
+            self.owned.push(log);
+            self.report.log_bytes = log.bytes;
+        }
+        let logged = match log_scan::scan(self.backend, self.superblock) {
+            Ok(logged) => logged,
+            Err(error) => {
+                let at = log.start;
+                self.report.add(Issue::LogUnusable { at, error });
+                return;
+            }
+        };
+        if let Some(missing) = logged.missing {
+            self.report.add(Issue::LogEndDropped { missing });
+        }
+        self.report.log_batches = logged.batches.len() as u64;
+        self.report.log_records = logged.records().count() as u64;
+        self.log_extents(&logged);
+        self.log_files(&logged);
+    }
+
+    fn log_extents(&mut self, logged: &Logged) {
+        self.owned.extend(logged.extents());
+        for record in logged.records() {
+            let Record::Finish { file, extent, .. } = record else {
+                continue;
+            };
+            let verified = self.data.push(StoredData {
+                extent: extent.disk,
+                checksums: extent.checksums.clone(),
+                shown: Some(ShownAs {
+                    file: *file,
+                    codec: extent.codec,
+                    plain_bytes: extent.ram_bytes,
+                }),
+            });
+            self.report.add_verified(verified);
+        }
+    }
+
+    /// Every record finds its file, and every name is free when it is taken.
+    fn log_files(&mut self, logged: &Logged) {
+        let mut named: BTreeMap<FileId, Option<String>> = std::mem::take(&mut self.files);
+        for batch in &logged.batches {
+            for (_, record) in &batch.records {
+                let file = record.file();
+                let known = named.contains_key(&file);
+                let fits = match record {
+                    Record::Create { name, .. } => {
+                        let free = !known && !is_named(&named, name);
+                        named.insert(file, Some(name.to_string()));
+                        free
+                    }
+                    Record::Rename { name, .. } => {
+                        for other in named.values_mut() {
+                            if other.as_deref() == Some(name) {
+                                *other = None;
+                            }
+                        }
+                        named
+                            .insert(file, Some(name.to_string()))
+                            .flatten()
+                            .is_some()
+                    }
+                    Record::Orphan { .. } => named.insert(file, None).flatten().is_some(),
+                    Record::Remove { .. } => named.remove(&file) == Some(None),
+                    Record::Finish { .. } | Record::Cut { .. } => known,
+                };
+                if !fits {
+                    self.report.add(Issue::LogRecordUnfit {
+                        at: batch.address,
+                        file,
+                        record: format!("{record:?}"),
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn is_named(named: &BTreeMap<FileId, Option<String>>, name: &str) -> bool {
+    named.values().any(|other| other.as_deref() == Some(name))
+}

@@ -1,0 +1,268 @@
+//! The batches of the log behind the newest superblock, and which of them count.
+//!
+//! Batches are found by number: the first at the superblock's tail, each next one behind the one before
+//! or, where it would not have fit, at the start of the log. The first that is not whole ends the scan.
+//!
+//! A batch was begun only after the FLUSH behind the one before it. Two things follow:
+//!   * only the last batch can be one that nobody was told of, with data that never reached the device:
+//!     its data is read and compared, and a batch with missing data counts as not written;
+//!   * a whole batch with a higher number than the scan reached means that one in between was damaged
+//!     later, and with it changes that somebody was told are durable. That volume does not open.
+//!
+//! Memory: the log is read whole, and its records are held decoded.
+//!
+//! Not here: making the changes again (replay).
+
+use std::collections::BTreeMap;
+
+use delalloc_backends::{Backend, BackendExt};
+
+use super::read_many::read_many;
+use crate::error::Result;
+use crate::log::Record;
+use crate::log::format::{self, BatchHeader};
+use crate::meta::NewExtent;
+use crate::meta::format::{LogTail, Malformed, SECTOR_LEN, Superblock};
+use crate::mutation::{self, Mutation};
+use crate::units::{DiskExtent, DiskOffset, Generation, SECTOR_BYTES};
+
+/// Bytes of the log read at once.
+const READ_BYTES: u64 = 1 << 20;
+/// The numbers of a log that was replayed jump by this much, so that nothing left of it can follow.
+const SEQUENCE_JUMP: u64 = 1 << 20;
+
+/// A batch that is whole.
+#[derive(Debug)]
+pub(crate) struct LoggedBatch {
+    pub(crate) address: DiskOffset,
+    pub(crate) records: Vec<(Generation, Record<'static>)>,
+}
+
+/// What the log has that the superblock does not include.
+#[derive(Debug)]
+pub(crate) struct Logged {
+    /// Batches that count, in order.
+    pub(crate) batches: Vec<LoggedBatch>,
+    /// Where the data of a last batch that does not count is not what its checksums say.
+    pub(crate) missing: Option<DiskOffset>,
+    /// Where the next batch goes.
+    pub(crate) next: LogTail,
+    /// There are batches, or something that looks like one is where the next one goes.
+    leftover: bool,
+}
+
+impl Logged {
+    /// Changes that the tree does not have.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Record<'static>> {
+        self.batches
+            .iter()
+            .flat_map(|batch| batch.records.iter().map(|(_, record)| record))
+    }
+
+    /// The stored extents of those changes, each once.
+    pub(crate) fn extents(&self) -> Vec<DiskExtent> {
+        let disks = self
+            .records()
+            .filter_map(|record| finished(record).map(|extent| extent.disk));
+        let by_start: BTreeMap<DiskOffset, DiskExtent> =
+            disks.map(|disk| (disk.start, disk)).collect();
+        by_start.into_values().collect()
+    }
+
+    /// A commit has to follow before anything is logged.
+    pub(crate) fn needs_replay(&self) -> bool {
+        self.leftover
+    }
+}
+
+fn finished<'r>(record: &'r Record<'_>) -> Option<&'r NewExtent> {
+    match record {
+        Record::Finish { extent, .. } => Some(extent),
+        _ => None,
+    }
+}
+
+/// Reads the log behind `superblock`.
+///
+/// # Errors
+/// `Corrupt` where a batch in the middle is damaged, or a whole one holds what is no record.
+pub(crate) fn scan(backend: &dyn Backend, superblock: &Superblock) -> Result<Logged> {
+    let log = superblock.log;
+    let bytes = read_all(backend, log.extent)?;
+    let mut scan = Scan {
+        bytes: &bytes,
+        log: log.extent,
+        volume: superblock.volume(),
+        next: log.tail,
+    };
+    let mut batches = Vec::new();
+    let mut leftover = false;
+    while let Some((offset, payload)) = scan.take() {
+        let address = DiskOffset(log.extent.start.0 + offset);
+        let mut records = format::decode_all(payload).map_err(|malformed| malformed.at(address))?;
+        records.retain(|(generation, _)| {
+            *generation > superblock.generation || mutation::on(Mutation::LogTagIgnored)
+        });
+        check_records(&records, superblock).map_err(|malformed| malformed.at(address))?;
+        leftover = true;
+        batches.push(LoggedBatch { address, records });
+    }
+    scan.refuse_later_batches()?;
+    let mut next = scan.next;
+    let mut missing = None;
+    if let Some(last) = batches.last() {
+        missing = first_missing(backend, &last.records)?;
+        if missing.is_some() && !mutation::on(Mutation::LogDataUnverified) {
+            batches.pop();
+        }
+    }
+    leftover |= scan.candidate_at_tail();
+    if leftover {
+        next.sequence = next.sequence.wrapping_add(SEQUENCE_JUMP);
+    }
+    Ok(Logged {
+        batches,
+        missing,
+        next,
+        leftover,
+    })
+}
+
+fn read_all(backend: &dyn Backend, log: DiskExtent) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut at = log.start.0;
+    while at < log.end().0 {
+        let len = usize::try_from(READ_BYTES.min(log.end().0 - at)).expect("small");
+        bytes.extend_from_slice(&backend.read_blocking(at, len)?);
+        at += len as u64;
+    }
+    Ok(bytes)
+}
+
+/// Records could be of this volume; their extents lie inside it and outside its log.
+fn check_records(
+    records: &[(Generation, Record<'static>)],
+    superblock: &Superblock,
+) -> std::result::Result<(), Malformed> {
+    let log = superblock.log.extent;
+    for (_, record) in records {
+        if !record.is_possible(superblock.node_bytes) {
+            let found = format!("{record:?}");
+            let expected = "a change this volume can have";
+            return Err(Malformed::new("record of the log", expected, found));
+        }
+    }
+    for extent in records.iter().filter_map(|(_, record)| finished(record)) {
+        let disk = extent.disk;
+        let outside = disk.end().0 > superblock.capacity_bytes;
+        if outside || (disk.start < log.end() && log.start < disk.end()) {
+            let found = format!("{disk:?}");
+            return Err(Malformed::new(
+                "extent in the log",
+                "a place for data",
+                found,
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The first sector of the extents of `records` that does not have its checksum.
+fn first_missing(
+    backend: &dyn Backend,
+    records: &[(Generation, Record<'static>)],
+) -> Result<Option<DiskOffset>> {
+    let extents: Vec<&NewExtent> = records
+        .iter()
+        .filter_map(|(_, record)| finished(record))
+        .collect();
+    // A few dozen at a time: the last batch of a long burst can have thousands.
+    for extents in extents.chunks(32) {
+        let wanted: Vec<(u64, usize)> = extents
+            .iter()
+            .map(|extent| (extent.disk.start.0, extent.checksums.len() * SECTOR_LEN))
+            .collect();
+        for (extent, answer) in extents.iter().zip(read_many(backend, &wanted)) {
+            let bytes = answer?;
+            let sectors = bytes.chunks_exact(SECTOR_LEN).zip(&extent.checksums);
+            for (number, (sector, &expected)) in (0..).zip(sectors) {
+                if crc32c::crc32c(sector) != expected {
+                    let at = extent.disk.start.0 + number * SECTOR_BYTES;
+                    return Ok(Some(DiskOffset(at)));
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
+struct Scan<'s> {
+    bytes: &'s [u8],
+    log: DiskExtent,
+    volume: u64,
+    next: LogTail,
+}
+
+impl<'s> Scan<'s> {
+    /// The next batch, if it is whole: its offset and its records.
+    fn take(&mut self) -> Option<(u64, &'s [u8])> {
+        for offset in [self.next.offset, 0] {
+            let found = self.whole_at(offset);
+            if let Some((header, payload)) =
+                found.filter(|(header, _)| header.sequence == self.next.sequence)
+            {
+                self.next = LogTail {
+                    offset: (offset + header.stored_bytes()) % self.log.bytes,
+                    sequence: header.sequence.wrapping_add(1),
+                };
+                return Some((offset, payload));
+            }
+        }
+        None
+    }
+
+    /// A whole batch of this volume that was written to this place.
+    fn whole_at(&self, offset: u64) -> Option<(BatchHeader, &'s [u8])> {
+        let at = usize::try_from(offset).ok()?;
+        let header = self.header_at(at)?;
+        let payload = format::open_batch(&self.bytes[at..], &header)?;
+        Some((header, payload))
+    }
+
+    fn header_at(&self, at: usize) -> Option<BatchHeader> {
+        let sector = self.bytes.get(at..at + SECTOR_LEN)?;
+        format::peek_batch(sector).filter(|header| {
+            header.volume == self.volume && header.address.0 == self.log.start.0 + at as u64
+        })
+    }
+
+    /// Something that may once have been a batch lies where the next one goes.
+    fn candidate_at_tail(&self) -> bool {
+        [self.next.offset, 0].iter().any(|&offset| {
+            let header = usize::try_from(offset)
+                .ok()
+                .and_then(|at| self.header_at(at));
+            header.is_some_and(|header| header.sequence >= self.next.sequence)
+        })
+    }
+
+    /// No whole batch has a number that the scan should have reached.
+    fn refuse_later_batches(&self) -> Result<()> {
+        for at in (0..self.bytes.len()).step_by(SECTOR_LEN) {
+            let Some(header) = self.header_at(at) else {
+                continue;
+            };
+            let later = header.sequence > self.next.sequence
+                && format::open_batch(&self.bytes[at..], &header).is_some();
+            if later {
+                let expected = format!(
+                    "batch {} before batch {}",
+                    self.next.sequence, header.sequence
+                );
+                let at = DiskOffset(self.log.start.0 + self.next.offset);
+                return Err(Malformed::new("log", expected, "none that is whole").at(at));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! Failed writes, flipped bits, a full device.
+
+use std::sync::Arc;
+
+use delalloc_backends::{AlignedBuf, Durability};
+use delalloc_backends::{Backend, BackendExt, FaultAction, FaultBackend, FaultOn, FaultRule};
+use delalloc_engine::recover::check;
+use delalloc_engine::{EngineError, Volume};
+
+use super::case;
+use crate::support::{Dice, config, formatted, open};
+
+/// A write fails: the next sync of each opener says so, once, and what was not written is not shown.
+pub(crate) fn failed_writes_are_told_once() {
+    for nth in 1..4 {
+        case();
+        let base = formatted(16 << 20);
+        let faulty = Arc::new(FaultBackend::new(Arc::clone(&base)));
+        let handle = faulty.handle();
+        let backend: Arc<dyn Backend> = faulty;
+        let volume = open(&backend, &config(&[("compression.codec", "none")]));
+        let first = volume.create("file").expect("a new file");
+        let second = volume.open_file("file").expect("it is there");
+        let bytes = Dice::new(nth).noise(64 << 10);
+        first.write_at(0, &bytes).expect("a write fits");
+        first.sync().expect("nothing has failed");
+        handle.arm(FaultRule::once(FaultOn::Write, 1, FaultAction::Error));
+        first
+            .write_at(0, &Dice::new(nth + 100).noise(64 << 10))
+            .expect("a write fits");
+        for file in [&first, &second] {
+            assert!(file.sync().is_err(), "a failed write was not told");
+        }
+        for file in [&first, &second] {
+            file.sync().expect("a failed write was told twice");
+        }
+        assert!(volume.sync().is_err(), "the volume was not told");
+        volume.sync().expect("the volume was told twice");
+        let mut found = vec![0; bytes.len()];
+        first
+            .read_at(0, &mut found)
+            .expect("the old bytes are there");
+        assert!(found == bytes, "a failed write is shown");
+    }
+}
+
+/// Bits of stored data flip under way: an error, never other bytes.
+pub(crate) fn flipped_bits_of_data_are_seen() {
+    for (seed, codec) in [(1, "none"), (2, "zstd"), (3, "lz4")] {
+        case();
+        let faulty = Arc::new(FaultBackend::new(formatted(16 << 20)));
+        let handle = faulty.handle();
+        let backend: Arc<dyn Backend> = faulty;
+        let knobs = [("compression.codec", codec), ("read.ahead_max", "0")];
+        let volume = open(&backend, &config(&knobs));
+        let file = volume.create("file").expect("a new file");
+        let bytes = Dice::new(seed).text(64 << 10);
+        file.write_at(0, &bytes).expect("a write fits");
+        volume.drop_caches().expect("caches drop");
+        handle.arm(FaultRule::once(FaultOn::Read, 1, FaultAction::FlipBit));
+        let mut found = vec![0; 4096];
+        let read = file.read_at(4096, &mut found);
+        assert!(
+            matches!(read, Err(EngineError::Corrupt { .. })),
+            "{codec}: a flipped bit was taken for data"
+        );
+    }
+}
+
+/// A byte changes where a node holds nothing: its checksum alone tells.
+pub(crate) fn a_changed_node_is_seen() {
+    const NODE_MAGIC_AT: usize = 4;
+    let base = formatted(4 << 20);
+    let volume = open(&base, &config(&[]));
+    volume.create("file").expect("a new file");
+    volume.close().expect("a close");
+    assert!(check(base.as_ref()).is_clean());
+    let mut seen = 0;
+    for at in (0..base.geometry().capacity_bytes).step_by(4096) {
+        let mut sector = base.read_blocking(at, 4096).expect("memory");
+        if &sector[NODE_MAGIC_AT..NODE_MAGIC_AT + 4] != b"DNOD" {
+            continue;
+        }
+        case();
+        let before = AlignedBuf::copy_of(&sector);
+        assert_eq!(sector[2048], 0, "a small tree leaves its nodes empty");
+        sector[2048] = 1;
+        base.write_blocking(at, sector, Durability::Cached)
+            .expect("memory");
+        seen += u32::from(!check(base.as_ref()).is_clean());
+        base.write_blocking(at, before, Durability::Cached)
+            .expect("memory");
+    }
+    assert!(seen > 0, "a changed node was not seen");
+}
+
+/// Writes are refused at the door or carried out; what was accepted is never refused later.
+pub(crate) fn accepted_writes_find_room() {
+    for seed in 0..3 {
+        case();
+        let base = formatted(6 << 20);
+        let volume = open(&base, &config(&[("compression.codec", "none")]));
+        let mut dice = Dice::new(seed);
+        let mut refused = 0;
+        let files = ["a", "b", "c"].map(|name| volume.create(name).expect("a new file"));
+        for _write in 0..200 {
+            let at = dice.below(16) << 18;
+            let bytes = dice.noise(200 << 10);
+            match dice.pick(&files).write_at(at, &bytes) {
+                Ok(()) => {}
+                Err(EngineError::NoSpace { .. }) => refused += 1,
+                Err(error) => panic!("seed {seed}: {error}"),
+            }
+            if dice.once_in(8) {
+                volume.sync().expect("what was accepted has room");
+            }
+        }
+        close(volume, &base);
+        assert!(refused > 0, "seed {seed}: the volume was never full");
+    }
+}
+
+fn close(volume: Volume, base: &Arc<dyn Backend>) {
+    volume.close().expect("what was accepted has room");
+    let report = check(base.as_ref());
+    assert!(report.is_clean(), "{report:?}");
+}

@@ -1,0 +1,89 @@
+//! Reads that are under way while something else happens to their file.
+
+use std::sync::Arc;
+
+use delalloc_backends::{Backend, RequestKind};
+
+use super::case;
+use super::device::Hold;
+use crate::support::{Dice, config, formatted, open};
+
+const EXTENT: usize = 128 << 10;
+const PAGE: usize = 4096;
+
+/// A read brings an extent while the middle of it is overwritten: the cache shows the new bytes.
+pub(crate) fn a_late_read_does_not_bring_old_bytes_back() {
+    for seed in 0..4 {
+        case();
+        let device = Arc::new(Hold::new(formatted(16 << 20), RequestKind::Read));
+        let backend: Arc<dyn Backend> = Arc::clone(&device) as Arc<dyn Backend>;
+        let knobs = [("read.ahead_max", "0"), ("read.populate", "both")];
+        let volume = open(&backend, &config(&knobs));
+        let file = volume.create("file").expect("a new file");
+        let mut dice = Dice::new(seed);
+        let mut expected = dice.text(EXTENT);
+        file.write_at(0, &expected).expect("a write fits");
+        volume.drop_caches().expect("caches drop");
+        device.hold(2);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut page = vec![0; PAGE];
+                file.read_at(0, &mut page).expect("a read");
+            });
+            device.wait_for(1);
+            let held = device.pass();
+            let newer = dice.text(4 * PAGE);
+            file.write_at(8 * PAGE as u64, &newer)
+                .expect("a write fits");
+            expected[8 * PAGE..12 * PAGE].copy_from_slice(&newer);
+            volume.drop_caches().expect("caches drop");
+            device.release(held);
+            reader.join().expect("the reader ends");
+        });
+        let mut found = vec![0; EXTENT];
+        file.read_at(0, &mut found).expect("a read");
+        assert!(found == expected, "seed {seed}: a read brought old bytes");
+    }
+}
+
+/// Two mappings show the head and the tail of one stored extent; both are read at once.
+pub(crate) fn mappings_of_one_extent_are_told_apart() {
+    for seed in 0..4 {
+        case();
+        let device = Arc::new(Hold::new(formatted(16 << 20), RequestKind::Read));
+        let backend: Arc<dyn Backend> = Arc::clone(&device) as Arc<dyn Backend>;
+        let knobs = [("read.ahead_max", "0")];
+        let volume = open(&backend, &config(&knobs));
+        let file = volume.create("file").expect("a new file");
+        let mut dice = Dice::new(seed);
+        let mut expected = dice.text(EXTENT);
+        file.write_at(0, &expected).expect("a write fits");
+        file.sync().expect("a sync");
+        let middle = dice.text(4 * PAGE);
+        file.write_at(8 * PAGE as u64, &middle)
+            .expect("a write fits");
+        expected[8 * PAGE..12 * PAGE].copy_from_slice(&middle);
+        volume.drop_caches().expect("caches drop");
+        device.hold(2);
+        std::thread::scope(|scope| {
+            let read = |page: usize| {
+                let mut found = vec![0; PAGE];
+                file.read_at((page * PAGE) as u64, &mut found)
+                    .expect("a read");
+                let range = page * PAGE..(page + 1) * PAGE;
+                assert!(
+                    found == expected[range],
+                    "seed {seed}: page {page} is wrong"
+                );
+            };
+            let head = scope.spawn(move || read(0));
+            device.wait_for(1);
+            let tail = scope.spawn(move || read(20));
+            // The tail is a mapping of its own and so has a read of its own.
+            device.wait_for(2);
+            device.release(device.pass());
+            head.join().expect("the head is read");
+            tail.join().expect("the tail is read");
+        });
+    }
+}

@@ -1,0 +1,245 @@
+//! Tests of the tests: each deliberate breakage of `delalloc_engine::mutation` is seen by a detector, and
+//! without one none of them sees anything.
+//!
+//! Every breakage gets a process of its own, this binary again, told by its environment what to break and
+//! which detectors to run: what they see may be a panic on any thread, or a hang. It prints a table of
+//! who saw what, and after how many cases.
+//!
+//! ```sh
+//! cargo test -p delalloc-engine --features mutations --test mutations
+//! DELALLOC_MUTATION=UnpinEarly cargo test ...     one breakage alone
+//! ```
+//!
+//! To add a breakage: see `src/mutation.rs`; the detectors that are to see it go into `detectors_of`. A new
+//! detector is a function in `detect/` that panics, and a line in `DETECTORS`.
+
+mod crash;
+mod detect;
+mod support;
+
+use std::env;
+use std::io::Read;
+use std::panic;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use delalloc_engine::mutation::{self, Mutation};
+use detect::{faults, logs, meanwhile, order, overwrite, reads, sequences};
+use support::pause;
+
+type Detector = (&'static str, fn());
+
+const MODEL: Detector = ("model", sequences::files_read_as_written);
+const ACE: Detector = ("ace", sequences::short_sequences);
+const CRASH: Detector = ("crash", sequences::random_loads);
+const BUSY: Detector = ("busy crash", sequences::busy_loads);
+const FAULT: Detector = ("fault", faults::failed_writes_are_told_once);
+const DATA_BITS: Detector = ("bits of data", faults::flipped_bits_of_data_are_seen);
+const NODE_BITS: Detector = ("bits of nodes", faults::a_changed_node_is_seen);
+const FULL: Detector = ("full volume", faults::accepted_writes_find_room);
+const ORDER: Detector = ("order", order::a_file_is_placed_in_its_order);
+const OVERWRITE: Detector = ("overwrite", overwrite::pages_in_writeback_are_not_disturbed);
+const LATE_READ: Detector = (
+    "late read",
+    reads::a_late_read_does_not_bring_old_bytes_back,
+);
+const TWO_READS: Detector = ("two reads", reads::mappings_of_one_extent_are_told_apart);
+const REUSE: Detector = ("reuse", meanwhile::what_a_running_commit_frees_stays);
+const OVERHANG: Detector = (
+    "overhang",
+    meanwhile::extents_past_the_end_are_not_found_again,
+);
+
+const FAILED_BATCH: Detector = ("failed batch", logs::a_failed_batch_is_no_sync);
+const FAILED_DATA: Detector = (
+    "failed data",
+    logs::failed_data_leaves_the_rest_of_its_batch,
+);
+const LOG_OUTLIVES: Detector = ("full log", logs::the_log_outlives_a_running_commit);
+const LOG_BESIDE: Detector = ("beside commit", logs::a_sync_beside_a_commit_counts_once);
+const LOG_OVERTAKEN: Detector = (
+    "overtaken",
+    logs::a_commit_that_overtakes_a_sync_does_not_lose_it,
+);
+
+const DETECTORS: [Detector; 19] = [
+    REUSE,
+    OVERHANG,
+    MODEL,
+    ACE,
+    CRASH,
+    BUSY,
+    FAULT,
+    DATA_BITS,
+    NODE_BITS,
+    FULL,
+    ORDER,
+    OVERWRITE,
+    LATE_READ,
+    TWO_READS,
+    FAILED_BATCH,
+    FAILED_DATA,
+    LOG_OUTLIVES,
+    LOG_BESIDE,
+    LOG_OVERTAKEN,
+];
+
+/// Who is to see it; in this order, up to the first that does.
+fn detectors_of(mutation: Mutation) -> &'static [Detector] {
+    match mutation {
+        Mutation::FlushSkipped
+        | Mutation::SuperblockFirst
+        | Mutation::SuperblockCached
+        | Mutation::SuperblockSameSlot
+        | Mutation::SuperblockOldest
+        | Mutation::SyncUnwaited
+        | Mutation::SizePastPrefix
+        | Mutation::ReplacedKept => &[ACE, CRASH],
+        Mutation::OverhangKept => &[OVERHANG],
+        Mutation::ExtentUnpinned | Mutation::NodeUnpinned => &[CRASH, ACE],
+        Mutation::UnpinEarly => &[REUSE],
+        Mutation::TailKept | Mutation::BookendFreed => &[MODEL, ACE],
+        Mutation::ChecksumIgnored => &[DATA_BITS],
+        Mutation::NodeChecksumIgnored => &[NODE_BITS],
+        Mutation::WriteErrorDropped | Mutation::FailureUntold | Mutation::FailureToldAgain => {
+            &[FAULT]
+        }
+        Mutation::OrderDropped => &[ORDER],
+        Mutation::TicketByAddress => &[TWO_READS],
+        Mutation::TicketKept => &[LATE_READ],
+        Mutation::PromiseUnchecked => &[FULL],
+        Mutation::FrameInPlace | Mutation::RedirtyLost => &[OVERWRITE],
+        Mutation::LogFlushSkipped
+        | Mutation::LogDataUnverified
+        | Mutation::LogReversed
+        | Mutation::LogCutUnlogged => &[ACE, CRASH],
+        Mutation::LogFailureDropped => &[FAILED_BATCH],
+        Mutation::LogRewriteSkipped => &[FAILED_DATA],
+        Mutation::LogFreedEarly => &[LOG_OUTLIVES],
+        Mutation::LogTagIgnored => &[LOG_BESIDE],
+        Mutation::LogAgainSkipped => &[LOG_OVERTAKEN],
+    }
+}
+
+/// What a child is told with.
+const MUTATION: &str = "DELALLOC_MUTATION";
+const CHILD: &str = "DELALLOC_MUTATION_CHILD";
+/// Nothing is broken.
+const NOTHING: &str = "nothing";
+/// A child that saw something.
+const SEEN: u8 = 3;
+/// A child that takes longer hangs: each detector takes seconds.
+const CHILD_TIME_MAX: Duration = Duration::from_secs(180);
+/// How often it is asked whether it is over.
+const CHILD_TICK: Duration = Duration::from_millis(5);
+
+fn main() -> ExitCode {
+    if let Ok(names) = env::var(CHILD) {
+        return child(&names);
+    }
+    let only = env::var(MUTATION).ok();
+    let wanted = |name: &str| only.as_ref().is_none_or(|only| only == name);
+    let mut wrong = 0;
+    println!("{:<22} {:<14} {:>7}  how", "broken", "seen by", "cases");
+    if wanted(NOTHING) {
+        wrong += u32::from(!row(NOTHING, &DETECTORS, Ended::Green));
+    }
+    for &mutation in Mutation::ALL {
+        let name = format!("{mutation:?}");
+        if wanted(&name) {
+            wrong += u32::from(!row(&name, detectors_of(mutation), Ended::Red));
+        }
+    }
+    println!("mutations: {} wrong={wrong}", Mutation::ALL.len());
+    ExitCode::from(u8::from(wrong > 0))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Green,
+    Red,
+}
+
+/// Runs one child and prints its row; true if it ended as expected.
+fn row(broken: &str, detectors: &[Detector], expected: Ended) -> bool {
+    let (ended, said) = run_child(broken, detectors);
+    let field = |name: &str| {
+        let line = said.lines().rev().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or("-").trim().to_owned()
+    };
+    let by = match ended {
+        Ended::Green => "nobody".to_owned(),
+        Ended::Red => field("detector"),
+    };
+    let as_expected = ended == expected;
+    let how: String = field("how").chars().take(110).collect();
+    let verdict = if as_expected { "" } else { "  <-- WRONG" };
+    println!(
+        "{broken:<22} {by:<14} {:>7}  {how}{verdict}",
+        field("cases")
+    );
+    as_expected
+}
+
+fn run_child(broken: &str, detectors: &[Detector]) -> (Ended, String) {
+    let names: Vec<&str> = detectors.iter().map(|(name, _)| *name).collect();
+    let mut child = Command::new(env::current_exe().expect("this binary is a file"))
+        .env(MUTATION, broken)
+        .env(CHILD, names.join(","))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a process starts");
+    let mut ticks_left = CHILD_TIME_MAX.as_millis() / CHILD_TICK.as_millis();
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a child can be asked") {
+            break Some(status);
+        }
+        if ticks_left == 0 {
+            child.kill().expect("a child can be ended");
+            child.wait().expect("a child that was ended ends");
+            break None;
+        }
+        ticks_left -= 1;
+        pause(CHILD_TICK);
+    };
+    let mut said = String::new();
+    let mut output = child.stdout.take().expect("it was piped");
+    output.read_to_string(&mut said).expect("a child says text");
+    match status {
+        Some(status) if status.success() => (Ended::Green, said),
+        Some(status) => {
+            if !said.contains("\nhow") {
+                said.push_str(&format!("\nhow {status}\n"));
+            }
+            (Ended::Red, said)
+        }
+        None => {
+            said.push_str("\nhow it hangs\n");
+            (Ended::Red, said)
+        }
+    }
+}
+
+fn child(names: &str) -> ExitCode {
+    let broken = env::var(MUTATION).expect("a child is told what is broken");
+    let mutation = Mutation::ALL
+        .iter()
+        .find(|mutation| format!("{mutation:?}") == broken);
+    assert!(mutation.is_some() || broken == NOTHING, "{broken}?");
+    panic::set_hook(Box::new(|info| {
+        let text = info.to_string();
+        let how = text.lines().skip(1).collect::<Vec<_>>().join(" ");
+        println!("cases {}\nhow {how}", detect::cases());
+        std::process::exit(i32::from(SEEN));
+    }));
+    mutation::set(mutation.copied());
+    for name in names.split(',') {
+        println!("detector {name}");
+        let found = DETECTORS.iter().find(|(known, _)| *known == name);
+        found.expect("a detector of this name").1();
+    }
+    println!("cases {}\nhow green", detect::cases());
+    ExitCode::SUCCESS
+}
