@@ -46,6 +46,7 @@ mod file;
 mod file_size;
 #[doc(hidden)]
 pub mod hostile;
+mod in_flight;
 mod inode;
 mod log;
 pub mod meta;

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Work flows left to right, so pools shut down in that order: when one has drained, nothing more
-//! comes for it. Sizes and thresholds are knobs, one set per pool; `thread_pool_size` stands in
+//! comes for it. The device is one of the stations: it is waited for as well. Sizes and thresholds are knobs, one set per pool; `thread_pool_size` stands in
 //! where a pool has no size of its own. `fixup` has one thread, always.
 
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use delalloc_backends::{Clock, HeldBackend, VirtualClock};
 
 use crate::config::{EngineConfig, PoolKnobs};
+use crate::in_flight::InFlight;
 use crate::meta::NodeWorkers;
 use crate::pool::{self, Order, Pool, PoolConfig, PoolStats, SteppedPool, WorkItem};
 use crate::stepped::Driver;
@@ -50,9 +51,14 @@ pub(crate) struct Pools {
     pub(crate) endio: Arc<dyn Pool>,
     pub(crate) endio_write: Arc<dyn Pool>,
     pub(crate) fixup: Arc<dyn Pool>,
+    /// What the device has and a pool has yet to take.
+    pub(crate) in_flight: Arc<InFlight>,
     /// How whoever needs their work waits for it.
     pub(crate) waiting: Waiting,
 }
+
+/// So many pools of `in_order` send to the device; the others take its answers.
+const SENDING: usize = 3;
 
 impl Pools {
     /// Starts them all. Completion pools start in full: they are fed from the device's threads,
@@ -78,6 +84,7 @@ impl Pools {
             endio: start("endio", &config.endio, true),
             endio_write: start("endio_write", &config.endio_write, true),
             fixup: start("fixup", &config.fixup, false),
+            in_flight: Arc::default(),
             waiting: Waiting::Threads,
         }
     }
@@ -114,6 +121,7 @@ impl Pools {
             endio,
             endio_write,
             fixup,
+            in_flight: Arc::default(),
             waiting: Waiting::Steps(Arc::<Driver>::clone(&driver)),
         };
         (pools, driver)
@@ -130,11 +138,13 @@ impl Pools {
         ]
     }
 
-    /// Drains and joins them all.
+    /// Drains and joins them all: first those that send, then those that take the answers.
     pub(crate) fn shutdown(&self) {
-        for pool in self.in_order() {
-            pool.shutdown();
-        }
+        let pools = self.in_order();
+        let (send, answer) = pools.split_at(SENDING);
+        send.iter().for_each(|pool| pool.shutdown());
+        self.in_flight.wait(&self.waiting);
+        answer.iter().for_each(|pool| pool.shutdown());
     }
 
     /// # Panics

@@ -472,6 +472,37 @@ fn a_volume_that_only_reads_changes_nothing_and_is_read() {
     assert_eq!(names, ["first", "second", "third"]);
 }
 
+/// Read-ahead that nobody waits for, and writes that nobody waits for, when the volume goes.
+#[test]
+fn answers_that_come_after_everybody_left_are_taken() {
+    let late = FaultAction::Delay(Duration::from_millis(30));
+    for closes in [true, false] {
+        let place = Place::new(format!("closes: {closes}"));
+        watched(&place, move || {
+            let memory = device::formatted();
+            let (backend, faults) = device::faulty(&memory);
+            let volume = open(&backend, &config(&WIDE));
+            let file = volume.create("file").expect("a new file");
+            let bytes = Dice::new(1).bytes(4 << 20);
+            file.write_at(0, &bytes).expect("a write");
+            volume.drop_caches().expect("caches drop");
+            faults.arm(FaultRule::persistent(FaultOn::Any, 1, late));
+            let mut found = vec![0; 64 << 10];
+            for at in [0, 64 << 10, 128 << 10] {
+                file.read_at(at, &mut found).expect("a read");
+            }
+            if closes {
+                volume.close().expect("a close");
+            } else {
+                let other = volume.create("other").expect("a new file");
+                other.write_at(0, &bytes).expect("a write");
+                drop((other, file, volume));
+            }
+            assert!(faults.fired() > 3, "read-ahead was under way");
+        });
+    }
+}
+
 #[test]
 fn flipped_bits_are_errors_and_not_bytes() {
     let base = formatted(32 << 20);

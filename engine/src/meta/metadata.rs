@@ -39,6 +39,8 @@ const _: () = assert!(MARKS_LEN as u64 <= AREA_START.0);
 
 /// Commits tried to make space for one change.
 const COMMITS_FOR_SPACE_MAX: u32 = 3;
+/// Commits tried to make space for data that was promised space.
+const COMMITS_FOR_DATA_MAX: u32 = 32;
 /// A volume has at least so many nodes' worth of space.
 const VOLUME_NODES_MIN: u64 = 96;
 /// Without a word about it, the log takes this part of the device ...
@@ -292,13 +294,14 @@ impl Metadata {
             self.space
                 .allocate_pieces(reservation, bytes, piece_bytes_max, hint)
         };
-        match allocate(reservation) {
-            Err(EngineError::NoSpace { .. }) => {
-                self.commit()?;
-                allocate(reservation)
-            }
-            result => result,
+        // Others copy nodes all the time, and may take what a commit brought back before this does.
+        for _commit in 0..COMMITS_FOR_DATA_MAX {
+            match allocate(reservation) {
+                Err(EngineError::NoSpace { .. }) => self.commit()?,
+                answer => return answer,
+            };
         }
+        allocate(reservation)
     }
 
     /// Bytes that one node takes on the device.

@@ -19,6 +19,7 @@ use crate::cache::Page;
 use crate::compress::{self, Codec};
 use crate::core::Core;
 use crate::error::{EngineError, Result};
+use crate::in_flight::InFlight;
 use crate::inode::{Inode, InodeState};
 use crate::meta::{FileExtent, Mapping};
 use crate::mutation::{self, Mutation};
@@ -97,12 +98,14 @@ pub(crate) fn carry_out_behind(core: &Arc<Core>, inode: &Arc<Inode>, ticket: Arc
     let backend = Arc::clone(&core.backend);
     core.stats.note_device_read(source.bytes);
     let passage = core.stats.read_device.begin(source.bytes, core.clock.now());
+    let sent = InFlight::begin(&core.pools.in_flight);
     backend.submit(
         Request::Read {
             offset: source.start.0,
             buf,
         },
         Box::new(move |Completion { result, buf }| {
+            let _until_queued = sent;
             passage.end(core.clock.now());
             let read = match (result, buf) {
                 (Ok(()), Some(buf)) => Ok(buf),

@@ -14,6 +14,7 @@ use delalloc_backends::{AlignedBuf, Completion, Durability, Request};
 use crate::cache::Frame;
 use crate::compress::Codec;
 use crate::core::Core;
+use crate::in_flight::InFlight;
 use crate::mutation::{self, Mutation};
 use crate::pool::{Order, WorkItem};
 use crate::units::{DiskExtent, PAGE_LEN};
@@ -136,6 +137,7 @@ impl WorkItem for Submit {
                 .passage
                 .pass_to(&core.stats.device, written.disk.bytes, core.clock.now());
         let limit = Arc::clone(&core.submit_limit);
+        let sent = InFlight::begin(&core.pools.in_flight);
         let request = Request::Write {
             offset: written.disk.start.0,
             buf,
@@ -144,6 +146,7 @@ impl WorkItem for Submit {
         core.backend.submit(
             request,
             Box::new(move |Completion { result, buf }| {
+                let _until_queued = sent;
                 limit.release();
                 drop(buf);
                 let outcome = match result {

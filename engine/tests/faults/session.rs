@@ -46,6 +46,8 @@ pub(crate) struct Session {
     names_given: usize,
     /// Files that could not be read after a failure: what they show is not known for now.
     unsure: BTreeSet<usize>,
+    /// Nothing that a file has been is forgotten.
+    remembers: bool,
 }
 
 impl Session {
@@ -70,7 +72,13 @@ impl Session {
             failed: 0,
             names_given: 0,
             unsure: BTreeSet::new(),
+            remembers: false,
         }
+    }
+
+    /// Keeps everything that a file has been, for a device that may show any of it.
+    pub(crate) fn remember(&mut self) {
+        self.remembers = true;
     }
 
     /// Carries out all of `steps`, as far as there is a volume.
@@ -110,6 +118,7 @@ impl Session {
     fn ended(&mut self) -> Ended {
         self.drop_handles();
         self.volume = None;
+        self.expect_holes();
         Ended {
             files: std::mem::take(&mut self.files),
             told: self.told,
@@ -119,6 +128,12 @@ impl Session {
 
     fn struck(&self) -> u64 {
         self.faults.fired()
+    }
+
+    fn expect_holes(&mut self) {
+        if self.struck() > 0 {
+            self.files.iter_mut().for_each(History::allow_holes);
+        }
     }
 
     fn read_only(&self) -> bool {
@@ -134,9 +149,7 @@ impl Session {
     /// `None` where there is nothing to do.
     fn carry_out(&mut self, step: &Step) -> Option<Result<()>> {
         self.volume.as_ref()?;
-        if self.struck() > 0 {
-            self.files.iter_mut().for_each(History::allow_holes);
-        }
+        self.expect_holes();
         match *step {
             Step::Create(slot) => self.create(slot),
             Step::Write {
@@ -315,12 +328,14 @@ impl Session {
 
     /// What a file shows now is what it holds; it must be something that it was.
     fn absorb(&mut self, slot: usize) {
-        if self.struck() > 0 {
-            self.files.iter_mut().for_each(History::allow_holes);
+        self.expect_holes();
+        if let Some(open) = self.slots[slot].take() {
+            self.absorb_open(&open);
+            self.slots[slot] = Some(open);
         }
-        let Some(open) = &self.slots[slot] else {
-            return;
-        };
+    }
+
+    fn absorb_open(&mut self, open: &Open) {
         let Ok(bytes) = read_whole(&open.file) else {
             self.unsure.insert(open.index);
             return;
@@ -433,6 +448,9 @@ impl Session {
         for slot in 0..SLOTS {
             self.absorb(slot);
         }
+        let orphans = std::mem::take(&mut self.orphans);
+        orphans.iter().for_each(|orphan| self.absorb_open(orphan));
+        self.orphans = orphans;
     }
 
     fn read_back_all(&mut self) -> Result<()> {
@@ -483,6 +501,7 @@ impl Session {
                 return Err(error);
             }
         };
+        self.expect_holes();
         super::verify::compare(&found, &self.files, &self.place);
         self.adopt(volume, found)
     }
@@ -492,7 +511,9 @@ impl Session {
         for file in &mut self.files {
             file.push_name(None);
             file.settle();
-            file.forget_older();
+            if !self.remembers {
+                file.forget_older();
+            }
         }
         self.unsure.clear();
         for (slot, (name, bytes)) in found.into_iter().enumerate() {

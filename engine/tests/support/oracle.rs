@@ -120,10 +120,12 @@ impl History {
             if !self.acceptable().iter().any(shown) {
                 let differs = page.iter().zip(self.now().get(part.clone()).unwrap_or(&[]));
                 let first = differs.take_while(|(found, own)| found == own).count();
+                let zeros = page.iter().all(|byte| *byte == 0);
+                let sizes: Vec<usize> = self.acceptable().iter().map(Vec::len).collect();
                 return Err(format!(
-                    "page {} was never like this in {} states; differs from the last at byte {first}",
+                    "page {} was never like this in states of {sizes:?} bytes; differs from the last \
+                     at byte {first}; all zeros: {zeros}",
                     (start + part.start) / PAGE,
-                    self.acceptable().len(),
                 ));
             }
         }
