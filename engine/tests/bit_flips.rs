@@ -95,8 +95,8 @@ impl Sound {
         let mut dice = Dice::new(SEED);
         let mut files = BTreeMap::new();
         let mut history = Vec::new();
-        for number in 0..80 {
-            let name = format!("file {number}");
+        for number in 0..110 {
+            let name = format!("{number:0>150}");
             let bytes = write_file(&volume, &name, number, &mut dice);
             files.insert(name, bytes);
             volume.sync().expect("memory");

@@ -19,7 +19,7 @@ use proptest::prelude::*;
 use support::{Dice, config, open};
 
 /// Random inputs of each kind.
-const CASES: u32 = 1500;
+const CASES: u32 = 800;
 
 const TARGETS: [(&str, fn(&[u8])); 6] = [
     ("superblock", hostile::superblock),
