@@ -151,11 +151,11 @@ impl Log {
             }
             Err(NoBatch::NeedsCommit) => {
                 add(&self.counts.fallbacks, tickets.len() as u64);
-                return tickets.iter().map(|ticket| without_log(ticket)).collect();
+                return tickets.iter().map(without_log).collect();
             }
         };
         let written = self.write(backend, &batch, prepared().map(|(prepared, _)| prepared));
-        let whole: Vec<bool> = tickets.iter().map(|ticket| data_is_whole(ticket)).collect();
+        let whole: Vec<bool> = tickets.iter().map(data_is_whole).collect();
         let rewritten = if whole.contains(&false) && !mutation::on(Mutation::LogRewriteSkipped) {
             let kept = tickets.iter().zip(&whole).filter(|(_, whole)| **whole);
             let kept = kept.filter_map(|(ticket, _)| ticket.express.as_ref());

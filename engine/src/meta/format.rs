@@ -601,7 +601,6 @@ pub(crate) fn decode_file_extent(file_start: u64, bytes: &[u8]) -> Decoded<FileE
         && file_start
             .checked_add(extent.length)
             .is_some_and(|end| end <= FILE_BYTES_MAX)
-        && extent.ram_bytes <= EXTENT_PLAIN_BYTES_MAX
         && [
             file_start,
             extent.length,

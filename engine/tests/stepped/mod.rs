@@ -22,9 +22,10 @@ pub(crate) fn formatted() -> MemBackend {
     static TEMPLATE: LazyLock<MemBackend> = LazyLock::new(|| {
         let device = MemBackend::with_block(DEVICE_BYTES, 512);
         let backend: Arc<dyn Backend> = Arc::new(device.reopen());
-        // Small nodes, for a tree of some depth.
+        // Small nodes, for a tree of some depth; a log that is full after a few syncs.
         let options = FormatOptions {
             node_bytes: 1024,
+            log_bytes: Some(6 * 4096),
             ..FormatOptions::default()
         };
         Volume::format(&backend, &options).expect("a device can be formatted");
@@ -62,6 +63,9 @@ pub(crate) fn tight_config(dice: &mut Dice) -> EngineConfig {
     either("dirty.throttle", &["wall", "curve"]);
     either("read.populate", &["off", "both"]);
     either("read.inline_decode_max", &["0", "16KiB"]);
+    either("log.enabled", &["true", "true", "true", "false"]);
+    either("log.express_max", &["0", "8KiB", "128KiB"]);
+    either("log.commit_at", &["1", "50", "100"]);
     let mut config = config(&knobs);
     if config.set("compression.level", "1").is_ok() && config.validate().is_err() {
         config.set("compression.level", "0").expect("a level");
