@@ -7,7 +7,7 @@
 //! failed FLUSH or superblock is final. `faults/session` says what is held against each answer.
 //!
 //! DELALLOC_CASES random workloads with several faults each (default 60) and DELALLOC_FAULT_STRIDE
-//! (default 2, each second request; 1 is every one) set how long that takes; scripts/faults-long has
+//! (default 4, each fourth request; 1 is every one) set how long that takes; scripts/faults-long has
 //! the long ones.
 
 mod faults;
@@ -184,7 +184,7 @@ impl Run {
 }
 
 fn stride() -> u64 {
-    times("DELALLOC_FAULT_STRIDE", 2)
+    times("DELALLOC_FAULT_STRIDE", 4)
 }
 
 fn every_request(name: &str, knobs: &[(&str, &str)], actions: &[(FaultOn, FaultAction)]) {
@@ -294,7 +294,7 @@ fn any_rule(dice: &mut Dice, memory: &MemBackend) -> FaultRule {
     FaultRule {
         on: *dice.pick(&kinds),
         within: dice.pick(&Region::ALL).bytes(memory),
-        nth: 1 + dice.below(60),
+        nth: 1 + dice.below(25),
         span: if lasting {
             FaultSpan::Persistent
         } else {
