@@ -99,11 +99,11 @@ fn kinds(actions: &[(FaultOn, FaultAction)]) -> Vec<Fault> {
 
 /// Runs the workload by hand with `fault` at each request in turn. Returns how many struck.
 fn each_in_turn(fault: &Fault, knobs: &[(&str, &str)], steps: &[Step], stride: u64) -> u64 {
-    let mut points = 0;
     // Another first request in each row of the table, so that a stride leaves none out for good.
     let first = 1 + (fault.region as u64 + fault.on as u64) % stride;
-    for nth in (first..).step_by(usize::try_from(stride).expect("small")) {
-        let ending = if nth / stride % 2 == 0 {
+    for points in 0.. {
+        let nth = first + points * stride;
+        let ending = if points.is_multiple_of(2) {
             Ending::Close
         } else {
             Ending::Crash
@@ -130,7 +130,6 @@ fn each_in_turn(fault: &Fault, knobs: &[(&str, &str)], steps: &[Step], stride: u
         if fired == 0 {
             return points;
         }
-        points += 1;
     }
     unreachable!("a workload ends")
 }

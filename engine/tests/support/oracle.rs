@@ -109,7 +109,8 @@ impl History {
             let page = &found[part.clone()];
             let shown = |state: &Vec<u8>| state.get(part.clone()).is_some_and(|own| own == page);
             let whole = self.acceptable().iter().any(shown);
-            if !whole && !(self.holes && self.has_bytes(part.clone(), page)) {
+            let pieced = self.holes && self.has_bytes(part.clone(), page);
+            if !whole && !pieced {
                 let differs = page.iter().zip(self.now().get(part.clone()).unwrap_or(&[]));
                 let first = differs.take_while(|(found, own)| found == own).count();
                 let zeros = page.iter().all(|byte| *byte == 0);
