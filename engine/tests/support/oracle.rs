@@ -107,17 +107,10 @@ impl History {
         for part in pages(start, found.len()) {
             // `found` and the states begin at `start` alike.
             let page = &found[part.clone()];
-            let shown = |state: &Vec<u8>| match state.get(part.clone()) {
-                Some(own) => own == page,
-                None if self.holes => {
-                    let known = state.len().clamp(part.start, part.end) - part.start;
-                    let had_tail = known > 0;
-                    page[..known] == state[part.start.min(state.len())..][..known]
-                        && (had_tail || page.iter().all(|byte| *byte == 0))
-                }
-                None => false,
-            };
-            if !self.acceptable().iter().any(shown) {
+            let shown = |state: &Vec<u8>| state.get(part.clone()).is_some_and(|own| own == page);
+            let whole = self.acceptable().iter().any(shown);
+            let pieced = self.holes && self.has_bytes(part.clone(), page);
+            if !whole && !pieced {
                 let differs = page.iter().zip(self.now().get(part.clone()).unwrap_or(&[]));
                 let first = differs.take_while(|(found, own)| found == own).count();
                 let zeros = page.iter().all(|byte| *byte == 0);
@@ -130,6 +123,17 @@ impl History {
             }
         }
         Ok(())
+    }
+
+    /// Has each byte of a page been at its place, or nothing yet? A write that failed unseen and one of
+    /// part of the same page after it leave the new bytes on the old page.
+    fn has_bytes(&self, part: Range<usize>, page: &[u8]) -> bool {
+        part.clone().zip(page).all(|(at, byte)| {
+            self.acceptable().iter().any(|state| match state.get(at) {
+                Some(own) => own == byte,
+                None => *byte == 0 || state.len() > part.start,
+            })
+        })
     }
 
     /// Is each page of `found` one that the file has ever had? What a lying device leaves of it.
