@@ -29,59 +29,58 @@ impl Exerciser {
             return told("a write of nothing", file.write_at(offset, bytes));
         }
         let taken = match file.write_at(offset, bytes) {
-            Ok(()) => bytes.len(),
+            Ok(()) => {
+                self.took(slot, offset, bytes);
+                true
+            }
             Err(EngineError::NoSpace { .. }) if self.setup.fills => {
                 self.refused()?;
-                self.taken_batches(slot, &file, offset, bytes)?
+                self.take_batches(slot, &file, offset, bytes)?;
+                false
             }
             Err(error) => return Err(format!("a write: {error}")),
         };
-        self.counts.written_bytes += taken as u64;
-        self.opened.written_bytes += taken as u64;
-        if taken > 0 {
-            self.model_mut(slot).write(length(offset), &bytes[..taken]);
-        }
         self.size_is(slot, &file)?;
-        if taken < bytes.len() {
-            self.read(
-                slot,
-                offset.saturating_sub(8192),
-                bytes.len() as u64 + 16_384,
-            )?;
+        if taken {
+            return Ok(());
         }
-        Ok(())
+        let around_bytes = bytes.len() as u64 + 16_384;
+        self.read(slot, offset.saturating_sub(8192), around_bytes)
     }
 
-    /// How much of a refused write was taken: whole batches from its front.
-    pub(super) fn taken_batches(
-        &mut self,
-        slot: usize,
-        file: &File,
-        offset: u64,
-        bytes: &[u8],
-    ) -> Said<usize> {
-        let end = offset + bytes.len() as u64;
-        let mut at = offset;
+    fn took(&mut self, slot: usize, offset: u64, bytes: &[u8]) {
+        self.counts.written_bytes += bytes.len() as u64;
+        self.opened.written_bytes += bytes.len() as u64;
+        self.model_mut(slot).write(length(offset), bytes);
+    }
+
+    /// A refused write may have been taken in part: whole batches from its front, where it has several.
+    fn take_batches(&mut self, slot: usize, file: &File, offset: u64, bytes: &[u8]) -> Said {
+        let whole = FileRange::new(offset, offset + bytes.len() as u64);
+        if whole.to_pages().bytes() <= BATCH_BYTES {
+            return Ok(());
+        }
+        let mut at = whole.start;
         loop {
-            let next = ((at / BATCH_BYTES + 1) * BATCH_BYTES).min(end);
-            if next == end {
-                break;
+            let next = (at / BATCH_BYTES + 1) * BATCH_BYTES;
+            if next >= whole.end {
+                return Ok(());
             }
-            let (old_size, part) = (
-                self.model.get(slot).map_or(0, ModelFile::size),
-                &bytes[length(at - offset)..length(next - offset)],
-            );
+            let part = &bytes[length(at - offset)..length(next - offset)];
             let mut now = vec![0; part.len()];
             let count = told("a read", file.read_at(at, &mut now))?;
             if count < now.len() || now != part {
-                break;
+                return Ok(());
             }
-            if file.size_bytes() < next.max(old_size) {
-                break;
+            let before = self.model_mut(slot);
+            if before.bytes.get(length(at)..length(next)) == Some(part) {
+                // It was so before: nothing tells whether it was written again.
+                before.touch(length(at), length(next));
+            } else {
+                self.took(slot, at, part);
             }
             at = next;
         }
-        Ok(length(at - offset))
     }
 
     pub(super) fn model_mut(&mut self, slot: usize) -> &mut ModelFile {

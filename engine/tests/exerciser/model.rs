@@ -10,7 +10,8 @@ pub(crate) enum Use {
     /// Nothing was ever written to it, or it was punched: it takes no space.
     #[default]
     Hole,
-    /// The engine may have written zeros to it, at the edge of a hole or the old end of the file.
+    /// The engine may have written to it: zeros, at the edge of a hole or the old end of the file, or
+    /// what was there already.
     Edge,
     /// It was written.
     Written,
@@ -68,11 +69,18 @@ impl ModelFile {
         } else {
             end / PAGE
         };
-        for page in start / PAGE..end.div_ceil(PAGE) {
-            if page * PAGE >= start && page < whole_end {
-                self.uses[page] = Use::Hole;
-            } else if self.uses[page] == Use::Hole {
-                self.uses[page] = Use::Edge;
+        self.touch(start, end);
+        let first = start.div_ceil(PAGE);
+        if first < whole_end {
+            self.uses[first..whole_end].fill(Use::Hole);
+        }
+    }
+
+    /// The bytes are as they were; they may have been written again.
+    pub(crate) fn touch(&mut self, start: usize, end: usize) {
+        for page in &mut self.uses[start / PAGE..end.div_ceil(PAGE)] {
+            if *page == Use::Hole {
+                *page = Use::Edge;
             }
         }
     }

@@ -12,6 +12,8 @@ use crate::support::Dice;
 
 /// Names of files.
 pub(crate) const NAMES: [&str; 4] = ["table", "log", "index", "temp/with a \"strange\" name"];
+/// Files up to here are written in one batch.
+const BATCHES_FROM: u64 = 2 << 20;
 /// Files, named or not, that a step can be about.
 pub(crate) const SLOTS: usize = NAMES.len() + 2;
 
@@ -106,6 +108,7 @@ pub(crate) struct Ops {
     dice: Dice,
     units: [u64; 6],
     file_bytes_max: u64,
+    len_max: u64,
     number: u32,
 }
 
@@ -120,6 +123,12 @@ impl Ops {
             dice: Dice::new(seed),
             units: [512, 4096, 4096, 8192, extent, item],
             file_bytes_max: setup.file_bytes_max,
+            // Where a write can have several batches, some do.
+            len_max: if setup.file_bytes_max > BATCHES_FROM {
+                setup.file_bytes_max / 4 * 3
+            } else {
+                setup.file_bytes_max / 4
+            },
             number: 0,
         }
     }
@@ -163,7 +172,7 @@ impl Ops {
                 let unit = (*self.dice.pick(&self.units)).min(self.file_bytes_max / 8);
                 self.beside(unit, unit)
             }
-            _ => 1 + self.dice.below(self.file_bytes_max / 4),
+            _ => 1 + self.dice.below(self.len_max),
         }
     }
 
