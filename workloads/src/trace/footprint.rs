@@ -74,7 +74,7 @@ impl Footprint {
         let bits = self
             .leaves
             .iter()
-            .filter(|(&(file, leaf), _)| !is_whole(file, leaf))
+            .filter(|&(&(file, leaf), _)| !is_whole(file, leaf))
             .map(|(_, words)| words.iter().map(|word| u64::from(word.count_ones())).sum());
         ranges
             .chain(bits)
