@@ -2,6 +2,7 @@
 //!
 //! Not here: the workload's own language (`delalloc-workloads`), carrying it out (run).
 
+use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
@@ -14,7 +15,7 @@ use crate::args::ReplayArgs;
 use crate::failure::{Failure, OrExit};
 use crate::replay::order::{Place, interleaved};
 use crate::stamp::Stamp;
-use crate::targets::EngineKnobs;
+use crate::targets::{EngineKnobs, lay_out};
 
 /// A replay, resolved.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ impl RunPlan {
         });
         let mut faults = target_faults(&workload);
         faults.extend(knob_faults(&workload));
+        faults.extend(layout_faults(&workload));
         faults.extend(out_fault(&out));
         refuse(&faults)?;
         let places = interleaved(
@@ -60,9 +62,11 @@ impl RunPlan {
     }
 }
 
-/// Every point's knobs go together, on every target.
-pub fn check_knobs(workload: &WorkloadPlan) -> Result<(), Failure> {
-    refuse(&knob_faults(workload))
+/// Every point's knobs go together, on every target, and its files have a place on every raw device.
+pub fn check_points(workload: &WorkloadPlan) -> Result<(), Failure> {
+    let mut faults = knob_faults(workload);
+    faults.extend(layout_faults(workload));
+    refuse(&faults)
 }
 
 fn refuse(faults: &[String]) -> Result<(), Failure> {
@@ -147,7 +151,7 @@ fn target_faults(workload: &WorkloadPlan) -> Vec<String> {
                     "target {name}: {path} is no directory; make or mount it"
                 ));
             }
-            TargetKind::Engine(engine) => match &engine.backend {
+            TargetKind::Engine(device) | TargetKind::Raw(device) => match &device.backend {
                 BackendPlan::File { path, .. } => {
                     let home = match path.parent() {
                         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -187,6 +191,44 @@ fn knob_faults(workload: &WorkloadPlan) -> Vec<String> {
         }
     }
     faults
+}
+
+/// Files that do not fit a device without a filesystem. A device that cannot be asked for its size now
+/// is asked when it is opened.
+fn layout_faults(workload: &WorkloadPlan) -> Vec<String> {
+    let mut faults = Vec::new();
+    for target in &workload.targets {
+        let TargetKind::Raw(device) = &target.kind else {
+            continue;
+        };
+        let Some(capacity_bytes) = capacity_bytes(&device.backend) else {
+            continue;
+        };
+        for load in &workload.loads {
+            let found = lay_out(load, capacity_bytes).err().unwrap_or_default();
+            let found = found
+                .into_iter()
+                .map(|fault| format!("target {}: {fault}", target.name));
+            faults.extend(
+                found
+                    .filter(|fault| !faults.contains(fault))
+                    .collect::<Vec<_>>(),
+            );
+        }
+    }
+    faults
+}
+
+fn capacity_bytes(backend: &BackendPlan) -> Option<u64> {
+    match backend {
+        BackendPlan::Mem { size_bytes }
+        | BackendPlan::Sim { size_bytes, .. }
+        | BackendPlan::File { size_bytes, .. } => Some(*size_bytes),
+        BackendPlan::Block { path, .. } => {
+            let mut device = std::fs::File::open(path).ok()?;
+            device.seek(SeekFrom::End(0)).ok()
+        }
+    }
 }
 
 fn out_fault(out: &Path) -> Option<String> {

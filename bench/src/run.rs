@@ -34,7 +34,8 @@ use crate::signals::Signals;
 use crate::targets::{EngineKnobs, Target};
 
 /// Opens the target of a cell, fresh.
-pub type Opener<'a> = dyn Fn(&TargetPlan, &PointPlan) -> anyhow::Result<Box<dyn Target>> + 'a;
+pub type Opener<'a> =
+    dyn Fn(&TargetPlan, &PointPlan, &LoadPlan) -> anyhow::Result<Box<dyn Target>> + 'a;
 
 /// A run that is over.
 #[derive(Debug)]
@@ -139,7 +140,7 @@ impl Run<'_> {
             slack: self.slack,
             signals: self.signals,
         };
-        let mut cell = match open(target, point) {
+        let mut cell = match open(target, point, workload.load(point)) {
             Ok(opened) => {
                 self.record.targets[place.target].describe = opened.describe();
                 let mut seen = Seen {
@@ -256,6 +257,7 @@ fn blank_record(plan: &RunPlan) -> RunRecord {
             name: target.name.clone(),
             kind: match target.kind {
                 TargetKind::Engine(_) => "engine",
+                TargetKind::Raw(_) => "raw",
                 TargetKind::Directory { .. } => "directory",
                 TargetKind::Null => "null",
             }
@@ -263,7 +265,7 @@ fn blank_record(plan: &RunPlan) -> RunRecord {
             describe: String::new(),
             knobs: match target.kind {
                 TargetKind::Engine(_) => knobs(target, &workload.points[0]),
-                TargetKind::Directory { .. } | TargetKind::Null => Vec::new(),
+                _ => Vec::new(),
             },
         })
         .collect();
@@ -364,7 +366,7 @@ fn machine(targets: &[TargetPlan]) -> Machine {
 fn place_of(target: &TargetPlan) -> Option<PathBuf> {
     match &target.kind {
         TargetKind::Directory { path } => Some(path.clone()),
-        TargetKind::Engine(engine) => match &engine.backend {
+        TargetKind::Engine(device) | TargetKind::Raw(device) => match &device.backend {
             BackendPlan::File { path, .. } => {
                 let home = path.parent().filter(|home| !home.as_os_str().is_empty());
                 Some(home.unwrap_or_else(|| Path::new(".")).to_owned())

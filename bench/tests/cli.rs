@@ -78,6 +78,31 @@ fn a_directory_that_is_not_there_is_found_before_the_run() {
 }
 
 #[test]
+fn files_that_do_not_fit_a_raw_device_are_found_before_the_run() {
+    let bench = Bench::new();
+    let text = small("").replace("engine: { engine:", "raw: { raw:");
+    let fits = bench.workload("fits.yaml", &text);
+    bench
+        .delalloc()
+        .args(["replay", "fits.yaml", "--dry-run"])
+        .assert()
+        .code(0)
+        .stdout(predicate::str::contains("raw: nothing but memory, 64MiB"));
+    for command in [&["--out", "out"][..], &["--dry-run"]] {
+        bench
+            .delalloc()
+            .arg("replay")
+            .arg(&fits)
+            .args(["--set", "files.table.size=65MiB"])
+            .args(command)
+            .assert()
+            .code(2)
+            .stderr(predicate::str::contains("target raw: the files take 65MiB"));
+    }
+    assert!(!bench.path("out").exists(), "nothing was begun");
+}
+
+#[test]
 fn json_is_json_even_when_it_fails() {
     let bench = Bench::new();
     let output = bench

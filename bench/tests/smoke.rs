@@ -131,6 +131,37 @@ fn targets_and_sweep_points_each_get_their_cells() {
 }
 
 #[test]
+fn a_raw_device_is_replayed_on_and_read_back_like_any_other() {
+    let bench = Bench::new();
+    let text = small("").replace(
+        "content:",
+        "  raw: { raw: { backend: { file: { path: raw.img, size: 32MiB, buffered: true } } } }
+  slow: { raw: { backend: { mem: { size: 64MiB } }, throttle: { latency: 10us } } }
+content:",
+    );
+    let workload = bench.workload("raw.yaml", &text);
+    assert_eq!(bench.replay(&workload, "out", &[]).0, 0);
+    let record = record(&bench, "out");
+    assert_eq!(record.targets[1].kind, "raw");
+    for name in ["raw", "slow"] {
+        let cell = record.cells.iter().find(|cell| cell.target == name);
+        let cell = cell.expect("a cell for each target");
+        assert_eq!(cell.fault, None);
+        assert_eq!(cell.verification.mismatches, 0);
+        assert!(
+            cell.verification.bytes_verified >= 2 << 20,
+            "{:?}",
+            cell.verification
+        );
+        assert_eq!(
+            cell.counters["device.write_bytes"], cell.counters["user.write_bytes"],
+            "{name}: nothing but the clients' bytes reaches the device"
+        );
+        assert!(cell.counters["device.flushes"] >= 5.0);
+    }
+}
+
+#[test]
 fn the_same_seed_does_the_same_work() {
     let bench = Bench::new();
     let workload = bench.workload("small.yaml", &small(""));

@@ -16,6 +16,8 @@ pub fn library() -> &'static [(&'static str, &'static str)] {
         ("sequential-ingest", "../sequential-ingest.yaml"),
         ("database-pages", "../database-pages.yaml"),
         ("log-append", "../log-append.yaml"),
+        ("append-sync", "../append-sync.yaml"),
+        ("sync-beside-bulk", "../sync-beside-bulk.yaml"),
         ("mixed-rate", "../mixed-rate.yaml"),
         ("cold-read", "../cold-read.yaml"),
         ("incompressible", "../incompressible.yaml"),

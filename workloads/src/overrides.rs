@@ -174,12 +174,16 @@ fn shorthand(node: &mut Node, step: &str) -> bool {
         && backend_mut(node).is_some()
 }
 
-/// The map under `engine: { backend: { KIND: ` or `directory:` of a target.
+/// The map under `engine: { backend: { KIND: ` (of `raw:` too) or `directory:` of a target.
 fn backend_mut(target: &mut Node) -> Option<&mut Node> {
     if get_mut(target, "directory").is_some() {
         return get_mut(target, "directory");
     }
-    let backend = get_mut(get_mut(target, "engine")?, "backend")?;
+    let kind = match get_mut(target, "raw") {
+        Some(_) => "raw",
+        None => "engine",
+    };
+    let backend = get_mut(get_mut(target, kind)?, "backend")?;
     match &mut backend.data {
         Data::Map(entries) => match &mut entries[..] {
             [only] => Some(&mut only.value),

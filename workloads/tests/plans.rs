@@ -377,3 +377,28 @@ fn overrides_reach_fields_knobs_and_backends() {
     assert_eq!((path.to_str(), *size_bytes), (Some("b.img"), 1 << 30));
     assert_eq!(pieces(&plan)[0].2, 16 << 10);
 }
+
+#[test]
+fn a_raw_target_takes_what_the_device_of_an_engine_takes() {
+    let text = "version: 1
+targets:
+  raw: { raw: { backend: { file: { path: a.img, size: 1GiB } }, throttle: { latency: 1ms } } }
+files: { t: { size: 1MiB } }
+phases: [{ name: p, jobs: [{ write: t, block: 4KiB }] }]
+";
+    let sets = ["targets.raw.size=2GiB".to_owned()];
+    let plan = load_str(text, "w.yaml", &sets, Checks::none()).unwrap();
+    let TargetKind::Raw(device) = &plan.targets[0].kind else {
+        panic!("{:?}", plan.targets);
+    };
+    let BackendPlan::File { size_bytes, .. } = device.backend else {
+        panic!("{device:?}");
+    };
+    assert_eq!(size_bytes, 2 << 30);
+    assert_eq!(device.throttle.unwrap().latency_ns, Some(1_000_000));
+    let knobs = text.replace("throttle:", "knobs:");
+    assert!(
+        load_str(&knobs, "w.yaml", &[], Checks::none()).is_err(),
+        "a device has no knobs"
+    );
+}

@@ -17,7 +17,7 @@ use crate::targets;
 pub(super) fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     if args.dry_run {
         let workload = plan::load(args)?;
-        plan::check_knobs(&workload)?;
+        plan::check_points(&workload)?;
         if args.json {
             let text = serde_json::to_string_pretty(&workload).or_failed()?;
             println!("{text}");

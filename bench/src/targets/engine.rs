@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use delalloc_backends::{Backend, Clock, MeterBackend, OsClock, RequestKind};
+use delalloc_backends::{Backend, Clock, MeterBackend, OsClock};
 use delalloc_engine::pool::Series;
 use delalloc_engine::stats::{EngineStats, StageSnapshot};
 use delalloc_engine::{EngineConfig, EngineError, File, FileRange, FormatOptions, Volume, recover};
@@ -21,6 +21,7 @@ use delalloc_results::metric::{Better, Class, Metric, Unit};
 use delalloc_results::record::{PoolRecord, StageRecord};
 use parking_lot::Mutex;
 
+use super::device::device_readings;
 use super::{Levels, Reading, Target, TargetFile};
 
 /// A volume on a device.
@@ -121,33 +122,7 @@ impl Target for EngineTarget {
     }
 
     fn counters(&self) -> Vec<Reading> {
-        let meter = self.device.snapshot();
-        let (written, read) = (
-            meter.kind(RequestKind::Write),
-            meter.kind(RequestKind::Read),
-        );
-        let flushes = meter.kind(RequestKind::Flush);
-        let mut readings = vec![
-            Reading::counted("device.write_bytes", Unit::Bytes, written.bytes as f64),
-            Reading::counted(
-                "device.write_requests",
-                Unit::Count,
-                written.completed as f64,
-            ),
-            Reading::counted("device.read_bytes", Unit::Bytes, read.bytes as f64),
-            Reading::counted("device.read_requests", Unit::Count, read.completed as f64),
-            Reading::counted("device.flushes", Unit::Count, flushes.completed as f64),
-            Reading::timed(
-                "device.write_ns",
-                Unit::Nanoseconds,
-                written.service_ns_sum as f64,
-            ),
-            Reading::timed(
-                "device.read_ns",
-                Unit::Nanoseconds,
-                read.service_ns_sum as f64,
-            ),
-        ];
+        let mut readings = device_readings(&self.device.snapshot());
         let rows = self.stats().map(|stats| stats.rows()).unwrap_or_default();
         readings.extend(
             rows.into_iter()

@@ -1,19 +1,23 @@
 //! What a workload is replayed against, behind one trait.
 //!
 //! A target is a flat set of named files that can be written, read, synced and forgotten. The
-//! engine is one, any mounted filesystem is one, and so is a target that does nothing: what the
-//! harness measures there is its own cost. Numbers a target alone can know (bytes that reached the
+//! engine is one, any mounted filesystem is one, a bare device is one (the limit of both), and so is a
+//! target that does nothing: what the harness measures there is its own cost. Numbers a target alone can know (bytes that reached the
 //! device, how full the cache is) leave it by name, so the recorder and the record need no
 //! knowledge of any of them.
 //!
 //! Not here: which target a workload names (`open.rs` reads the plan), timing (replay), checking
 //! what is read back (replay/verify.rs).
 
+mod blocks;
+mod device;
 mod directory;
 mod engine;
 mod knobs;
+mod layout;
 mod null;
 mod open;
+mod raw;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,8 +28,10 @@ use delalloc_results::record::{PoolRecord, StageRecord};
 pub use directory::DirectoryTarget;
 pub use engine::EngineTarget;
 pub use knobs::EngineKnobs;
+pub use layout::{Place, lay_out};
 pub use null::NullTarget;
 pub use open::open;
+pub use raw::RawTarget;
 
 /// A named number of a target.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,29 +8,38 @@ use delalloc_backends::{
     MoverOptions, OsClock, SimBackend, SimModel, ThrottleBackend, ThrottleLimits,
 };
 use delalloc_engine::meta::signatures;
-use delalloc_workloads::PointPlan;
 use delalloc_workloads::plan::{
-    BackendPlan, Mover, SimDevice, TargetKind, TargetPlan, ThrottlePlan,
+    BackendPlan, DevicePlan, Mover, SimDevice, TargetKind, TargetPlan, ThrottlePlan,
 };
+use delalloc_workloads::{LoadPlan, PointPlan};
 
-use super::{DirectoryTarget, EngineKnobs, EngineTarget, NullTarget, Target};
+use super::{DirectoryTarget, EngineKnobs, EngineTarget, NullTarget, RawTarget, Target};
 
 /// A modelled device stalls where this says; equal seeds, equal stalls.
 const SIM_SEED: u64 = 1;
 
 /// Opens a target, fresh, for one cell.
-pub fn open(target: &TargetPlan, point: &PointPlan) -> anyhow::Result<Box<dyn Target>> {
+pub fn open(
+    target: &TargetPlan,
+    point: &PointPlan,
+    load: &LoadPlan,
+) -> anyhow::Result<Box<dyn Target>> {
     Ok(match &target.kind {
         TargetKind::Null => Box::new(NullTarget),
         TargetKind::Directory { path } => Box::new(DirectoryTarget::open(path)?),
-        TargetKind::Engine(engine) => {
+        TargetKind::Raw(plan) => Box::new(RawTarget::open(device(plan)?, load)?),
+        TargetKind::Engine(plan) => {
             let config = EngineKnobs::config(&point.knobs_for(target))?;
-            let mut backend = backend(&engine.backend)?;
-            if let Some(throttle) = &engine.throttle {
-                backend = throttled(backend, throttle);
-            }
-            Box::new(EngineTarget::open(backend, config)?)
+            Box::new(EngineTarget::open(device(plan)?, config)?)
         }
+    })
+}
+
+fn device(plan: &DevicePlan) -> Result<Arc<dyn Backend>, BackendError> {
+    let base = backend(&plan.backend)?;
+    Ok(match &plan.throttle {
+        Some(throttle) => throttled(base, throttle),
+        None => base,
     })
 }
 

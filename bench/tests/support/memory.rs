@@ -185,6 +185,6 @@ pub(crate) fn replay(workload: &str, lie: Lie) -> Finished {
         unreachable!("replay was typed")
     };
     let plan = RunPlan::resolve(&args).unwrap();
-    let open = |_: &_, _: &_| Ok(Box::new(LyingTarget::new(lie)) as Box<dyn Target>);
+    let open = |_: &_, _: &_, _: &_| Ok(Box::new(LyingTarget::new(lie)) as Box<dyn Target>);
     run::run(&plan, &open, &Signals::default()).unwrap()
 }

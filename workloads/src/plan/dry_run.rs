@@ -6,9 +6,9 @@ use super::estimate::{
     Amount, GUESSED_BYTES_PER_S, cells, content_bytes, job_bytes, load_bytes, load_ns,
 };
 use super::{
-    AccessPlan, BackendPlan, BlockPlan, Bound, ContentPlan, FileSpan, JobPlan, LoadPlan, Mover,
-    Pace, PatternPlan, PhaseEnd, PhasePlan, PhaseRole, TargetKind, TargetPlan, TraceTiming, Verb,
-    Work, WorkloadPlan,
+    AccessPlan, BackendPlan, BlockPlan, Bound, ContentPlan, DevicePlan, FileSpan, JobPlan,
+    LoadPlan, Mover, Pace, PatternPlan, PhaseEnd, PhasePlan, PhaseRole, TargetKind, TargetPlan,
+    TraceTiming, Verb, Work, WorkloadPlan,
 };
 use crate::units::{format_duration, format_size};
 
@@ -94,14 +94,17 @@ fn target_text(target: &TargetPlan) -> String {
     match &target.kind {
         TargetKind::Null => "null, the cost of the harness itself".to_owned(),
         TargetKind::Directory { path } => format!("files in {}", path.display()),
-        TargetKind::Engine(engine) => {
-            let throttled = match &engine.throttle {
-                Some(_) => ", throttled",
-                None => "",
-            };
-            format!("engine on {}{throttled}", backend_text(&engine.backend))
-        }
+        TargetKind::Engine(device) => format!("engine on {}", device_text(device)),
+        TargetKind::Raw(device) => format!("nothing but {}", device_text(device)),
     }
+}
+
+fn device_text(device: &DevicePlan) -> String {
+    let throttled = match &device.throttle {
+        Some(_) => ", throttled",
+        None => "",
+    };
+    format!("{}{throttled}", backend_text(&device.backend))
 }
 
 fn backend_text(backend: &BackendPlan) -> String {

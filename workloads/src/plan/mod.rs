@@ -90,7 +90,9 @@ pub struct TargetPlan {
 #[serde(rename_all = "snake_case")]
 pub enum TargetKind {
     /// delalloc's engine on a backend.
-    Engine(EngineTarget),
+    Engine(DevicePlan),
+    /// The device itself, without a filesystem: the limit that others are compared with.
+    Raw(DevicePlan),
     /// Plain files in a directory of a mounted filesystem.
     Directory {
         /// The directory; it exists.
@@ -100,16 +102,16 @@ pub enum TargetKind {
     Null,
 }
 
-/// An engine and what it stands on.
+/// A device, and what it is slowed down to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct EngineTarget {
+pub struct DevicePlan {
     /// Where the bytes go.
     pub backend: BackendPlan,
     /// Slowed down to this, where given.
     pub throttle: Option<ThrottlePlan>,
 }
 
-/// Where an engine's bytes go.
+/// Where bytes go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BackendPlan {

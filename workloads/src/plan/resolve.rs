@@ -137,6 +137,7 @@ fn target_plan((name, spec): &(At<String>, TargetSpec)) -> TargetPlan {
         name: name.value.clone(),
         kind: match &spec.kind {
             TargetKindSpec::Engine(engine) => TargetKind::Engine(engine.clone()),
+            TargetKindSpec::Raw(device) => TargetKind::Raw(device.clone()),
             TargetKindSpec::Directory(path) => TargetKind::Directory { path: path.clone() },
             TargetKindSpec::Null => TargetKind::Null,
         },

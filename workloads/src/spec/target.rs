@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use super::{KnobMap, KnobsSpec};
 use crate::decode::{Fields, Report, flag, quantity, size, text, word};
 use crate::fault::Fault;
-use crate::plan::{BackendPlan, EngineTarget, Mover, SimDevice, ThrottlePlan};
+use crate::plan::{BackendPlan, DevicePlan, Mover, SimDevice, ThrottlePlan};
 use crate::units;
 use crate::yaml::{Data, Node};
 
@@ -16,7 +16,7 @@ const BACKEND_BYTES_MIN: u64 = 16 << 20;
 /// Above, a slip of the pen.
 const BACKEND_BYTES_MAX: u64 = 1 << 50;
 
-/// One thing to replay on: `engine`, `directory` or `null`.
+/// One thing to replay on: `engine`, `raw`, `directory` or `null`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TargetSpec {
     pub(crate) kind: TargetKindSpec,
@@ -26,7 +26,8 @@ pub(crate) struct TargetSpec {
 /// What a target is; nothing here depends on the rest of the file, so it is already what the plan holds.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum TargetKindSpec {
-    Engine(EngineTarget),
+    Engine(DevicePlan),
+    Raw(DevicePlan),
     Directory(PathBuf),
     Null,
 }
@@ -48,6 +49,8 @@ enum TargetShape {
 struct TargetMap {
     /// delalloc's engine on a backend.
     engine: Option<EngineMap>,
+    /// The device itself, the files one after the other on it: the limit that others are compared with.
+    raw: Option<RawMap>,
     /// Plain files in a directory of a mounted filesystem: a kernel peer.
     directory: Option<DirectoryMap>,
     /// Takes everything and does nothing: the cost of the harness itself.
@@ -79,6 +82,17 @@ struct EngineMap {
     throttle: Option<ThrottleMap>,
     /// Knobs of this target alone; they win over the file's `engine:`.
     knobs: Option<KnobMap>,
+}
+
+/// A device without a filesystem. What is on it is lost.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "RawTarget")]
+#[expect(dead_code, reason = "lends its shape to the schema")]
+struct RawMap {
+    /// Where the bytes go.
+    backend: BackendMap,
+    /// Slow the backend down.
+    throttle: Option<ThrottleMap>,
 }
 
 /// One of these.
@@ -193,16 +207,20 @@ impl TargetSpec {
             return Some(Self::plain(TargetKindSpec::Null));
         }
         let mut fields = Fields::open(node, "a target", report)?;
-        let engine = fields.take("engine");
-        let directory = fields.take("directory");
-        let null = fields.take("null");
+        let kinds = [
+            fields.take("engine"),
+            fields.take("raw"),
+            fields.take("directory"),
+            fields.take("null"),
+        ];
         let span = fields.span();
         let before = report.faults.len();
         fields.finish(report);
-        match (engine, directory, null) {
-            (Some(node), None, None) => read_engine(node, report),
-            (None, Some(node), None) => read_directory(node, report),
-            (None, None, Some(node)) => {
+        match kinds {
+            [Some(node), None, None, None] => read_engine(node, report),
+            [None, Some(node), None, None] => read_raw(node, report),
+            [None, None, Some(node), None] => read_directory(node, report),
+            [None, None, None, Some(node)] => {
                 Fields::open(node, "the null target", report)?.finish(report);
                 Some(Self::plain(TargetKindSpec::Null))
             }
@@ -211,7 +229,7 @@ impl TargetSpec {
                 if report.faults.len() == before {
                     report.add(Fault::new(
                         span,
-                        "a target is exactly one of engine, directory, null",
+                        "a target is exactly one of engine, raw, directory, null",
                     ));
                 }
                 None
@@ -248,23 +266,35 @@ fn read_directory(node: &Node, report: &mut Report) -> Option<TargetSpec> {
 
 fn read_engine(node: &Node, report: &mut Report) -> Option<TargetSpec> {
     let mut fields = Fields::open(node, "an engine target", report)?;
-    let backend = fields
-        .require("backend", report)
-        .and_then(|n| read_backend(n, report));
-    let throttle = fields
-        .take("throttle")
-        .and_then(|n| read_throttle(n, report));
+    let device = read_device(&mut fields, report);
     let knobs = fields
         .take("knobs")
         .map(|n| KnobsSpec::read(n, report))
         .unwrap_or_default();
     fields.finish(report);
     Some(TargetSpec {
-        kind: TargetKindSpec::Engine(EngineTarget {
-            backend: backend?,
-            throttle,
-        }),
+        kind: TargetKindSpec::Engine(device?),
         knobs,
+    })
+}
+
+fn read_raw(node: &Node, report: &mut Report) -> Option<TargetSpec> {
+    let mut fields = Fields::open(node, "a raw target", report)?;
+    let device = read_device(&mut fields, report);
+    fields.finish(report);
+    Some(TargetSpec::plain(TargetKindSpec::Raw(device?)))
+}
+
+fn read_device(fields: &mut Fields<'_>, report: &mut Report) -> Option<DevicePlan> {
+    let backend = fields
+        .require("backend", report)
+        .and_then(|n| read_backend(n, report));
+    let throttle = fields
+        .take("throttle")
+        .and_then(|n| read_throttle(n, report));
+    Some(DevicePlan {
+        backend: backend?,
+        throttle,
     })
 }
 
