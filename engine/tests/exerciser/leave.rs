@@ -20,7 +20,7 @@ impl Exerciser {
         self.read_all()
     }
 
-    pub(super) fn leave(&mut self, how: Reopen, held: bool) -> Said {
+    fn leave(&mut self, how: Reopen, held: bool) -> Said {
         if !held {
             self.let_orphans_go();
             self.handles = Default::default();
@@ -54,27 +54,38 @@ impl Exerciser {
         Ok(())
     }
 
-    pub(super) fn let_orphans_go(&mut self) {
+    fn let_orphans_go(&mut self) {
         for slot in NAMES.len()..SLOTS {
             self.handles[slot] = None;
             self.model.files[slot] = None;
         }
     }
 
-    pub(super) fn sync_each(&mut self) -> Said {
-        let mut synced = false;
-        for slot in 0..SLOTS {
+    /// Syncs each file, and last one that was changed last: a sync makes durable what its file shows,
+    /// and every change of names before the last change of that file.
+    fn sync_each(&mut self) -> Said {
+        let has_bytes = |slot: &usize| self.model.get(*slot).is_some_and(|file| file.size() > 0);
+        let Some(last) = (0..NAMES.len()).find(has_bytes) else {
+            return told("a volume sync", self.volume().sync());
+        };
+        let file = self.handle(last)?.ok_or("a file is gone")?;
+        let again = self.model_mut(last).bytes[0];
+        match file.write_at(0, &[again]) {
+            Ok(()) => self.model_mut(last).touch(0, 1),
+            Err(EngineError::NoSpace { .. }) if self.setup.fills => {
+                self.refused()?;
+                return told("a volume sync", self.volume().sync());
+            }
+            Err(error) => return Err(format!("a write: {error}")),
+        }
+        for slot in (0..SLOTS).filter(|slot| *slot != last) {
             if self.model.get(slot).is_some()
                 && let Some(file) = self.handle(slot)?
             {
                 told("a sync", file.sync())?;
-                synced |= slot < NAMES.len();
             }
         }
-        if synced {
-            return Ok(());
-        }
-        told("a volume sync", self.volume().sync())
+        told("a sync", file.sync())
     }
 
     /// Everything once more, by the door; then nothing, and there is room again.

@@ -92,7 +92,7 @@ pub(crate) enum Reopen {
     Close,
     /// Dropped after a sync of the volume.
     DropAfterSync,
-    /// Dropped after a sync of each file.
+    /// Dropped after a sync of each file, the last of them changed.
     DropAfterFileSyncs,
 }
 
