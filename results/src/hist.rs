@@ -24,6 +24,8 @@ const DIGITS_MAX: u32 = 4;
 /// First bytes of a histogram behind deflate, and how many there are before the deflate stream.
 const PACKED_COOKIE: [u8; 4] = 0x1c84_9314_u32.to_be_bytes();
 const PACKED_HEADER_BYTES: usize = 8;
+/// More operations than a run makes, and few enough that the sums of many runs are numbers.
+const OPERATIONS_MAX: u64 = 1 << 53;
 /// Bytes before the counts: cookie, length, offset, digits, lowest, highest, ratio.
 const HEADER_BYTES: usize = 40;
 /// Most bytes of counts: 64 bits of values at four digits are below 840,000 counts of up to 9 bytes.
@@ -192,22 +194,31 @@ fn plain(packed: &[u8]) -> Result<Vec<u8>, &'static str> {
     if field(12) > DIGITS_MAX {
         return Err("it has more digits than a latency needs");
     }
-    if has_endless_zeros(payload) {
-        return Err("a run of zeros has no end");
+    if operations(payload).is_none() {
+        return Err("its counts are of no run");
     }
     Ok(bytes)
 }
 
-/// Is one of the counts (7 bits a byte, at most 9 bytes) the most negative number, a run of 2^63 zeros?
-fn has_endless_zeros(payload: &[u8]) -> bool {
-    let mut ones = 0;
-    for &byte in payload {
-        if ones == 8 && byte == 0xff {
-            return true;
+/// How many operations the counts of a payload are, if that is a possible number. A count is 7 bits a byte, nine
+/// bytes at most, the lowest bit its sign; below zero it is a run of as many zeros.
+fn operations(mut payload: &[u8]) -> Option<u64> {
+    let mut sum: u64 = 0;
+    while !payload.is_empty() {
+        let goes_on = payload.iter().take(8).take_while(|byte| **byte >= 0x80);
+        let (number, rest) = payload.split_at_checked(goes_on.count() + 1)?;
+        payload = rest;
+        let value = number.iter().enumerate().fold(0, |value, (nth, &byte)| {
+            let bits = if nth == 8 { byte } else { byte & 0x7f };
+            value | u64::from(bits) << (7 * nth)
+        });
+        if value % 2 == 0 {
+            sum = sum.checked_add(value / 2)?;
+        } else if value == u64::MAX {
+            return None;
         }
-        ones = if byte == 0xff { ones + 1 } else { 0 };
     }
-    false
+    (sum <= OPERATIONS_MAX).then_some(sum)
 }
 
 /// A histogram inside a record: its readable numbers, and the whole of it as text.
