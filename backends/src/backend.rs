@@ -10,7 +10,8 @@
 //!     be short and must not call back into a backend (`submit`, `execute`, `close`): it hands
 //!     over to a pool. A panic in `done` ends the process.
 //!   * `execute` is `submit` for a caller who has nothing else to do; it may run the request on
-//!     the caller's own thread and is not counted against the queue depth.
+//!     the caller's own thread and is not counted against the queue depth. `execute_batch` is the same
+//!     for several at once.
 //!   * A completion without an error moved every byte asked for: short transfers are continued
 //!     below this line.
 //!   * Requests in flight together are unordered, overlapping ones included. Who needs an order
@@ -166,9 +167,40 @@ pub trait Backend: Send + Sync + fmt::Debug {
         receiver.recv().expect("done is called exactly once")
     }
 
+    /// Carries out several requests at the same time and waits for all their answers, in their order.
+    /// For a caller who has nothing else to do, as `execute`.
+    fn execute_batch(&self, requests: Vec<Request>) -> Vec<Completion> {
+        execute_together(self, requests)
+    }
+
     /// Waits for everything in flight and refuses what comes later.
     fn close(&self) -> Result<(), BackendError>;
 
     /// A line for records and reports: target, mover, path.
     fn describe(&self) -> String;
+}
+
+/// Submits all and waits for all.
+pub(crate) fn execute_together(
+    backend: &(impl Backend + ?Sized),
+    requests: Vec<Request>,
+) -> Vec<Completion> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let count = requests.len();
+    let numbered = requests.into_iter().enumerate();
+    let batch = numbered.map(|(number, request)| {
+        let sender = sender.clone();
+        let done: Done = Box::new(move |completion| {
+            // The receiver below waits for every one of these messages.
+            sender.send((number, completion)).expect("the caller waits");
+        });
+        (request, done)
+    });
+    backend.submit_batch(batch.collect());
+    let mut answers: Vec<(usize, Completion)> = receiver.iter().take(count).collect();
+    answers.sort_unstable_by_key(|(number, _)| *number);
+    answers
+        .into_iter()
+        .map(|(_, completion)| completion)
+        .collect()
 }

@@ -3,6 +3,7 @@
 //! ```text
 //!   submit  -> check -> mover -> done          asynchronous, bounded by the queue depth
 //!   execute -> check -> system call -> return  on the caller's own thread
+//!   execute_batch -> check -> together -> return   the same for several at once
 //!   close   -> waits for both, stops the mover, closes the descriptor (and with it the lock)
 //! ```
 //!
@@ -17,14 +18,18 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+use crate::backend::execute_together;
 use crate::mover::{self, Job, Mover, MoverOptions};
 use crate::target::Target;
+use crate::together::Together;
 use crate::{Backend, BackendError, Completion, Done, Geometry, Request};
 
 #[derive(Debug)]
 struct Parts {
     target: Arc<Target>,
     mover: Box<dyn Mover>,
+    /// Where the kernel has rings.
+    together: Option<Together>,
 }
 
 /// An open file or block device. Dropping it closes it.
@@ -44,10 +49,17 @@ impl Device {
     ) -> Result<Self, BackendError> {
         let target = Arc::new(target);
         let (mover, name) = mover::start(options, &target)?;
+        // Without one `execute_batch` goes the mover's way.
+        let together = mover.is_ring().then(|| Together::new(&target));
+        let together = together.and_then(Result::ok);
         Ok(Self {
             geometry: target.geometry(),
             description: format!("{kind} by {name}: {}", target.path()),
-            parts: RwLock::new(Some(Parts { target, mover })),
+            parts: RwLock::new(Some(Parts {
+                target,
+                mover,
+                together,
+            })),
         })
     }
 }
@@ -96,6 +108,27 @@ impl Backend for Device {
             result,
             buf: request.into_buf(),
         }
+    }
+
+    fn execute_batch(&self, mut requests: Vec<Request>) -> Vec<Completion> {
+        let unfit = |request| self.geometry.check(request).is_err();
+        let results = match &*self.parts.read() {
+            Some(Parts {
+                target,
+                together: Some(together),
+                ..
+            }) if !requests.iter().any(unfit) => together.run(target, &mut requests),
+            _ => None,
+        };
+        let Some(results) = results else {
+            return execute_together(self, requests);
+        };
+        let ends = requests.into_iter().zip(results);
+        ends.map(|(request, result)| Completion {
+            result,
+            buf: request.into_buf(),
+        })
+        .collect()
     }
 
     fn close(&self) -> Result<(), BackendError> {

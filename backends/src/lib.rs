@@ -47,6 +47,7 @@ mod sim;
 mod sys;
 mod target;
 mod throttle;
+mod together;
 mod uring;
 
 pub use backend::{Backend, Completion, Done, Durability, Geometry, Request, RequestKind};

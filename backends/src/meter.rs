@@ -263,6 +263,16 @@ impl Backend for MeterBackend {
         completion
     }
 
+    fn execute_batch(&self, requests: Vec<Request>) -> Vec<Completion> {
+        let metered: Vec<_> = requests.iter().map(|request| self.begin(request)).collect();
+        let completions = self.base.execute_batch(requests);
+        let now = self.clock.now();
+        for (metered, completion) in metered.into_iter().zip(&completions) {
+            metered.end(&self.counters, now, completion);
+        }
+        completions
+    }
+
     fn close(&self) -> Result<(), BackendError> {
         self.base.close()
     }

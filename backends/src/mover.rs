@@ -115,6 +115,11 @@ pub(crate) trait Mover: Send + Sync + fmt::Debug {
     /// Takes several, with one wake-up or system call where that is possible.
     fn submit_batch(&self, batch: Vec<Job>);
 
+    /// Moves bytes through a ring, so another one would work too.
+    fn is_ring(&self) -> bool {
+        false
+    }
+
     /// Finishes what was taken and joins the threads, with no submit beside it. Dropping a mover
     /// stops it.
     fn stop(&self);

@@ -130,6 +130,10 @@ impl Drop for Uring {
 }
 
 impl Mover for Uring {
+    fn is_ring(&self) -> bool {
+        true
+    }
+
     fn submit(&self, job: Job) {
         if matches!(job.request, Request::Discard { .. }) {
             return self.discard(job);

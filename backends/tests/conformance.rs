@@ -31,6 +31,7 @@ fn conform(open: &Open<'_>) {
     round_trips_at_every_alignment(&*open());
     many_in_flight_each_answered_once(&*open());
     batches_do_the_same(&*open());
+    several_at_once_are_answered_in_their_order(&*open());
     later_writes_win_after_completion(&*open());
     flush_forced_writes_and_discards_succeed(&*open());
     what_does_not_fit_is_refused(&*open());
@@ -223,6 +224,71 @@ fn batches_do_the_same(device: &dyn Backend) {
         }
     }
     device.close().expect("closes");
+}
+
+/// More than any ring beside a mover has entries, of every kind, from two callers at the same time.
+fn several_at_once_are_answered_in_their_order(device: &dyn Backend) {
+    const PIECES: u64 = 70;
+    const PIECE_LEN: usize = 8192;
+    let write = |caller: u64, piece: u64| {
+        let offset = (caller * PIECES + piece) * PIECE_LEN as u64;
+        let durability = if piece % 9 == 0 {
+            Durability::Fua
+        } else {
+            Durability::Cached
+        };
+        Request::Write {
+            offset,
+            buf: pattern(offset, PIECE_LEN, 7),
+            durability,
+        }
+    };
+    std::thread::scope(|scope| {
+        for caller in 0..2 {
+            scope.spawn(move || {
+                let mut requests: Vec<Request> =
+                    (0..PIECES).map(|piece| write(caller, piece)).collect();
+                requests.push(Request::Flush);
+                for completion in device.execute_batch(requests) {
+                    completion.result.expect("moves");
+                }
+                let reads = (0..PIECES).map(|piece| Request::Read {
+                    offset: (caller * PIECES + piece) * PIECE_LEN as u64,
+                    buf: AlignedBuf::zeroed(PIECE_LEN),
+                });
+                let completions = device.execute_batch(reads.collect());
+                for (piece, completion) in (0..).zip(completions) {
+                    completion.result.expect("moves");
+                    let offset = (caller * PIECES + piece) * PIECE_LEN as u64;
+                    let found = completion.buf.expect("it comes back");
+                    assert!(found[..] == pattern(offset, PIECE_LEN, 7)[..], "{piece}");
+                }
+            });
+        }
+    });
+    let beyond = Request::Read {
+        offset: CAPACITY_BYTES,
+        buf: AlignedBuf::zeroed(PIECE_LEN),
+    };
+    let completions = device.execute_batch(vec![write(0, 1), beyond, write(0, 2)]);
+    let well: Vec<bool> = completions
+        .iter()
+        .map(|completion| completion.result.is_ok())
+        .collect();
+    assert_eq!(
+        well,
+        [true, false, true],
+        "one that does not fit spoils no other"
+    );
+    assert!(
+        completions
+            .iter()
+            .all(|completion| completion.buf.is_some())
+    );
+    assert!(device.execute_batch(Vec::new()).is_empty());
+    device.close().expect("closes");
+    let completions = device.execute_batch(vec![write(0, 1)]);
+    assert!(matches!(completions[0].result, Err(BackendError::Closed)));
 }
 
 fn later_writes_win_after_completion(device: &dyn Backend) {

@@ -30,7 +30,6 @@
 
 pub(crate) mod format;
 mod group;
-mod latch;
 mod pending;
 mod record;
 mod ring;
@@ -38,7 +37,6 @@ mod state;
 mod sync;
 mod write;
 
-pub(crate) use latch::Latch;
 pub(crate) use pending::Lsn;
 pub(crate) use record::{Prepared, Record, SizeChange};
 pub use state::LogLimits;

@@ -1,28 +1,26 @@
 //! Writing batches: the leader's work.
 //!
 //! ```text
-//!   cut  ->  write the batch  ->  all data of its tickets is there?  ->  FLUSH  ->  durable
-//!            (beside the data)      | no: write it again without theirs
+//!   cut  ->  write the batch and the data of its tickets  ->  all data is there?  ->  FLUSH  ->  durable
+//!                                                              | no: the batch again, without theirs
 //! ```
 //!
-//! A ticket with prepared records brings the latch of its data, which is being written meanwhile. Data
-//! that failed takes its records out of the batch: the batch is written again, at the same place under
-//! the same number, before anything is flushed or answered.
+//! A ticket with prepared records brings the writes of its data, and the leader sends them all together
+//! with the batch. Data that failed takes its records out of the batch: the batch is written again, at
+//! the same place under the same number, before anything is flushed or answered.
 //!
 //! A failed write of the log is no failure of the volume: its callers commit instead, and the log goes
 //! on behind that commit. A failed FLUSH is one: what is on the device is then not known.
 //!
 //! Locks: the state for a moment at a time; none while the device works.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use delalloc_backends::{AlignedBuf, Backend, BackendExt, Durability};
+use delalloc_backends::{AlignedBuf, Backend, BackendExt, Durability, Request};
 use parking_lot::Mutex;
 
 use super::format::{self, BatchHeader, HEADER_BYTES};
 use super::group::Group;
-use super::latch::Latch;
 use super::pending::Lsn;
 use super::record::{Prepared, Record};
 use super::state::{Batch, CommitMark, LogLimits, LogState, NoBatch};
@@ -36,8 +34,8 @@ use crate::units::{DiskExtent, DiskOffset, FileId, Generation};
 pub(crate) struct Ticket {
     /// Records that must be durable.
     pub(crate) wanted: Lsn,
-    /// Records of its own, and the data they need.
-    pub(crate) express: Option<(Prepared, Arc<Latch>)>,
+    /// Records of its own, and the writes of the data they need.
+    pub(crate) express: Option<(Prepared, Vec<Request>)>,
 }
 
 /// What it leaves with.
@@ -45,8 +43,9 @@ pub(crate) struct Ticket {
 pub(crate) enum Outcome {
     /// All it brought is durable; its own records as changes of this generation.
     Durable(Generation),
-    /// Its data is not on the device, and its records are not in the log.
-    DataFailed,
+    /// Not all of its data is on the device, and its records are not in the log: how each of its writes
+    /// ended.
+    DataFailed(Vec<Option<EngineError>>),
     /// Its data is on the device and neither flushed nor logged: a commit has to follow.
     NeedsCommit,
     /// A FLUSH failed.
@@ -125,7 +124,7 @@ impl Log {
     pub(crate) fn make_durable(&self, backend: &dyn Backend, ticket: Ticket) -> Outcome {
         add(&self.counts.tickets, 1);
         self.group
-            .join(ticket, |tickets| self.lead(backend, &tickets))
+            .join(ticket, |tickets| self.lead(backend, tickets))
     }
 
     fn region(&self, tail: LogTail) -> LogRegion {
@@ -135,12 +134,12 @@ impl Log {
         }
     }
 
-    fn lead(&self, backend: &dyn Backend, tickets: &[Ticket]) -> Vec<Outcome> {
-        let prepared = || tickets.iter().filter_map(|ticket| ticket.express.as_ref());
+    fn lead(&self, backend: &dyn Backend, mut tickets: Vec<Ticket>) -> Vec<Outcome> {
+        let mut data: Vec<Vec<Request>> = tickets.iter_mut().map(take_data).collect();
         let wanted = tickets.iter().map(|ticket| ticket.wanted).max();
         let cut = self.state.lock().cut(
             wanted.expect("a batch has a ticket"),
-            prepared().map(|(prepared, _)| prepared),
+            prepared(&tickets, |_| true),
         );
         let batch = match cut {
             Ok(batch) => batch,
@@ -151,33 +150,25 @@ impl Log {
             }
             Err(NoBatch::NeedsCommit) => {
                 add(&self.counts.fallbacks, tickets.len() as u64);
-                return tickets.iter().map(without_log).collect();
+                let ends = write_data(backend, &mut data, None).1;
+                return answers(ends, &Outcome::NeedsCommit);
             }
         };
-        let written = self.write(backend, &batch, prepared().map(|(prepared, _)| prepared));
-        let whole: Vec<bool> = tickets.iter().map(data_is_whole).collect();
-        let rewritten = if whole.contains(&false) && !mutation::on(Mutation::LogRewriteSkipped) {
-            let kept = tickets.iter().zip(&whole).filter(|(_, whole)| **whole);
-            let kept = kept.filter_map(|(ticket, _)| ticket.express.as_ref());
-            self.write(backend, &batch, kept.map(|(prepared, _)| prepared))
-        } else {
+        let image = self.image(&batch, prepared(&tickets, |_| true));
+        let (written, ends) = write_data(backend, &mut data, Some(image));
+        let whole = |ticket: usize| ends[ticket].iter().all(Option::is_none);
+        let all_whole = (0..tickets.len()).all(whole) || mutation::on(Mutation::LogRewriteSkipped);
+        let rewritten = if all_whole {
             Ok(())
-        };
-        let answer = |well: &Outcome| -> Vec<Outcome> {
-            let each = whole.iter().map(|whole| {
-                if *whole {
-                    well.clone()
-                } else {
-                    Outcome::DataFailed
-                }
-            });
-            each.collect()
+        } else {
+            let image = self.image(&batch, prepared(&tickets, whole));
+            backend.execute(image).result.map_err(EngineError::from)
         };
         let failed = written.and(rewritten).is_err();
         if failed && !mutation::on(Mutation::LogFailureDropped) {
             self.state.lock().failed();
             add(&self.counts.fallbacks, tickets.len() as u64);
-            return answer(&Outcome::NeedsCommit);
+            return answers(ends, &Outcome::NeedsCommit);
         }
         if !mutation::on(Mutation::LogFlushSkipped)
             && let Err(error) = backend.flush_blocking()
@@ -185,16 +176,15 @@ impl Log {
             return vec![Outcome::Failed(error.into()); tickets.len()];
         }
         self.state.lock().flushed(&batch);
-        answer(&Outcome::Durable(batch.generation))
+        answers(ends, &Outcome::Durable(batch.generation))
     }
 
-    /// Writes `batch` with the records of `prepared`, not flushed.
-    fn write<'p>(
+    /// The write of `batch` with the records of `prepared`.
+    fn image<'p>(
         &self,
-        backend: &dyn Backend,
         batch: &Batch,
         prepared: impl Iterator<Item = &'p Prepared> + Clone,
-    ) -> Result<(), EngineError> {
+    ) -> Request {
         let payload_bytes = batch.payload_bytes(prepared.clone());
         let mut image = AlignedBuf::zeroed(Batch::image_bytes(payload_bytes));
         let mut at = HEADER_BYTES;
@@ -217,25 +207,75 @@ impl Log {
             records,
         };
         format::seal_batch(&mut image, &header);
-        let image_bytes = image.len() as u64;
-        backend.write_blocking(address.0, image, Durability::Cached)?;
         add(&self.counts.batches, 1);
-        add(&self.counts.bytes, image_bytes);
+        add(&self.counts.bytes, image.len() as u64);
         add(&self.counts.records, u64::from(records));
-        Ok(())
+        Request::Write {
+            offset: address.0,
+            buf: image,
+            durability: Durability::Cached,
+        }
     }
 }
 
-fn data_is_whole(ticket: &Ticket) -> bool {
-    ticket.express.as_ref().is_none_or(|(_, data)| data.wait())
+fn take_data(ticket: &mut Ticket) -> Vec<Request> {
+    let express = ticket.express.as_mut();
+    express.map_or_else(Vec::new, |(_, data)| std::mem::take(data))
 }
 
-fn without_log(ticket: &Ticket) -> Outcome {
-    if data_is_whole(ticket) {
-        Outcome::NeedsCommit
+/// The prepared records of the tickets whose number `wanted` takes.
+fn prepared(
+    tickets: &[Ticket],
+    wanted: impl Fn(usize) -> bool + Clone,
+) -> impl Iterator<Item = &Prepared> + Clone {
+    let numbered = tickets.iter().enumerate();
+    numbered
+        .filter(move |(number, _)| wanted(*number))
+        .filter_map(|(_, ticket)| ticket.express.as_ref())
+        .map(|(prepared, _)| prepared)
+}
+
+/// Sends the data of all tickets and the batch together. Returns how the batch ended, and for each
+/// ticket how each of its writes did.
+fn write_data(
+    backend: &dyn Backend,
+    data: &mut [Vec<Request>],
+    batch: Option<Request>,
+) -> (Result<(), EngineError>, Vec<Vec<Option<EngineError>>>) {
+    let counts: Vec<usize> = data.iter().map(Vec::len).collect();
+    let has_batch = batch.is_some();
+    let requests: Vec<Request> = data
+        .iter_mut()
+        .flat_map(std::mem::take)
+        .chain(batch)
+        .collect();
+    if requests.is_empty() {
+        return (Ok(()), counts.iter().map(|_| Vec::new()).collect());
+    }
+    let completions = backend.execute_batch(requests).into_iter();
+    let mut results = completions.map(|completion| completion.result.map_err(EngineError::from));
+    let ends = counts
+        .into_iter()
+        .map(|count| results.by_ref().take(count).map(Result::err).collect())
+        .collect();
+    let written = if has_batch {
+        results.next().expect("a batch is answered")
     } else {
-        Outcome::DataFailed
-    }
+        Ok(())
+    };
+    (written, ends)
+}
+
+/// `well` for every ticket whose data is whole.
+fn answers(ends: Vec<Vec<Option<EngineError>>>, well: &Outcome) -> Vec<Outcome> {
+    let answer = |ends: Vec<Option<EngineError>>| {
+        if ends.iter().all(Option::is_none) {
+            well.clone()
+        } else {
+            Outcome::DataFailed(ends)
+        }
+    };
+    ends.into_iter().map(answer).collect()
 }
 
 fn add(counter: &AtomicU64, more: u64) {

@@ -2,11 +2,11 @@
 //!
 //! Not here: the log, commits.
 
-use std::sync::Arc;
+use delalloc_backends::Request;
 
 use super::metadata::Metadata;
 use crate::error::Result;
-use crate::log::{Latch, Lsn, Outcome, Prepared, Ticket};
+use crate::log::{Lsn, Outcome, Prepared, Ticket};
 use crate::units::FileId;
 
 impl Metadata {
@@ -24,14 +24,13 @@ impl Metadata {
         match self.ask_log(ticket) {
             Outcome::Durable(_) => Ok(()),
             Outcome::Failed(error) => Err(error),
-            Outcome::DataFailed | Outcome::NeedsCommit => self.commit().map(|_generation| ()),
+            Outcome::DataFailed(_) | Outcome::NeedsCommit => self.commit().map(|_generation| ()),
         }
     }
 
-    /// Logs changes that will be made once they are durable, with the data under way that they need.
-    pub(crate) fn log_express(&self, prepared: Prepared, data: Arc<Latch>) -> Outcome {
+    /// Writes data, and logs beside it the changes that will be made once both are durable.
+    pub(crate) fn log_express(&self, prepared: Prepared, data: Vec<Request>) -> Outcome {
         if let Err(error) = self.check_writable() {
-            data.wait();
             return Outcome::Failed(error);
         }
         self.ask_log(Ticket {

@@ -22,7 +22,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use delalloc_backends::{AlignedBuf, Completion, Done, Durability, Request};
+use delalloc_backends::{AlignedBuf, Durability, Request};
 use parking_lot::MutexGuard;
 
 use crate::compress::Codec;
@@ -30,7 +30,7 @@ use crate::core::Core;
 use crate::error::{EngineError, Result};
 use crate::extent::State;
 use crate::inode::{Inode, InodeState};
-use crate::log::{Latch, Outcome as LogOutcome, Prepared, Record, SizeChange};
+use crate::log::{Outcome as LogOutcome, Prepared, Record, SizeChange};
 use crate::meta::Logged;
 use crate::units::{FILE_BYTES_MAX, FileRange};
 use crate::writeback::collect::{self, Collected, cut};
@@ -123,39 +123,37 @@ impl Lane<'_> {
         for item in items {
             self.place(item, &mut sent, &mut writes);
         }
-        let latch = Latch::new(writes.len(), self.core.pools.waiting.clone());
-        self.core.backend.submit_batch(counted(writes, &latch));
         let (prepared, size_bytes) = self.prepare(&sent);
         let started = self.core.clock.now();
-        let logged = self.core.meta.log_express(prepared, Arc::clone(&latch));
+        let logged = self.core.meta.log_express(prepared, writes);
         self.core
             .stats
             .log
             .record(self.core.clock.now().ns_since(started));
-        // The numbers of the latch are those of the extents with an address, in order.
-        let mut number = 0;
+        // One end for each extent with an address, in order.
+        let mut ends = match &logged {
+            LogOutcome::DataFailed(ends) => ends.iter(),
+            _ => [].iter(),
+        };
         for Sent {
             mut flight,
             outcome,
         } in sent
         {
-            let error = match &outcome {
-                Outcome::Written(_) => {
-                    number += 1;
-                    latch.error(number - 1).map(EngineError::Device)
-                }
+            let mut error = match &outcome {
+                Outcome::Written(_) => ends.next().cloned().flatten(),
                 _ => None,
             };
-            if let LogOutcome::Durable(generation) = &logged {
-                flight.logged = Some(Logged {
-                    generation: *generation,
-                    size_bytes,
-                });
+            match &logged {
+                LogOutcome::Durable(generation) => {
+                    flight.logged = Some(Logged {
+                        generation: *generation,
+                        size_bytes,
+                    });
+                }
+                LogOutcome::Failed(flush) => error = Some(flush.clone()),
+                LogOutcome::DataFailed(_) | LogOutcome::NeedsCommit => {}
             }
-            let error = match &logged {
-                LogOutcome::Failed(error) => Some(error.clone()),
-                _ => error,
-            };
             finish::now(flight, ended(outcome, error));
         }
         match logged {
@@ -253,19 +251,6 @@ fn stored(core: &Core, payload: Payload) -> (AlignedBuf, Codec, Vec<u32>) {
             (buf, Codec::None, checksums)
         }
     }
-}
-
-fn counted(writes: Vec<Request>, latch: &Arc<Latch>) -> Vec<(Request, Done)> {
-    let numbered = writes.into_iter().enumerate();
-    let count_down = |(number, request)| {
-        let latch = Arc::clone(latch);
-        let done: Done = Box::new(move |Completion { result, buf }| {
-            drop(buf);
-            latch.end(number, result);
-        });
-        (request, done)
-    };
-    numbered.map(count_down).collect()
 }
 
 fn ended(outcome: Outcome, error: Option<EngineError>) -> Outcome {
