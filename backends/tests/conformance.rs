@@ -232,7 +232,7 @@ fn several_at_once_are_answered_in_their_order(device: &dyn Backend) {
     const PIECE_LEN: usize = 8192;
     let write = |caller: u64, piece: u64| {
         let offset = (caller * PIECES + piece) * PIECE_LEN as u64;
-        let durability = if piece % 9 == 0 {
+        let durability = if piece.is_multiple_of(9) {
             Durability::Fua
         } else {
             Durability::Cached

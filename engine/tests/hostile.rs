@@ -21,7 +21,10 @@ use support::{Dice, config, open};
 /// Random inputs of each kind.
 const CASES: u32 = 800;
 
-const TARGETS: [(&str, fn(&[u8])); 6] = [
+/// A name of a corpus, and what takes its bytes.
+type Taker = (&'static str, fn(&[u8]));
+
+const TARGETS: [Taker; 6] = [
     ("superblock", hostile::superblock),
     ("node", hostile::node),
     ("item", hostile::item),

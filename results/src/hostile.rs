@@ -57,8 +57,7 @@ pub fn hdr(bytes: &[u8]) {
     use_hist(&hist);
     let again = LatencyHist::decode(&hist.encode()).expect("own text decodes");
     assert_eq!(again.count(), hist.count());
-    let other = again.clone();
-    hist.merge(&other);
+    hist.merge(&again);
     hist.record(u64::MAX);
     use_hist(&hist);
 }

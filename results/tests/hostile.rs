@@ -28,10 +28,13 @@ const MEMORY_KIB: u64 = 512 << 10;
 /// Says to a test that it is the process with limited memory.
 const LIMITED: &str = "DELALLOC_TEST_LIMITED";
 
+/// A name of a corpus, and what takes its bytes.
+type Taker = (&'static str, fn(&[u8]));
+
 #[test]
 fn what_fuzzing_kept_is_survived() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    let targets: [(&str, fn(&[u8])); 4] = [
+    let targets: [Taker; 4] = [
         ("record", hostile::record),
         ("events", hostile::events),
         ("baseline", hostile::baseline),

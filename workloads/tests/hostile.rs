@@ -31,11 +31,13 @@ const RECORDINGS: [&str; 3] = [
     "  8,16   5        1     0.000000000 18615  Q   R 1444645666 + 256 [java]\n  8,16   2        3     0.000002000  1234  Q FWS 8 + 8 [a b]\n\nCPU0 (8,16):\n",
 ];
 
+/// A name of a corpus, and what takes its bytes.
+type Taker = (&'static str, fn(&[u8]));
+
 #[test]
 fn what_fuzzing_kept_is_survived() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    let targets: [(&str, fn(&[u8])); 2] =
-        [("workload", hostile::workload), ("trace", hostile::trace)];
+    let targets: [Taker; 2] = [("workload", hostile::workload), ("trace", hostile::trace)];
     for (target, try_bytes) in targets {
         let folder = corpus.join(target);
         let mut inputs = 0;
