@@ -68,7 +68,7 @@ fn a_good_image_is_proven_and_what_is_in_it_adds_up() {
     assert_eq!((number("files"), number("issues_more")), (2, 0));
     assert_eq!(
         number("area_bytes"),
-        number("node_bytes") + number("stored_bytes") + number("free_bytes")
+        number("node_bytes") + number("stored_bytes") + number("log_bytes") + number("free_bytes")
     );
     assert_eq!(
         number("plain_bytes"),
@@ -129,8 +129,8 @@ fn the_shape_of_the_json_does_not_change_unnoticed() {
     let mut names: Vec<&String> = report.as_object().expect("an object").keys().collect();
     names.sort_unstable();
     let wanted = "area_bytes bookends dead_bytes exit extents extents_decoded file_extents files \
-                  free_bytes generation issues issues_more live_bytes node_bytes nodes orphans \
-                  plain_bytes remedy sectors_verified stored_bytes";
+                  free_bytes generation issues issues_more live_bytes log_batches log_bytes \
+                  log_records node_bytes nodes orphans plain_bytes remedy sectors_verified stored_bytes";
     assert_eq!(names, wanted.split_whitespace().collect::<Vec<_>>());
     let issue = report["issues"][0].as_object().expect("an issue");
     let mut names: Vec<&String> = issue.keys().collect();

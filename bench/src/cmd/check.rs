@@ -177,6 +177,9 @@ fn summary(report: &CheckReport, code: ExitCode) -> Value {
         "plain_bytes": report.ram_bytes,
         "live_bytes": report.live_bytes,
         "dead_bytes": report.dead_bytes(),
+        "log_bytes": report.log_bytes,
+        "log_batches": report.log_batches,
+        "log_records": report.log_records,
         "free_bytes": report.free_bytes,
         "sectors_verified": report.sectors_verified,
         "extents_decoded": report.extents_decoded,
@@ -209,12 +212,20 @@ fn write_text(
     )?;
     writeln!(
         out,
-        "area {}: {} nodes, {} stored, {} free",
+        "area {}: {} nodes, {} stored, {} log, {} free",
         bytes(report.area_bytes),
         bytes(report.node_bytes),
         bytes(report.stored_bytes),
+        bytes(report.log_bytes),
         bytes(report.free_bytes),
     )?;
+    if report.log_batches > 0 {
+        writeln!(
+            out,
+            "the log has {} changes in {} batches that the next open makes again",
+            report.log_records, report.log_batches
+        )?;
+    }
     writeln!(
         out,
         "{} extents hold {} plain: {} live, {} dead in {} bookends",

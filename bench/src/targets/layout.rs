@@ -169,7 +169,7 @@ mod tests {
         assert!(text.contains("2MiB") && text.contains("1MiB"), "{text}");
         let text = refused("log: {}, t: { size: 1MiB }", MIB);
         assert!(text.contains("nothing is left for the 1 without"), "{text}");
-        let text = refused("log: { size: 64PiB, count: 1024 }", MIB);
+        let text = refused("log: { size: 65536TiB, count: 1024 }", MIB);
         assert!(text.contains("the device has 1MiB"), "{text}");
     }
 
