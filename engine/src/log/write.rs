@@ -253,7 +253,10 @@ fn write_data(
         return (Ok(()), counts.iter().map(|_| Vec::new()).collect());
     }
     let completions = backend.execute_batch(requests).into_iter();
-    let mut results = completions.map(|completion| completion.result.map_err(EngineError::from));
+    let mut results = completions.map(|completion| match completion.result {
+        Err(error) if !mutation::on(Mutation::WriteErrorDropped) => Err(EngineError::from(error)),
+        _ => Ok(()),
+    });
     let ends = counts
         .into_iter()
         .map(|count| results.by_ref().take(count).map(Result::err).collect())

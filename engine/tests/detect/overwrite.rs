@@ -33,6 +33,8 @@ fn one(seed: u64) {
         ("thread_pool_size", "1"),
         ("compression.level", "19"),
         ("compression.heuristic", "false"),
+        // The small file has to wait in the line.
+        ("log.express_max", "0"),
     ];
     let volume = open(&backend, &config(&knobs));
     let mut dice = Dice::new(seed);
