@@ -116,3 +116,19 @@ impl<T, A> Drop for LeadEnds<'_, T, A> {
         self.group.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    #[test]
+    fn a_leader_that_panics_is_not_waited_for() {
+        let group = Group::<u64, u64>::default();
+        let panics = || group.join(1, |_| panic!("planted"));
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+        let later = || group.join(2, |tickets| tickets);
+        assert!(catch_unwind(AssertUnwindSafe(later)).is_err(), "it is told");
+    }
+}
