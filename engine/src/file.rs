@@ -136,7 +136,12 @@ impl File {
         // Metadata first: what it refuses has changed nothing.
         let mut size = state.size.clone();
         let disk_bytes = size.truncate(size_bytes);
-        core.meta.truncate(inode.id, size_bytes, disk_bytes)?;
+        let truncated = core.meta.truncate(inode.id, size_bytes, disk_bytes);
+        if truncated.is_err() {
+            // Part of it may be cut in the log already.
+            state.states.clear(cut.to_pages(), State::SYNCED);
+        }
+        truncated?;
         state.size = size;
         let gone = FileRange::new(kept_pages.end, cut.end);
         forget_pages(core, inode, &mut state, gone);
@@ -193,7 +198,12 @@ impl File {
             check_life(&state)?;
             let mut size = state.size.clone();
             let disk_bytes = size.completed(inner, size_bytes);
-            core.meta.punch(inode.id, inner, Some(disk_bytes))?;
+            let punched = core.meta.punch(inode.id, inner, Some(disk_bytes));
+            if punched.is_err() {
+                // Part of it may be cut in the log already.
+                state.states.clear(inner, State::SYNCED);
+            }
+            punched?;
             state.size = size;
             forget_pages(core, inode, &mut state, inner);
             state.tickets.invalidate(inner);
@@ -210,13 +220,14 @@ impl File {
         let (core, inode) = (&self.0.core, &self.0.inode);
         let _open = core.enter()?;
         let started = core.clock.now();
-        let synced = writeback::sync(core, inode);
-        let failed = inode.lock().failures.take(&mut self.0.told.lock());
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        synced?;
-        core.meta.sync_file(inode.id)?;
+        let failed = || match inode.lock().failures.take(&mut self.0.told.lock()) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        };
+        let begun = writeback::start_sync(core, inode);
+        failed()?;
+        writeback::finish_sync(core, inode, begun?)?;
+        failed()?;
         core.stats.sync.record(core.clock.now().ns_since(started));
         Ok(())
     }
@@ -286,6 +297,9 @@ impl File {
                 copy_in(core, &mut state, index, piece, source, edge, &mut charge);
             }
             let fresh_bytes = state.states.set(part.to_pages(), State::DIRTY).dirty;
+            if !mutation::on(Mutation::SyncedKept) {
+                state.states.clear(part.to_pages(), State::SYNCED);
+            }
             writeback::redirty(&mut state, part.to_pages());
             state.reservation.merge(promise.split(fresh_bytes));
             state.size.wrote(part);
@@ -376,7 +390,7 @@ fn copy_in(
 pub(crate) fn forget_pages(core: &Core, inode: &Inode, state: &mut InodeState, gone: FileRange) {
     let dropped_bytes = state
         .states
-        .clear(gone, State::DIRTY | State::DELALLOC)
+        .clear(gone, State::DIRTY | State::DELALLOC | State::SYNCED)
         .dirty;
     core.dirty.drop_dirty(inode.id, dropped_bytes);
     drop(state.reservation.split(dropped_bytes));

@@ -48,6 +48,11 @@ impl FileSize {
         self.memory_bytes
     }
 
+    /// The size that is on disk, in the tree or in the log.
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        self.disk_bytes
+    }
+
     /// `range` was written in memory.
     pub(crate) fn wrote(&mut self, range: FileRange) {
         self.memory_bytes = self.memory_bytes.max(range.end);

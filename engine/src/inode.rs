@@ -18,6 +18,9 @@
 //!                                            WRITEBACK|DIRTY --finish-+-> DIRTY --fixup--> DIRTY|DELALLOC
 //! ```
 //!
+//! SYNCED comes beside DIRTY or WRITEBACK when a `sync` has put the page into the log, and goes with the
+//! next write to it or when it has come home. Where writing it home fails it stays, and the page with it.
+//!
 //! Invariants
 //!   * A page with any bit set is in `pages`: eviction leaves it alone.
 //!   * DELALLOC implies DIRTY and excludes WRITEBACK; every DIRTY byte is backed by `reservation`.
@@ -35,9 +38,11 @@ use crate::compress::Backoff;
 use crate::extent::{OrderedExtents, State, StateMap};
 use crate::failure::FailureLog;
 use crate::file_size::FileSize;
+use crate::log::Lsn;
 use crate::pools::Pools;
 use crate::read::Tickets;
 use crate::units::{FileId, FileRange};
+use crate::writeback::Pushed;
 
 /// How often a waiter makes sure that the workers it waits for are alive.
 pub(crate) const POISON_CHECK: Duration = Duration::from_secs(1);
@@ -67,6 +72,12 @@ pub(crate) struct InodeState {
     pub(crate) reservation: Reservation,
     /// Where the flusher goes on.
     pub(crate) writeback_cursor: u64,
+    /// Pages in the log that the size on disk has not moved over.
+    pub(crate) pushed: Vec<Pushed>,
+    /// A size that logged pages brought is durable once the log has come so far.
+    pub(crate) size_wanted: Option<Lsn>,
+    /// Writes in a row that failed and left pages to the log alone.
+    pub(crate) home_failures: u32,
 }
 
 /// One file in memory.
@@ -96,6 +107,9 @@ impl Inode {
                 failures: FailureLog::default(),
                 reservation,
                 writeback_cursor: 0,
+                pushed: Vec::new(),
+                size_wanted: None,
+                home_failures: 0,
             }),
             changed: Condvar::new(),
         }

@@ -94,6 +94,16 @@ mutations! {
     LogTagIgnored,
     /// A change that a commit overtook is not logged again. P1.
     LogAgainSkipped,
+    /// A commit forgets the pages that only the log has. P1.
+    LogHeldForgotten,
+    /// What enters the tree counts as newer than pages that were logged while it was on its way. P1.
+    LogDataSuperseded,
+    /// A page that was logged counts as logged although it was written again. P1.
+    SyncedKept,
+    /// A page that the log has is dropped when its own write fails. P1.
+    LoggedPageDropped,
+    /// A size that only logged pages say is not put into the tree. P1.
+    LoggedSizeKept,
 }
 
 #[cfg(feature = "mutations")]

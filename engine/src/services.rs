@@ -3,7 +3,7 @@
 //! The *flusher* sleeps until there is a reason (too much dirty, too old, the cache wants clean
 //! pages), then goes from file to file and hands off at most `TURN_BYTES` of each, so that one long
 //! file does not keep the others waiting. The *committer* commits every `commit.interval`, and earlier
-//! where the log fills up, and writes dirty nodes when there are more of them than the flush gate.
+//! where the log fills up (what only the log has is written back first), and writes dirty nodes when there are more of them than the flush gate.
 //!
 //! Neither holds a lock while it waits. Not here: who is next (writeback/dirty), what a hand-off is
 //! (writeback/collect), what a commit is (meta).
@@ -125,14 +125,25 @@ fn commit(core: &Arc<Core>, stop: &Stop) {
 }
 
 /// What the committer does when it wakes; `last` is when it last committed.
-pub(crate) fn commit_or_flush_nodes(core: &Core, last: &mut Instant) -> Result<()> {
+pub(crate) fn commit_or_flush_nodes(core: &Arc<Core>, last: &mut Instant) -> Result<()> {
     if commit_is_due(core, *last) {
+        if core.meta.log_wants_commit() {
+            bring_home(core);
+        }
         let committed = core.meta.commit();
         *last = core.clock.now();
         return committed.map(|_| ());
     }
     while core.meta.write_some_dirty_nodes()? > 0 {}
     Ok(())
+}
+
+/// Writes back the files whose pages keep the log from being freed. What fails stays in the log.
+fn bring_home(core: &Arc<Core>) {
+    let files = core.meta.files_in_log().into_iter();
+    for inode in files.filter_map(|file| core.namespace.inode(file)) {
+        writeback::flush(core, &inode);
+    }
 }
 
 /// It is time for a commit, or the log needs one.

@@ -39,7 +39,7 @@ fn short_sequences_keep_the_promise() {
             moments_max: Some(1 + usize::try_from(moments).expect("a count")),
             deep_once_in: 40,
             reopen: false,
-            config: ace::knobs(),
+            config: ace::knobs(sequence),
         };
         counts.add(ace::crash(sequence, &survey));
     }

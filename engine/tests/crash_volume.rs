@@ -46,6 +46,7 @@ fn a_crash_leaves_what_was_synced() {
     let seeds = number("DELALLOC_CASES", 5);
     let mut counts = Counts::default();
     let busy = [("dirty.background", "32KiB"), ("dirty.limit", "128KiB")];
+    let past_the_log = [("log.inline_max", "0")];
     let parallel = [
         ("dirty.background", "32KiB"),
         ("dirty.limit", "128KiB"),
@@ -54,7 +55,7 @@ fn a_crash_leaves_what_was_synced() {
     ];
     for seed in seed..seed + seeds {
         counts.add(crash(seed, "quiet", 4096, &[], false));
-        counts.add(crash(seed, "deep", 1024, &[], false));
+        counts.add(crash(seed, "deep", 1024, &past_the_log, false));
         counts.add(crash(seed, "busy", 4096, &busy, true));
         counts.add(crash(seed, "parallel", 1024, &parallel, true));
     }

@@ -62,7 +62,14 @@ const LOG_OVERTAKEN: Detector = (
     logs::a_commit_that_overtakes_a_sync_does_not_lose_it,
 );
 
-const DETECTORS: [Detector; 19] = [
+const LOG_ALONE: Detector = ("log alone", logs::a_commit_keeps_what_only_the_log_has);
+const LOG_NEWER: Detector = ("logged later", logs::a_page_logged_on_its_way_home_is_newer);
+const LOG_PROMISE: Detector = (
+    "promised page",
+    logs::a_promised_page_outlives_a_failed_write,
+);
+
+const DETECTORS: [Detector; 22] = [
     REUSE,
     OVERHANG,
     MODEL,
@@ -82,6 +89,9 @@ const DETECTORS: [Detector; 19] = [
     LOG_OUTLIVES,
     LOG_BESIDE,
     LOG_OVERTAKEN,
+    LOG_ALONE,
+    LOG_NEWER,
+    LOG_PROMISE,
 ];
 
 /// Who is to see it; in this order, up to the first that does.
@@ -118,6 +128,11 @@ fn detectors_of(mutation: Mutation) -> &'static [Detector] {
         Mutation::LogFreedEarly => &[LOG_OUTLIVES],
         Mutation::LogTagIgnored => &[LOG_BESIDE],
         Mutation::LogAgainSkipped => &[LOG_OVERTAKEN],
+        Mutation::LogHeldForgotten | Mutation::LoggedSizeKept | Mutation::SyncedKept => {
+            &[LOG_ALONE]
+        }
+        Mutation::LogDataSuperseded => &[LOG_NEWER],
+        Mutation::LoggedPageDropped => &[LOG_PROMISE],
     }
 }
 

@@ -167,6 +167,8 @@ pub struct CommitConfig {
 pub struct LogConfig {
     /// A `sync` with at most so many dirty bytes writes them itself, past the queues of the pools.
     pub express_bytes_max: u64,
+    /// Bytes of pages up to which `sync` puts them into the log and leaves them dirty.
+    pub inline_bytes_max: u64,
 }
 
 /// The page cache.
@@ -239,6 +241,8 @@ impl EngineConfig {
                 // One extent: its compression takes a fraction of what a FLUSH takes. More would keep
                 // one caller busy with what the pool does on all processors.
                 express_bytes_max: 128 * KIB,
+                // Written twice, so only while the request saved is dearer than the bytes.
+                inline_bytes_max: 32 * KIB,
             },
             cache: CacheConfig { bytes: 256 * MIB },
             read: ReadConfig {
@@ -284,6 +288,7 @@ impl EngineConfig {
             },
             log: LogConfig {
                 express_bytes_max: 0,
+                inline_bytes_max: 0,
             },
             read: ReadConfig {
                 inline_decode_bytes_max: 0,

@@ -175,7 +175,7 @@ fn compression_rows() -> [Param; 7] {
     ]
 }
 
-fn bound_rows() -> [Param; 15] {
+fn bound_rows() -> [Param; 16] {
     [
         row!(
             "order.scope",
@@ -267,6 +267,13 @@ fn bound_rows() -> [Param; 15] {
             log(0, 128 * MIB),
             log.express_bytes_max,
             "dirty bytes up to which sync writes a file itself, past the queues of the pools"
+        ),
+        row!(
+            "log.inline_max",
+            Bytes,
+            log(0, MIB),
+            log.inline_bytes_max,
+            "bytes of pages up to which sync puts them into the log, to be written home later"
         ),
         row!(
             "log.commit_at",

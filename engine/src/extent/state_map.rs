@@ -11,7 +11,8 @@
 //! ```
 //!
 //! A write into a range in writeback sets DIRTY alone beside WRITEBACK: the next generation waits
-//! there, in new frames, and becomes DELALLOC when the first has ended.
+//! there, in new frames, and becomes DELALLOC when the first has ended. SYNCED comes beside these when a
+//! `sync` puts the pages into the log, and goes when they are written again or have come home.
 //!
 //! Every edit answers with the bytes whose bit really changed, and the totals are kept by the same
 //! numbers: accounting above (dirty bytes, reservations) is exact by construction and is never a
@@ -40,11 +41,13 @@ bitflags! {
         const DELALLOC = 1 << 1;
         /// Handed off: its bytes are on their way and do not change.
         const WRITEBACK = 1 << 2;
+        /// Durable in the log as the cache has it, or on the way there.
+        const SYNCED = 1 << 3;
     }
 }
 
 /// Number of bits of `State`.
-const BITS: usize = 3;
+const BITS: usize = 4;
 
 /// A number of bytes for each bit: totals, or what an edit changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,14 +58,17 @@ pub struct StateBytes {
     pub delalloc: u64,
     /// Of `State::WRITEBACK`.
     pub writeback: u64,
+    /// Of `State::SYNCED`.
+    pub synced: u64,
 }
 
 impl StateBytes {
-    fn from_array([dirty, delalloc, writeback]: [u64; BITS]) -> Self {
+    fn from_array([dirty, delalloc, writeback, synced]: [u64; BITS]) -> Self {
         Self {
             dirty,
             delalloc,
             writeback,
+            synced,
         }
     }
 }

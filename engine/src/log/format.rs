@@ -8,13 +8,15 @@
 
 use std::borrow::Cow;
 
+use super::held::{DataNumber, LoggedPage};
 use super::record::{Record, SizeChange};
 use crate::meta::format::{Decoded, Malformed, extent_valid, put_u32, put_u64, u32_at, u64_at};
 use crate::meta::{
     CODEC_RAW, EXTENT_PLAIN_BYTES_MAX, EXTENT_STORED_BYTES_MAX, NAME_BYTES_MAX, NewExtent,
 };
 use crate::units::{
-    DiskExtent, DiskOffset, FILE_BYTES_MAX, FileId, FileRange, Generation, SECTOR_BYTES,
+    DiskExtent, DiskOffset, FILE_BYTES_MAX, FileId, FileRange, Generation, PAGE_BYTES, PAGE_LEN,
+    PageIndex, SECTOR_BYTES,
 };
 
 /// `DLOG`.
@@ -24,8 +26,11 @@ pub(crate) const HEADER_BYTES: usize = 48;
 /// Bytes of a record before what only its kind has.
 const RECORD_BYTES: usize = 32;
 const NAME_HEADER_BYTES: usize = 8;
-const FINISH_BYTES: usize = 32;
-const CUT_BYTES: usize = 16;
+const FINISH_BYTES: usize = 40;
+const CUT_BYTES: usize = 24;
+const DATA_HEADER_BYTES: usize = 16;
+/// Bytes of the record of a logged page.
+pub(crate) const DATA_RECORD_BYTES: usize = RECORD_BYTES + DATA_HEADER_BYTES + PAGE_LEN;
 
 const WHAT: &str = "record of the log";
 
@@ -95,6 +100,7 @@ pub(crate) fn encode(record: &Record<'_>, generation: Generation, out: &mut Vec<
         Record::Remove { .. } => (4, SizeChange::Keep),
         Record::Finish { size, .. } => (5, *size),
         Record::Cut { size, .. } => (6, *size),
+        Record::Data(page) => (7, SizeChange::Grow(page.size_bytes)),
     };
     let (size_kind, size_bytes) = match size {
         SizeChange::Keep => (0, 0),
@@ -114,10 +120,23 @@ pub(crate) fn encode(record: &Record<'_>, generation: Generation, out: &mut Vec<
             out.extend_from_slice(name.as_bytes());
         }
         Record::Orphan { .. } | Record::Remove { .. } => {}
-        Record::Finish { extent, .. } => encode_extent(extent, out),
-        Record::Cut { range, .. } => {
-            out.extend_from_slice(&range.start.to_le_bytes());
-            out.extend_from_slice(&range.end.to_le_bytes());
+        Record::Finish {
+            extent,
+            data_before,
+            ..
+        } => encode_extent(extent, *data_before, out),
+        Record::Cut {
+            range, data_before, ..
+        } => {
+            for word in [range.start, range.end, data_before.0] {
+                out.extend_from_slice(&word.to_le_bytes());
+            }
+        }
+        Record::Data(page) => {
+            for word in [page.page.start(), page.number.0] {
+                out.extend_from_slice(&word.to_le_bytes());
+            }
+            out.extend_from_slice(&page.bytes);
         }
     }
     out.resize(out.len().next_multiple_of(8), 0);
@@ -125,7 +144,7 @@ pub(crate) fn encode(record: &Record<'_>, generation: Generation, out: &mut Vec<
     put_u32(out, start, bytes);
 }
 
-fn encode_extent(extent: &NewExtent, out: &mut Vec<u8>) {
+fn encode_extent(extent: &NewExtent, data_before: DataNumber, out: &mut Vec<u8>) {
     let at = out.len();
     out.resize(at + FINISH_BYTES, 0);
     put_u64(out, at, extent.range.start);
@@ -133,6 +152,7 @@ fn encode_extent(extent: &NewExtent, out: &mut Vec<u8>) {
     put_u32(out, at + 16, u32_of(extent.ram_bytes));
     put_u32(out, at + 20, u32_of(extent.disk.bytes));
     out[at + 24] = extent.codec;
+    put_u64(out, at + 32, data_before.0);
     for checksum in &extent.checksums {
         out.extend_from_slice(&checksum.to_le_bytes());
     }
@@ -185,12 +205,15 @@ fn decode(bytes: &[u8]) -> Decoded<Record<'static>> {
             file,
             extent: Cow::Owned(decode_extent(body)?),
             size,
+            data_before: DataNumber(u64_at(body, 32)),
         }),
         6 => Ok(Record::Cut {
             file,
             range: decode_range(body)?,
             size,
+            data_before: DataNumber(u64_at(body, 16)),
         }),
+        7 => Ok(Record::Data(Cow::Owned(decode_data(file, size, body)?))),
         other => Err(Malformed::new(WHAT, "a known kind", other)),
     }
 }
@@ -237,6 +260,29 @@ fn decode_range(body: &[u8]) -> Decoded<FileRange> {
         ));
     }
     Ok(FileRange::new(start, end))
+}
+
+fn decode_data(file: FileId, size: SizeChange, body: &[u8]) -> Decoded<LoggedPage> {
+    if body.len() != DATA_HEADER_BYTES + PAGE_LEN {
+        return Err(Malformed::new(WHAT, "a page", body.len()));
+    }
+    let start = u64_at(body, 0);
+    let SizeChange::Grow(size_bytes) = size else {
+        return Err(Malformed::new(WHAT, "the size with a page", "none"));
+    };
+    let end = start
+        .checked_add(PAGE_BYTES)
+        .filter(|&end| end <= FILE_BYTES_MAX && start.is_multiple_of(PAGE_BYTES));
+    if end.is_none() {
+        return Err(Malformed::new(WHAT, "a page of a file", start));
+    }
+    Ok(LoggedPage {
+        file,
+        page: PageIndex::of(start),
+        number: DataNumber(u64_at(body, 8)),
+        size_bytes,
+        bytes: body[DATA_HEADER_BYTES..].into(),
+    })
 }
 
 fn decode_extent(body: &[u8]) -> Decoded<NewExtent> {
@@ -326,17 +372,27 @@ mod tests {
                 file,
                 extent: Cow::Owned(extent(0, 3)),
                 size: SizeChange::Grow(5),
+                data_before: DataNumber(6),
             },
             Record::Cut {
                 file,
                 range,
                 size: SizeChange::Set(17),
+                data_before: DataNumber(1 << 40),
             },
             Record::Cut {
                 file,
                 range,
                 size: SizeChange::Keep,
+                data_before: DataNumber(0),
             },
+            Record::Data(Cow::Owned(LoggedPage {
+                file,
+                page: PageIndex(9),
+                number: DataNumber(11),
+                size_bytes: 40_000,
+                bytes: (0..=u8::MAX).cycle().take(PAGE_LEN).collect(),
+            })),
         ]
     }
 

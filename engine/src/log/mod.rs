@@ -16,9 +16,14 @@
 //! `sync` write a small file's data and its record side by side: at replay the data of the last batch is
 //! compared with the checksums in it, and a batch with missing data counts as not written.
 //!
+//! A `sync` of a few pages puts the pages themselves into the batch, so it costs one write and one FLUSH;
+//! they stay dirty, and find their way home with what is written beside them later (`held`). Larger ones
+//! write their data where it belongs, beside the batch.
+//!
 //! The log is a ring in one extent of the device. A superblock says where the records begin that it does
-//! not include; what is before is free as soon as that superblock is durable. Records carry the
-//! generation they belong to, and those a superblock includes are passed over.
+//! not include, and which pages behind that place have not come home; what is before is free as soon as
+//! that superblock is durable. Records carry the generation they belong to, and those a superblock
+//! includes are passed over.
 //!
 //! Where the log cannot take a record (full, too much pending, a failed write, switched off) `sync`
 //! commits instead: slower, never weaker.
@@ -30,6 +35,7 @@
 
 pub(crate) mod format;
 mod group;
+mod held;
 mod pending;
 mod record;
 mod ring;
@@ -37,6 +43,7 @@ mod state;
 mod sync;
 mod write;
 
+pub(crate) use held::{DataNumber, HeldSet, LoggedPage};
 pub(crate) use pending::Lsn;
 pub(crate) use record::{Prepared, Record, SizeChange};
 pub use state::LogLimits;

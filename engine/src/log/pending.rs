@@ -106,6 +106,12 @@ impl Pending {
         }
     }
 
+    /// Something of `file` has to be in the next batch that is no record of a change.
+    pub(crate) fn touch(&mut self, file: FileId) {
+        self.end.0 += 1;
+        self.last_of.insert(file, self.end);
+    }
+
     /// Gives up every record that is not durable: those pending, and those in a batch that failed.
     pub(crate) fn give_up(&mut self) {
         self.sections.clear();
@@ -184,6 +190,11 @@ impl Pending {
             .get(&file)
             .copied()
             .filter(|last| *last > self.durable)
+    }
+
+    /// May so many more bytes be pending?
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.is_whole() && self.bytes + bytes <= self.bytes_max
     }
 
     /// Everything up to `end` is durable.

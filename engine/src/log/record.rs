@@ -1,13 +1,15 @@
 //! One change of metadata, as the log keeps it: enough to make it again on an older tree.
 //!
 //! Records say what was done and not what a node looked like, so they survive any shape of the tree. A
-//! change made in steps (a long truncation) is a record per step, as it is a change per step.
+//! change made in steps (a long truncation) is a record per step, as it is a change per step. One kind is no
+//! change of the tree yet: a page that was synced before it had an address (see `held`).
 //!
 //! Not here: their bytes (format), making them again (recover/replay).
 
 use std::borrow::Cow;
 
 use super::format;
+use super::held::{DataNumber, LoggedPage};
 use crate::meta::NewExtent;
 use crate::meta::format::{COUNT_MAX, name_bytes_max, stored_bytes_max};
 use crate::units::{FileId, FileRange, Generation};
@@ -51,13 +53,19 @@ pub(crate) enum Record<'r> {
         file: FileId,
         extent: Cow<'r, NewExtent>,
         size: SizeChange,
+        /// Logged pages of its range with numbers before this are older.
+        data_before: DataNumber,
     },
     /// A range shows nothing any more.
     Cut {
         file: FileId,
         range: FileRange,
         size: SizeChange,
+        /// As of `Finish`.
+        data_before: DataNumber,
     },
+    /// A page as a `sync` found it, which has no address yet.
+    Data(Cow<'r, LoggedPage>),
 }
 
 impl Record<'_> {
@@ -70,7 +78,7 @@ impl Record<'_> {
             }
             Self::Rename { name, .. } => name.len() <= name_bytes_max(node_bytes),
             Self::Finish { extent, .. } => extent.disk.bytes <= stored_bytes_max(node_bytes),
-            Self::Orphan { .. } | Self::Remove { .. } | Self::Cut { .. } => true,
+            Self::Orphan { .. } | Self::Remove { .. } | Self::Cut { .. } | Self::Data(_) => true,
         }
     }
 
@@ -83,6 +91,7 @@ impl Record<'_> {
             | Self::Remove { file }
             | Self::Finish { file, .. }
             | Self::Cut { file, .. } => *file,
+            Self::Data(page) => page.file,
         }
     }
 }

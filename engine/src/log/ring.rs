@@ -21,11 +21,20 @@ pub(crate) struct Slot {
     pub(crate) offset: u64,
     /// The number of the batch.
     pub(crate) sequence: u64,
+    /// The same place, as a tail.
+    pub(crate) place: Place,
 }
 
 /// How far the head had come; what is before may go once a superblock says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark(u64);
+
+/// Where a batch is or would be: what is before it, for `free_to` and for a superblock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) mark: Mark,
+    pub(crate) tail: LogTail,
+}
 
 /// The ring.
 #[derive(Debug)]
@@ -62,20 +71,33 @@ impl Ring {
         if head - self.tail > self.bytes {
             return None;
         }
-        let slot = Slot {
-            offset: (self.head + skipped) % self.bytes,
+        let at = self.head + skipped;
+        let tail = LogTail {
+            offset: at % self.bytes,
             sequence: self.sequence,
+        };
+        let slot = Slot {
+            offset: tail.offset,
+            sequence: tail.sequence,
+            place: Place {
+                mark: Mark(at),
+                tail,
+            },
         };
         self.head = head;
         self.sequence += 1;
         Some(slot)
     }
 
-    /// Where the next batch goes, for a superblock and for `free_to`.
-    pub(crate) fn mark(&self) -> (Mark, LogTail) {
-        let offset = self.head.checked_rem(self.bytes).unwrap_or(0);
-        let sequence = self.sequence;
-        (Mark(self.head), LogTail { offset, sequence })
+    /// Where the next batch goes.
+    pub(crate) fn head(&self) -> Place {
+        Place {
+            mark: Mark(self.head),
+            tail: LogTail {
+                offset: self.head.checked_rem(self.bytes).unwrap_or(0),
+                sequence: self.sequence,
+            },
+        }
     }
 
     /// What is before `mark` is not needed any more.
@@ -103,46 +125,48 @@ mod tests {
         sequence: 1,
     };
 
+    fn placed(ring: &mut Ring, len: u64) -> Option<(u64, u64)> {
+        let slot = ring.place(len)?;
+        assert_eq!(
+            (slot.place.tail.offset, slot.place.tail.sequence),
+            (slot.offset, slot.sequence)
+        );
+        Some((slot.offset, slot.sequence))
+    }
+
     #[test]
     fn batches_follow_each_other_and_never_wrap_inside() {
         let mut ring = Ring::new(100, START);
-        assert_eq!(
-            ring.place(60),
-            Some(Slot {
-                offset: 0,
-                sequence: 1
-            })
-        );
-        let (mark, tail) = ring.mark();
-        assert_eq!((tail.offset, tail.sequence), (60, 2));
+        assert_eq!(placed(&mut ring, 60), Some((0, 1)));
+        let head = ring.head();
+        assert_eq!((head.tail.offset, head.tail.sequence), (60, 2));
         assert_eq!(ring.place(50), None, "the first is still needed");
-        ring.free_to(mark);
-        assert_eq!(
-            ring.place(50),
-            Some(Slot {
-                offset: 0,
-                sequence: 2
-            })
-        );
+        ring.free_to(head.mark);
+        assert_eq!(placed(&mut ring, 50), Some((0, 2)));
         assert_eq!(
             ring.place(20),
             None,
             "10 bytes are left before the second tail"
         );
-        assert_eq!(
-            ring.place(10),
-            Some(Slot {
-                offset: 50,
-                sequence: 3
-            })
-        );
+        assert_eq!(placed(&mut ring, 10), Some((50, 3)));
         assert_eq!(ring.used_bytes(), 100);
+    }
+
+    #[test]
+    fn a_batch_that_is_needed_longer_keeps_its_place() {
+        let mut ring = Ring::new(100, START);
+        let first = ring.place(40).expect("room").place;
+        let second = ring.place(40).expect("room").place;
+        ring.free_to(first.mark);
+        assert_eq!(ring.place(40), None, "the first is still there");
+        ring.free_to(second.mark);
+        assert_eq!(placed(&mut ring, 40), Some((0, 3)));
     }
 
     #[test]
     fn a_log_of_no_bytes_takes_nothing() {
         let mut ring = Ring::new(0, START);
         assert_eq!(ring.place(10), None);
-        assert_eq!(ring.mark().1, START);
+        assert_eq!(ring.head().tail, START);
     }
 }

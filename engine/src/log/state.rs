@@ -2,16 +2,23 @@
 //!
 //! Pure; the owner holds the lock. Not here: writing (write).
 
-use super::format::{self, HEADER_BYTES};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::format::{self, DATA_RECORD_BYTES, HEADER_BYTES};
+use super::held::{DataNumber, Held, HeldSet, LoggedPage};
 use super::pending::{Lsn, Pending};
 use super::record::{Prepared, Record};
 use super::ring::{Mark, Ring, Slot};
 use crate::meta::format::LogTail;
 use crate::mutation::{self, Mutation};
-use crate::units::{FileId, Generation};
+use crate::units::{FileId, FileRange, Generation, PageIndex};
 
 /// Pending records may fill this part of the log; above it a commit is the better answer.
 const PENDING_DIVISOR: u64 = 4;
+/// Pages are taken while less than this part of the log is in use; what is above it is for records, which
+/// are smaller and cannot go elsewhere.
+const DATA_PERCENT_MAX: u64 = 75;
 
 /// How the log is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +54,10 @@ pub(crate) struct Batch {
     pub(crate) bytes: Vec<u8>,
     pub(crate) records: u32,
     pub(crate) end: Lsn,
-    /// The generation that prepared records belong to in this batch.
+    /// The generation that pages and prepared records belong to in this batch.
     pub(crate) generation: Generation,
+    /// Pages that were pending.
+    pub(crate) pages: Vec<LoggedPage>,
 }
 
 /// Why there is no batch.
@@ -64,6 +73,7 @@ pub(crate) enum NoBatch {
 #[derive(Debug)]
 pub(crate) struct LogState {
     pending: Pending,
+    held: Held,
     ring: Ring,
 }
 
@@ -83,13 +93,58 @@ impl LogState {
         let pending_bytes_max = usize::try_from(pending_bytes_max).expect("a log fits memory");
         Self {
             pending: Pending::new(pending_bytes_max, generation),
+            held: Held::default(),
             ring: Ring::new(bytes, tail),
         }
     }
 
     /// A change was made.
     pub(crate) fn push(&mut self, record: &Record<'_>) {
+        if let Record::Remove { file } = record {
+            self.held
+                .supersede(*file, FileRange::WHOLE, self.held.next());
+        }
         self.pending.push(record);
+    }
+
+    /// Pages of a file that has `size_bytes` are wanted in the log. Returns a number above theirs, or
+    /// nothing where there is no room for them.
+    pub(crate) fn push_pages(
+        &mut self,
+        file: FileId,
+        size_bytes: u64,
+        pages: Vec<(PageIndex, Arc<[u8]>)>,
+    ) -> Option<DataNumber> {
+        let bytes = (self.held.pending() + pages.len()) * DATA_RECORD_BYTES;
+        let payload_bytes = (self.pending.bytes() + bytes) as u64;
+        let used_then = self.ring.used_bytes() + format::stored_bytes(payload_bytes);
+        let has_room = self.pending.has_room(bytes)
+            && self.held.has_room(pages.len())
+            && used_then * 100 <= self.ring.bytes() * DATA_PERCENT_MAX;
+        if !has_room {
+            return None;
+        }
+        for (page, bytes) in pages {
+            self.held.push(file, page, size_bytes, bytes);
+        }
+        self.pending.touch(file);
+        Some(self.held.next())
+    }
+
+    /// The pages of the log that no tree has.
+    pub(crate) fn held(&self) -> &Held {
+        &self.held
+    }
+
+    /// `range` of `file` is in the tree as it was before the number `before`, or is not there any more.
+    pub(crate) fn supersede(&mut self, file: FileId, range: FileRange, before: DataNumber) {
+        self.held.supersede(file, range, before);
+    }
+
+    /// Everything pending, as a batch with a place.
+    #[cfg(test)]
+    fn cut_pages(&mut self) -> Result<Batch, NoBatch> {
+        self.cut(Lsn::default(), std::iter::empty())
     }
 
     /// Everything pending and `prepared`, as a batch with a place. `wanted` is what its callers need.
@@ -99,13 +154,15 @@ impl LogState {
         prepared: impl Iterator<Item = &'p Prepared>,
     ) -> Result<Batch, NoBatch> {
         let prepared_bytes: usize = prepared.map(|prepared| prepared.bytes.len()).sum();
-        if prepared_bytes == 0 && self.pending.is_durable(wanted) {
+        let is_needless = prepared_bytes == 0 && self.held.pending() == 0;
+        if is_needless && self.pending.is_durable(wanted) {
             return Err(NoBatch::Needless);
         }
         if !self.pending.is_whole() {
             return Err(NoBatch::NeedsCommit);
         }
-        let payload_bytes = (self.pending.bytes() + prepared_bytes) as u64;
+        let page_bytes = self.held.pending() * DATA_RECORD_BYTES;
+        let payload_bytes = (self.pending.bytes() + prepared_bytes + page_bytes) as u64;
         let Some(slot) = self.ring.place(format::stored_bytes(payload_bytes)) else {
             return Err(NoBatch::NeedsCommit);
         };
@@ -117,35 +174,42 @@ impl LogState {
             records: cut.records,
             end: cut.end,
             generation,
+            pages: self.held.take(slot.place),
         })
     }
 
     /// A batch is written and flushed.
     pub(crate) fn flushed(&mut self, batch: &Batch) {
         self.pending.made_durable(batch.end);
+        self.held.flushed(&batch.pages, batch.generation);
     }
 
-    /// A batch could not be written: its place stays a gap, and so do its records.
-    pub(crate) fn failed(&mut self) {
+    /// A batch could not be written: its place stays a gap, and so do its records. Its pages wait for the
+    /// next one.
+    pub(crate) fn failed(&mut self, batch: &Batch) {
         self.pending.give_up();
+        self.held.returned(&batch.pages);
     }
 
-    /// The generation is closed: later changes go into the next one.
-    pub(crate) fn begin_commit(&mut self) -> (CommitMark, LogTail) {
+    /// The generation is closed: later changes go into the next one. Its superblock says where the log
+    /// begins from then on, and which pages in it count.
+    pub(crate) fn begin_commit(&mut self) -> (CommitMark, LogTail, HeldSet) {
         let generation = self.pending.generation();
         let end = self.pending.begin_commit();
-        let (mark, tail) = self.ring.mark();
-        if mutation::on(Mutation::LogFreedEarly) {
-            self.ring.free_to(mark);
+        let mut held = self.held.set();
+        let mut from = self.held.oldest().unwrap_or_else(|| self.ring.head());
+        if mutation::on(Mutation::LogHeldForgotten) {
+            (held, from) = (HeldSet::empty(), self.ring.head());
         }
-        (
-            CommitMark {
-                generation,
-                end,
-                mark,
-            },
-            tail,
-        )
+        if mutation::on(Mutation::LogFreedEarly) {
+            self.ring.free_to(from.mark);
+        }
+        let mark = CommitMark {
+            generation,
+            end,
+            mark: from.mark,
+        };
+        (mark, from.tail, held)
     }
 
     /// The superblock with the tail of `begin_commit` is durable.
@@ -159,6 +223,11 @@ impl LogState {
         self.pending.wanted(file)
     }
 
+    /// Is everything up to `wanted` durable?
+    pub(crate) fn is_durable(&self, wanted: Lsn) -> bool {
+        self.pending.is_durable(wanted)
+    }
+
     /// More than this part of the log is in use.
     pub(crate) fn is_used_above(&self, percent: u64) -> bool {
         self.ring.used_bytes() * 100 > self.ring.bytes() * percent
@@ -166,9 +235,23 @@ impl LogState {
 }
 
 impl Batch {
-    /// Bytes of its records with those of `prepared`.
+    /// Bytes of its records and pages with those of `prepared`.
     pub(crate) fn payload_bytes<'p>(&self, prepared: impl Iterator<Item = &'p Prepared>) -> usize {
-        self.bytes.len() + prepared.map(|prepared| prepared.bytes.len()).sum::<usize>()
+        let prepared_bytes: usize = prepared.map(|prepared| prepared.bytes.len()).sum();
+        self.bytes.len() + prepared_bytes + self.pages.len() * DATA_RECORD_BYTES
+    }
+
+    /// The records of its pages.
+    pub(crate) fn encode_pages(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.pages.len() * DATA_RECORD_BYTES);
+        for page in &self.pages {
+            format::encode(
+                &Record::Data(Cow::Borrowed(page)),
+                self.generation,
+                &mut bytes,
+            );
+        }
+        bytes
     }
 
     /// Bytes on the device for so many bytes of records.
@@ -207,7 +290,7 @@ mod tests {
         let full = state.cut(wanted, std::iter::empty());
         assert_eq!(full.err(), Some(NoBatch::NeedsCommit));
         assert!(state.is_used_above(99));
-        let (mark, tail) = state.begin_commit();
+        let (mark, tail, _) = state.begin_commit();
         assert_eq!(
             tail,
             LogTail {
@@ -231,10 +314,64 @@ mod tests {
             let wanted = touch(&mut state);
             state.cut(wanted, std::iter::empty()).expect("room");
         }
-        let (mark, _) = state.begin_commit();
+        let (mark, ..) = state.begin_commit();
         let wanted = touch(&mut state);
         assert!(state.cut(wanted, std::iter::empty()).is_err());
         state.end_commit(mark);
+        assert!(state.cut(wanted, std::iter::empty()).is_ok());
+    }
+
+    fn push_page(state: &mut LogState) -> Option<DataNumber> {
+        let bytes: Arc<[u8]> = vec![0; 4096].into();
+        state.push_pages(FileId(1), 4096, vec![(PageIndex(0), bytes)])
+    }
+
+    #[test]
+    fn the_tail_stays_at_the_oldest_page_that_is_held() {
+        let mut state = state(16);
+        let before = push_page(&mut state).expect("room");
+        let wanted = state.wanted(FileId(1)).expect("a page is wanted");
+        let batch = state.cut(wanted, std::iter::empty()).expect("room");
+        assert_eq!(batch.pages.len(), 1);
+        state.flushed(&batch);
+        assert_eq!(state.wanted(FileId(1)), None);
+        let (mark, tail, held) = state.begin_commit();
+        assert_eq!(tail, TAIL);
+        assert!(held.contains(DataNumber(0)));
+        state.end_commit(mark);
+        state.supersede(FileId(1), FileRange::new(0, 4096), before);
+        let (_, tail, held) = state.begin_commit();
+        assert_eq!((tail.offset, tail.sequence), (2 * 4096, 2));
+        assert_eq!(held, HeldSet::empty());
+    }
+
+    #[test]
+    fn pages_of_a_failed_batch_are_wanted_after_the_commit_that_closes_its_gap() {
+        let mut state = state(16);
+        let before = push_page(&mut state).expect("room");
+        let wanted = state.wanted(FileId(1)).expect("a page is wanted");
+        let batch = state.cut(wanted, std::iter::empty()).expect("room");
+        state.failed(&batch);
+        assert_eq!(push_page(&mut state), None, "there is a gap");
+        let (mark, ..) = state.begin_commit();
+        state.end_commit(mark);
+        assert!(state.held().is_under_way(FileId(1), before));
+        let again = state.cut_pages().expect("room");
+        state.flushed(&again);
+        assert!(!state.held().is_under_way(FileId(1), before));
+    }
+
+    #[test]
+    fn pages_leave_room_for_records() {
+        let mut state = state(8);
+        let mut pushed = 0;
+        while push_page(&mut state).is_some() {
+            let batch = state.cut_pages().expect("room");
+            state.flushed(&batch);
+            pushed += 1;
+        }
+        assert_eq!(pushed, 3, "of two sectors each, in six of eight");
+        let wanted = touch(&mut state);
         assert!(state.cut(wanted, std::iter::empty()).is_ok());
     }
 }

@@ -14,6 +14,7 @@
 //!
 //! Locks: the state for a moment at a time; none while the device works.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use delalloc_backends::{AlignedBuf, Backend, BackendExt, Durability, Request};
@@ -21,13 +22,14 @@ use parking_lot::Mutex;
 
 use super::format::{self, BatchHeader, HEADER_BYTES};
 use super::group::Group;
+use super::held::{DataNumber, HeldSet};
 use super::pending::Lsn;
 use super::record::{Prepared, Record};
 use super::state::{Batch, CommitMark, LogLimits, LogState, NoBatch};
 use crate::error::EngineError;
 use crate::meta::format::{LogRegion, LogTail};
 use crate::mutation::{self, Mutation};
-use crate::units::{DiskExtent, DiskOffset, FileId, Generation};
+use crate::units::{DiskExtent, DiskOffset, FileId, FileRange, Generation, PageIndex};
 
 /// What a caller of `sync` brings.
 #[derive(Debug)]
@@ -58,6 +60,7 @@ pub(crate) struct LogCounts {
     pub(crate) batches: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) records: AtomicU64,
+    pub(crate) pages: AtomicU64,
     pub(crate) tickets: AtomicU64,
     pub(crate) needless: AtomicU64,
     pub(crate) fallbacks: AtomicU64,
@@ -98,10 +101,11 @@ impl Log {
         self.state.lock().push(record);
     }
 
-    /// The generation is closed; called under the tree's lock. The tail goes into its superblock.
-    pub(crate) fn begin_commit(&self) -> (CommitMark, LogRegion) {
-        let (mark, tail) = self.state.lock().begin_commit();
-        (mark, self.region(tail))
+    /// The generation is closed; called under the tree's lock. The tail and what is held behind it go
+    /// into its superblock.
+    pub(crate) fn begin_commit(&self) -> (CommitMark, LogRegion, HeldSet) {
+        let (mark, tail, held) = self.state.lock().begin_commit();
+        (mark, self.region(tail), held)
     }
 
     /// The superblock of that commit is durable.
@@ -112,6 +116,57 @@ impl Log {
     /// What `file` still needs to be durable; `None` where it is.
     pub(crate) fn wanted(&self, file: FileId) -> Option<Lsn> {
         self.state.lock().wanted(file)
+    }
+
+    /// Pages of a file that has `size_bytes` are wanted in the log; called under the file's lock. Returns
+    /// a number above theirs, or nothing where the log does not take them.
+    pub(crate) fn push_pages(
+        &self,
+        file: FileId,
+        size_bytes: u64,
+        pages: Vec<(PageIndex, Arc<[u8]>)>,
+    ) -> Option<DataNumber> {
+        self.state.lock().push_pages(file, size_bytes, pages)
+    }
+
+    /// Above the number of every page that was pushed.
+    pub(crate) fn data_next(&self) -> DataNumber {
+        self.state.lock().held().next()
+    }
+
+    /// Logged pages of `range` before `before` are not needed any more.
+    pub(crate) fn supersede(&self, file: FileId, range: FileRange, before: DataNumber) {
+        self.state.lock().supersede(file, range, before);
+    }
+
+    /// Would `supersede` find any?
+    pub(crate) fn holds(&self, file: FileId, range: FileRange, before: DataNumber) -> bool {
+        self.state.lock().held().holds(file, range, before)
+    }
+
+    /// Is a page of `file` before `before` still on its way into the log?
+    pub(crate) fn is_under_way(&self, file: FileId, before: DataNumber) -> bool {
+        self.state.lock().held().is_under_way(file, before)
+    }
+
+    /// The generation in which this page was made durable, if it is still held.
+    pub(crate) fn durable_in(&self, number: DataNumber) -> Option<Generation> {
+        self.state.lock().held().durable_in(number)
+    }
+
+    /// Files with pages that only the log has.
+    pub(crate) fn files_held(&self) -> Vec<FileId> {
+        self.state.lock().held().files()
+    }
+
+    /// Some page is only in the log.
+    pub(crate) fn holds_any(&self) -> bool {
+        !self.state.lock().held().is_empty()
+    }
+
+    /// Is everything up to `wanted` durable?
+    pub(crate) fn is_durable(&self, wanted: Lsn) -> bool {
+        self.state.lock().is_durable(wanted)
     }
 
     /// So much of the log is in use that a commit should free it.
@@ -166,7 +221,7 @@ impl Log {
         };
         let failed = written.and(rewritten).is_err();
         if failed && !mutation::on(Mutation::LogFailureDropped) {
-            self.state.lock().failed();
+            self.state.lock().failed(&batch);
             add(&self.counts.fallbacks, tickets.len() as u64);
             return answers(ends, &Outcome::NeedsCommit);
         }
@@ -198,6 +253,9 @@ impl Log {
             at += prepared.bytes.len();
             records += prepared.records;
         }
+        let pages = batch.encode_pages();
+        image[at..at + pages.len()].copy_from_slice(&pages);
+        records += u32::try_from(batch.pages.len()).expect("a batch is small");
         let address = DiskOffset(self.extent.start.0 + batch.slot.offset);
         let header = BatchHeader {
             volume: self.volume,
@@ -210,6 +268,7 @@ impl Log {
         add(&self.counts.batches, 1);
         add(&self.counts.bytes, image.len() as u64);
         add(&self.counts.records, u64::from(records));
+        add(&self.counts.pages, batch.pages.len() as u64);
         Request::Write {
             offset: address.0,
             buf: image,

@@ -112,11 +112,11 @@ impl Metadata {
     }
 
     fn commit_locked(&self, durable: &mut MutexGuard<'_, Generation>) -> Result<()> {
-        let (snapshot, file_next, mark, log) = {
+        let (snapshot, file_next, mark, log, held) = {
             let mut state = self.state.write();
             // Both under one hold of the lock: a record belongs to the generation of its change.
-            let (mark, log) = self.log.begin_commit();
-            (state.tree.begin_commit(), state.file_next, mark, log)
+            let (mark, log, held) = self.log.begin_commit();
+            (state.tree.begin_commit(), state.file_next, mark, log, held)
         };
         let Snapshot {
             generation,
@@ -130,6 +130,7 @@ impl Metadata {
             root_level,
             file_next,
             log,
+            held,
             ..self.identity.clone()
         };
         let at = superblock::slot_of(generation);

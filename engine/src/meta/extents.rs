@@ -25,7 +25,7 @@ use super::metadata::{Edit, Metadata, Need, State};
 use super::types::{FileExtent, Mapping, NewExtent, StoredExtent};
 use crate::alloc::Reserve;
 use crate::error::Result;
-use crate::log::{Record, SizeChange};
+use crate::log::{DataNumber, Record, SizeChange};
 use crate::mutation::{self, Mutation};
 use crate::units::{
     DiskExtent, DiskOffset, FILE_BYTES_MAX, FileId, FileRange, Generation, PAGE_BYTES, SECTOR_BYTES,
@@ -97,7 +97,8 @@ impl Metadata {
         extent: &NewExtent,
         disk_size: Option<u64>,
     ) -> Result<()> {
-        self.finish_logged(file, extent, grow(disk_size), None)
+        let ending = Ending::home(grow(disk_size));
+        self.finish_logged(file, extent, ending)
     }
 
     /// The same, for an extent that may be in the log already.
@@ -105,9 +106,9 @@ impl Metadata {
         &self,
         file: FileId,
         extent: &NewExtent,
-        size: SizeChange,
-        logged: Option<Logged>,
+        ending: Ending,
     ) -> Result<()> {
+        let Ending { size, logged, .. } = ending;
         self.assert_extent(extent);
         self.edit(
             |state| {
@@ -121,11 +122,14 @@ impl Metadata {
                 }
                 edit.map_new(file, extent)?;
                 edit.set_size(file, size)?;
+                let data_before = edit.bound(ending);
+                edit.supersede(file, extent.range, data_before);
                 if !logged.is_some_and(|logged| logged.says(edit.change.generation(), size)) {
                     edit.log(&Record::Finish {
                         file,
                         extent: Cow::Borrowed(extent),
                         size,
+                        data_before,
                     });
                 }
                 Ok(())
@@ -145,9 +149,8 @@ impl Metadata {
         &self,
         file: FileId,
         range: FileRange,
-        size: SizeChange,
         reserve: Reserve,
-        logged: Option<Logged>,
+        ending: Ending,
     ) -> Result<()> {
         let mut rest = range;
         while let Some(next) = self.step(
@@ -163,14 +166,44 @@ impl Metadata {
             },
             |edit, range, cut_any| {
                 let done = range.end == rest.end;
-                let size = if done { size } else { SizeChange::Keep };
-                edit.cut_done(file, range, size, cut_any, logged)?;
+                let size = if done { ending.size } else { SizeChange::Keep };
+                edit.cut_done(file, range, cut_any, Ending { size, ..ending })?;
                 Ok((!done).then(|| FileRange::new(range.end, rest.end)))
             },
         )? {
             rest = next;
         }
         Ok(())
+    }
+
+    /// Grows a file over pages that the log has and the tree has not, which `logged` says. Returns whether
+    /// a commit has overtaken them: the size is in no record of the log then that is durable.
+    pub(crate) fn grow_logged(
+        &self,
+        file: FileId,
+        size_bytes: u64,
+        logged: Generation,
+    ) -> Result<bool> {
+        let size = SizeChange::Grow(size_bytes);
+        self.edit(
+            |state| {
+                known(state, file)?;
+                let need = need_for_cut(0, 0, Reserve::All);
+                Ok((need, ()))
+            },
+            |edit, ()| {
+                let overtaken = edit.change.generation() != logged;
+                if edit.set_size(file, size)? && overtaken {
+                    edit.log(&Record::Cut {
+                        file,
+                        range: FileRange::new(0, 0),
+                        size,
+                        data_before: DataNumber(0),
+                    });
+                }
+                Ok(overtaken)
+            },
+        )
     }
 
     /// Makes a hole of whole pages and grows the file to a size if one is given; atomic up to some thousands of
@@ -180,7 +213,7 @@ impl Metadata {
             range.to_pages() == range && range.end <= FILE_BYTES_MAX,
             "a hole is whole pages: {range:?}"
         );
-        self.cut_logged(file, range, grow(disk_size), Reserve::Most, None)
+        self.cut_logged(file, range, Reserve::Most, Ending::home(grow(disk_size)))
     }
 
     /// Drops every whole page past `size_bytes`, and sets the size to `disk_bytes`: less, where bytes
@@ -213,7 +246,8 @@ impl Metadata {
                     } else {
                         stays_bytes.min(range.start)
                     };
-                    edit.cut_done(file, range, SizeChange::Set(size_bytes), cut_any, None)?;
+                    let ending = Ending::home(SizeChange::Set(size_bytes));
+                    edit.cut_done(file, range, cut_any, ending)?;
                     Ok((!done).then_some(()))
                 },
             )?
@@ -396,19 +430,58 @@ impl Edit<'_> {
         &mut self,
         file: FileId,
         range: FileRange,
-        size: SizeChange,
         cut_any: bool,
-        logged: Option<Logged>,
+        ending: Ending,
     ) -> Result<()> {
-        let changed = self.set_size(file, size)? || cut_any;
+        let Ending { size, logged, .. } = ending;
+        let data_before = self.bound(ending);
+        let mut changed = self.set_size(file, size)? || cut_any;
+        if self.supersede(file, range, data_before) && !changed {
+            // Only the log had what is cut; the next commit has to say that it is gone.
+            changed = self.change.update(&Key::inode(file), |_| {})?;
+        }
         let generation = self.change.generation();
         if changed
             && !logged.is_some_and(|logged| logged.says(generation, size))
             && !mutation::on(Mutation::LogCutUnlogged)
         {
-            self.log(&Record::Cut { file, range, size });
+            self.log(&Record::Cut {
+                file,
+                range,
+                size,
+                data_before,
+            });
         }
         Ok(())
+    }
+
+    fn bound(&self, ending: Ending) -> DataNumber {
+        if mutation::on(Mutation::LogDataSuperseded) {
+            return self.data_next();
+        }
+        ending.data_before.unwrap_or_else(|| self.data_next())
+    }
+}
+
+/// What a change of a range says besides the range.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ending {
+    /// The size of the file afterwards.
+    pub(crate) size: SizeChange,
+    /// Logged pages before this are older than the change; none for all of them.
+    pub(crate) data_before: Option<DataNumber>,
+    /// What the log has of the change already.
+    pub(crate) logged: Option<Logged>,
+}
+
+impl Ending {
+    /// A change that the log does not have, newer than everything it has.
+    pub(crate) fn home(size: SizeChange) -> Self {
+        Self {
+            size,
+            data_before: None,
+            logged: None,
+        }
     }
 }
 

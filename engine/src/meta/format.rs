@@ -7,6 +7,7 @@
 //! Not here: searching and changing a node (node), choosing a superblock (superblock).
 
 use crate::error::EngineError;
+use crate::log::{DataNumber, HeldSet};
 use crate::mutation::{self, Mutation};
 use crate::units::{DiskExtent, DiskOffset, FILE_BYTES_MAX, FileId, Generation, SECTOR_BYTES};
 
@@ -16,7 +17,7 @@ use super::types::{
 };
 
 /// The version this engine writes and reads.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 /// First bytes of a superblock; tools find a volume by them.
 pub(crate) const SUPERBLOCK_MAGIC: [u8; 8] = *b"DELALLOC";
 /// Bytes of a superblock.
@@ -30,6 +31,9 @@ pub(crate) const LOG_BYTES_MAX: u64 = 1 << 30;
 /// Generations and file numbers are at or below this: out of reach, and clear of `STORED_OBJECT` and of
 /// the end of arithmetic.
 pub(crate) const COUNT_MAX: u64 = 1 << 62;
+/// Where in a superblock the bits of `HeldSet` are.
+const HELD_AT: usize = 160;
+const _: () = assert!(HELD_AT + HeldSet::BYTES <= SUPERBLOCK_BYTES - 4);
 /// Bytes of a label.
 pub(crate) const LABEL_BYTES: usize = 32;
 /// Sizes a node may have.
@@ -194,6 +198,8 @@ pub(crate) struct Superblock {
     pub(crate) file_next: u64,
     pub(crate) label: String,
     pub(crate) log: LogRegion,
+    /// Pages behind the tail that the tree does not have.
+    pub(crate) held: HeldSet,
 }
 
 /// Where the log is, and where in it the records begin that this superblock does not include.
@@ -252,6 +258,8 @@ pub(crate) fn encode_superblock(superblock: &Superblock, at: DiskOffset) -> [u8;
     put_u64(&mut bytes, 128, superblock.log.extent.bytes);
     put_u64(&mut bytes, 136, superblock.log.tail.offset);
     put_u64(&mut bytes, 144, superblock.log.tail.sequence);
+    put_u64(&mut bytes, 152, superblock.held.first.0);
+    bytes[HELD_AT..HELD_AT + HeldSet::BYTES].copy_from_slice(&superblock.held.bits[..]);
     let crc = crc32c::crc32c(&bytes[..SUPERBLOCK_BYTES - 4]);
     put_u32(&mut bytes, SUPERBLOCK_BYTES - 4, crc);
     bytes
@@ -339,6 +347,10 @@ pub(crate) fn decode_superblock(bytes: &[u8], at: DiskOffset) -> Decoded<Superbl
         let found = format!("{log:?}");
         return Err(Malformed::new(WHAT, "a log inside the volume", found));
     }
+    let mut held = HeldSet::empty();
+    held.first = DataNumber(u64_at(bytes, 152));
+    held.bits
+        .copy_from_slice(&bytes[HELD_AT..HELD_AT + HeldSet::BYTES]);
     let mut uuid = [0; 16];
     uuid.copy_from_slice(&bytes[16..32]);
     Ok(Superblock {
@@ -351,6 +363,7 @@ pub(crate) fn decode_superblock(bytes: &[u8], at: DiskOffset) -> Decoded<Superbl
         file_next,
         label: label.to_owned(),
         log,
+        held,
     })
 }
 

@@ -26,10 +26,10 @@ use super::superblock;
 use super::types::{ExtentTotals, FormatOptions, Inode, MetaConfig, MetaStats};
 use crate::alloc::{Reservation, Reserve, Space};
 use crate::error::{EngineError, Result};
-use crate::log::{Log, Record};
+use crate::log::{DataNumber, HeldSet, Log, Record};
 use crate::mutation::{self, Mutation};
 use crate::recover;
-use crate::units::{DiskExtent, DiskOffset, FileId, Generation, SECTOR_BYTES};
+use crate::units::{DiskExtent, DiskOffset, FileId, FileRange, Generation, SECTOR_BYTES};
 
 /// How far from either end of a device the marks of others lie: the backup partition table ends a
 /// device, ZFS labels and most superblocks begin it. All of it is before our area at the front.
@@ -120,6 +120,19 @@ impl Edit<'_> {
     /// The change that was made, for the log.
     pub(super) fn log(&self, record: &Record<'_>) {
         self.log.push(record);
+    }
+
+    /// Above the number of every page that was logged.
+    pub(super) fn data_next(&self) -> DataNumber {
+        self.log.data_next()
+    }
+
+    /// Logged pages of `range` before `before` are older than the tree is now. Returns whether there were
+    /// any.
+    pub(super) fn supersede(&self, file: FileId, range: FileRange, before: DataNumber) -> bool {
+        let any = self.log.holds(file, range, before);
+        self.log.supersede(file, range, before);
+        any
     }
 }
 
@@ -229,7 +242,7 @@ impl Metadata {
         });
         if logged.needs_replay() {
             metadata.replaying.store(true, Ordering::Relaxed);
-            let replayed = logged.replay(&metadata);
+            let replayed = logged.replay(&metadata, metadata.backend.as_ref());
             metadata.replaying.store(false, Ordering::Relaxed);
             opened.overhanging.extend(replayed?);
             metadata.settle_sizes(&opened.overhanging)?;
@@ -366,6 +379,7 @@ impl Metadata {
             log_batches: load(&self.log.counts.batches),
             log_bytes: load(&self.log.counts.bytes),
             log_records: load(&self.log.counts.records),
+            log_pages: load(&self.log.counts.pages),
             log_tickets: load(&self.log.counts.tickets),
             log_needless: load(&self.log.counts.needless),
             log_fallbacks: load(&self.log.counts.fallbacks),
@@ -382,8 +396,14 @@ impl Metadata {
     }
 
     /// Makes the volume read-only for good; the first reason stays.
-    pub(super) fn fail(&self, error: &EngineError) {
+    pub(crate) fn fail(&self, error: &EngineError) {
         self.failure.get_or_init(|| error.to_string().into());
+    }
+
+    /// Makes the volume read-only for a reason that is no error of the device by itself.
+    pub(crate) fn give_up(&self, why: &str) -> EngineError {
+        let reason = self.failure.get_or_init(|| why.into());
+        EngineError::ReadOnly(Arc::clone(reason))
     }
 
     /// One atomic change. `plan` looks, refuses, and says what `apply` will need; it may run several
@@ -491,6 +511,7 @@ fn empty_superblock(backend: &dyn Backend, options: &FormatOptions) -> Result<Su
                 sequence: 1,
             },
         },
+        held: HeldSet::empty(),
     })
 }
 

@@ -21,7 +21,8 @@ mod types;
 
 pub use crate::log::LogLimits;
 pub use btree::{Change, Cursor, Tree};
-pub(crate) use extents::Logged;
+pub(crate) use durable::LogAnswer;
+pub(crate) use extents::{Ending, Logged};
 pub use format::{ItemKind, Key};
 pub use metadata::Metadata;
 pub use node_writer::NodeWorkers;

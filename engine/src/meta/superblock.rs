@@ -117,6 +117,7 @@ mod tests {
     use delalloc_backends::MemBackend;
 
     use super::*;
+    use crate::log::{DataNumber, HeldSet};
     use crate::meta::format::{LogRegion, LogTail, NodePointer};
     use crate::units::DiskExtent;
 
@@ -142,6 +143,10 @@ mod tests {
                     offset: 4096,
                     sequence: 9,
                 },
+            },
+            held: HeldSet {
+                first: DataNumber(3),
+                bits: Box::new([0x5A; HeldSet::BYTES]),
             },
         }
     }

@@ -212,6 +212,8 @@ pub struct MetaStats {
     pub log_bytes: u64,
     /// Changes in them.
     pub log_records: u64,
+    /// Pages in them, which a `sync` left to be written home later.
+    pub log_pages: u64,
     /// Calls of `sync` that asked the log.
     pub log_tickets: u64,
     /// Of those, calls that somebody else's batch had served already.

@@ -86,7 +86,7 @@ impl Check<'_> {
                     }
                     Record::Orphan { .. } => named.insert(file, None).flatten().is_some(),
                     Record::Remove { .. } => named.remove(&file) == Some(None),
-                    Record::Finish { .. } | Record::Cut { .. } => known,
+                    Record::Finish { .. } | Record::Cut { .. } | Record::Data(_) => known,
                 };
                 if !fits {
                     self.report.add(Issue::LogRecordUnfit {

@@ -9,6 +9,8 @@
 //!   * a whole batch with a higher number than the scan reached means that one in between was damaged
 //!     later, and with it changes that somebody was told are durable. That volume does not open.
 //!
+//! Of the records that the superblock includes, those of pages count that it names as held.
+//!
 //! Memory: the log is read whole, and its records are held decoded.
 //!
 //! Not here: making the changes again (replay).
@@ -43,6 +45,8 @@ pub(crate) struct LoggedBatch {
 pub(crate) struct Logged {
     /// Batches that count, in order.
     pub(crate) batches: Vec<LoggedBatch>,
+    /// Of the superblock: later generations are not in its tree.
+    pub(crate) generation: Generation,
     /// Where the data of a last batch that does not count is not what its checksums say.
     pub(crate) missing: Option<DiskOffset>,
     /// Where the next batch goes.
@@ -52,7 +56,7 @@ pub(crate) struct Logged {
 }
 
 impl Logged {
-    /// Changes that the tree does not have.
+    /// Changes and pages that the tree does not have.
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record<'static>> {
         self.batches
             .iter()
@@ -100,8 +104,10 @@ pub(crate) fn scan(backend: &dyn Backend, superblock: &Superblock) -> Result<Log
     while let Some((offset, payload)) = scan.take() {
         let address = DiskOffset(log.extent.start.0 + offset);
         let mut records = format::decode_all(payload).map_err(|malformed| malformed.at(address))?;
-        records.retain(|(generation, _)| {
-            *generation > superblock.generation || mutation::on(Mutation::LogTagIgnored)
+        records.retain(|(generation, record)| {
+            let is_held =
+                matches!(record, Record::Data(page) if superblock.held.contains(page.number));
+            is_held || *generation > superblock.generation || mutation::on(Mutation::LogTagIgnored)
         });
         check_records(&records, superblock).map_err(|malformed| malformed.at(address))?;
         leftover = true;
@@ -122,6 +128,7 @@ pub(crate) fn scan(backend: &dyn Backend, superblock: &Superblock) -> Result<Log
     }
     Ok(Logged {
         batches,
+        generation: superblock.generation,
         missing,
         next,
         leftover,

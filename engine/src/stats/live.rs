@@ -102,6 +102,8 @@ counters! {
     compressed_plain_bytes "bytes",
     /// What those take on the device.
     compressed_stored_bytes "bytes",
+    /// Bytes of failed writes that stay, to be written again, because the log has them.
+    kept_bytes "bytes",
     /// Extents stored as they are.
     raw_extents "count",
     /// Extents stored compressed.
@@ -131,6 +133,11 @@ impl Stats {
     /// Plain bytes were given to a reader.
     pub fn note_read(&self, bytes: u64) {
         add(&self.counters.served_bytes, bytes);
+    }
+
+    /// A write failed, and its bytes stay because the log has them.
+    pub fn note_kept(&self, bytes: u64) {
+        add(&self.counters.kept_bytes, bytes);
     }
 
     /// An extent of zeros became a hole.

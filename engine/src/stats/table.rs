@@ -152,6 +152,7 @@ table!(MetaStats {
     counter log_batches "count",
     counter log_bytes "bytes",
     counter log_records "count",
+    counter log_pages "count",
     counter log_tickets "count",
     counter log_needless "count",
     counter log_fallbacks "count",

@@ -151,7 +151,7 @@ impl Committer {
         !self.failed && (due || (above && dirty_bytes != self.left_bytes))
     }
 
-    pub(super) fn step(&mut self, core: &Core) {
+    pub(super) fn step(&mut self, core: &Arc<Core>) {
         self.failed = commit_or_flush_nodes(core, &mut self.last).is_err();
         self.left_bytes = core.meta.dirty_node_bytes();
     }

@@ -22,6 +22,7 @@ use crate::cache::Frame;
 use crate::core::Core;
 use crate::extent::State;
 use crate::inode::{Inode, InodeState};
+use crate::log::DataNumber;
 use crate::units::{FileRange, PageIndex};
 use crate::writeback::encode::EncodeItem;
 
@@ -40,6 +41,8 @@ pub(crate) struct Collected {
     pub(crate) size_at: u64,
     /// Space for these bytes stored raw.
     pub(crate) reservation: Reservation,
+    /// Pages logged with numbers before this are not newer.
+    pub(crate) data_before: DataNumber,
 }
 
 /// Hands off dirty ranges of `inode` that start at `from` or later, until about `bytes_max` are on
@@ -103,8 +106,9 @@ pub(crate) fn collect_locked(
     assert_eq!(cleared.dirty, run.bytes(), "delalloc bytes are dirty");
     core.dirty.begin_writeback(inode.id, run.bytes());
 
+    let data_before = core.meta.data_next();
     let items: Vec<Collected> = cut(run, item_bytes)
-        .map(|range| take(state, range))
+        .map(|range| take(state, range, data_before))
         .collect();
     for item in &items {
         state.ordered.begin(item.range);
@@ -115,7 +119,7 @@ pub(crate) fn collect_locked(
     Some(items)
 }
 
-fn take(state: &mut InodeState, range: FileRange) -> Collected {
+fn take(state: &mut InodeState, range: FileRange, data_before: DataNumber) -> Collected {
     let pages = PageIndex::of(range.start)..PageIndex::of(range.end);
     let frames: Vec<Frame> = state
         .pages
@@ -132,6 +136,7 @@ fn take(state: &mut InodeState, range: FileRange) -> Collected {
         frames,
         size_at: state.size.memory_bytes(),
         reservation: state.reservation.split(range.bytes()),
+        data_before,
     }
 }
 

@@ -1,4 +1,5 @@
-//! The express lane: `sync` of a file with little that is dirty, on the caller's own thread.
+//! The express lane: `sync` of a file with little that is dirty and too much for the log, on the caller's
+//! own thread.
 //!
 //! ```text
 //!   collect -> encode -> place -> data to the device ----. -> finish
@@ -170,6 +171,7 @@ impl Lane<'_> {
             frames,
             size_at,
             mut reservation,
+            data_before,
         } = item;
         let budget = core.budget.hold(range.bytes());
         let mut frames = frames.into_iter();
@@ -188,7 +190,8 @@ impl Lane<'_> {
                 .stats
                 .device
                 .begin(extent.stored_bytes(), core.clock.now());
-            let flight = Flight::new(core, inode, extent.range(), size_at, stage, &holdings);
+            let at = (size_at, data_before);
+            let flight = Flight::new(core, inode, extent.range(), at, stage, &holdings);
             let outcome = match extent {
                 Placed::Hole(_) => Outcome::Hole,
                 Placed::Failed(_, error) => Outcome::Unplaced(error),
@@ -226,11 +229,13 @@ impl Lane<'_> {
                     file,
                     range: flight.range,
                     size,
+                    data_before: flight.data_before,
                 }),
                 Outcome::Written(written) => prepared.push(&Record::Finish {
                     file,
                     extent: Cow::Owned(written.clone().into_extent(flight.range)),
                     size,
+                    data_before: flight.data_before,
                 }),
                 Outcome::Failed(..) | Outcome::Unplaced(_) => {}
             }

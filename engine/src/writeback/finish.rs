@@ -7,7 +7,8 @@
 //!
 //! A failed write makes no metadata. Its pages leave the cache unless they were written again
 //! meanwhile, so that reads show what the device holds and not bytes that a restart would lose; the
-//! error waits for `sync`, once per opener.
+//! error waits for `sync`, once per opener. Pages that the log has were promised: they stay, dirty again,
+//! and are tried elsewhere; a volume where that fails again and again only reads.
 //!
 //! Pages that were written again during the flight are DIRTY without DELALLOC: the `fixup` pool
 //! makes them collectable.
@@ -16,16 +17,20 @@ use std::sync::Arc;
 
 use crate::alloc::Reserve;
 use crate::compress::Codec;
+use crate::core::Core;
 use crate::error::{EngineError, Result};
 use crate::extent::State;
-use crate::inode::InodeState;
+use crate::inode::{Inode, InodeState};
 use crate::log::SizeChange;
-use crate::meta::NewExtent;
+use crate::meta::{Ending, NewExtent};
 use crate::mutation::{self, Mutation};
 use crate::pool::{Order, WorkItem};
 use crate::units::{DiskExtent, FileRange, PAGE_BYTES};
 use crate::writeback::fixup;
 use crate::writeback::place::Flight;
+
+/// Failed writes of logged pages, one after the other in one file, after which the volume only reads.
+const HOME_FAILURES_MAX: u32 = 8;
 
 /// An extent that is on the device.
 #[derive(Debug, Clone)]
@@ -100,16 +105,13 @@ fn finish(mut flight: Flight, outcome: Outcome) -> Flight {
     let holdings = flight.holdings.take();
     let (core, inode, range) = (&flight.core, &flight.inode, flight.range);
     let mut state = inode.lock();
-    if let Err(error) = publish(&flight, &mut state, outcome) {
-        core.failures.lock().log.record(error.clone());
-        state.failures.record(error);
-        if let Some(disk_bytes) = lose_clean_pages(&mut state, range, flight.size_at) {
-            // The file keeps the size that readers see, with a hole where it grew. Where metadata
-            // refuses that too, the volume only reads, or the next extent brings the size along.
-            let size_bytes = state.size.memory_bytes();
-            let _refused = core.meta.truncate(inode.id, size_bytes, disk_bytes);
+    let kept_bytes = match publish(&flight, &mut state, outcome) {
+        Ok(()) => {
+            let_go_of_the_log(core, inode, &mut state, range);
+            0
         }
-    }
+        Err(error) => failed(&flight, &mut state, error),
+    };
     state.tickets.invalidate(range);
     state.ordered.finish(range);
     state.states.clear(range, State::WRITEBACK);
@@ -117,6 +119,8 @@ fn finish(mut flight: Flight, outcome: Outcome) -> Flight {
         state.states.clear(range, State::DIRTY);
     }
     core.dirty.end_writeback(range.bytes());
+    core.dirty
+        .mark_dirty(inode.id, kept_bytes, core.clock.now());
     // Before the lock goes: who waited for this writeback because there was no space asks again then.
     drop(holdings);
     let redirtied = state.states.any(range, State::DIRTY);
@@ -135,15 +139,20 @@ fn publish(flight: &Flight, state: &mut InodeState, outcome: Outcome) -> Result<
         inode,
         range,
         size_at,
+        data_before,
         logged,
         ..
     } = flight;
+    let ending = |disk_bytes: u64| Ending {
+        size: SizeChange::Grow(disk_bytes),
+        data_before: Some(*data_before),
+        logged: *logged,
+    };
     match outcome {
         Outcome::Hole => {
             let disk_bytes = state.size.completed(*range, *size_at);
-            let size = SizeChange::Grow(disk_bytes);
             core.meta
-                .cut_logged(inode.id, *range, size, Reserve::All, *logged)?;
+                .cut_logged(inode.id, *range, Reserve::All, ending(disk_bytes))?;
             core.stats.note_hole(range.bytes());
             Ok(())
         }
@@ -153,8 +162,8 @@ fn publish(flight: &Flight, state: &mut InodeState, outcome: Outcome) -> Result<
             core.stats
                 .note_stored(written.codec, plain_bytes, stored_bytes);
             let extent = written.into_extent(*range);
-            let size = SizeChange::Grow(disk_bytes);
-            core.meta.finish_logged(inode.id, &extent, size, *logged)
+            core.meta
+                .finish_logged(inode.id, &extent, ending(disk_bytes))
         }
         Outcome::Failed(disk, error) => {
             core.meta.space().free_unpublished(disk);
@@ -164,13 +173,75 @@ fn publish(flight: &Flight, state: &mut InodeState, outcome: Outcome) -> Result<
     }
 }
 
-/// Lets go of the pages of a failed write, unless they were written again. Returns the size on disk
+/// The tree has `range`: what is clean there is not needed in the log any more.
+fn let_go_of_the_log(core: &Core, inode: &Inode, state: &mut InodeState, range: FileRange) {
+    state.home_failures = 0;
+    let clean: Vec<FileRange> = state
+        .states
+        .iter(range)
+        .filter(|(_, bits)| bits.contains(State::SYNCED) && !bits.contains(State::DIRTY))
+        .map(|(clean, _)| clean)
+        .collect();
+    for clean in clean {
+        state.states.clear(clean, State::SYNCED);
+        core.meta.pages_came_home(inode.id, clean);
+    }
+}
+
+/// What a failed write leaves: pages that the log has stay, and are written again; the others are lost, and
+/// that is told. Returns the bytes that are dirty again.
+fn failed(flight: &Flight, state: &mut InodeState, error: EngineError) -> u64 {
+    let Flight {
+        core,
+        inode,
+        range,
+        size_at,
+        ..
+    } = flight;
+    let lost = lose_clean_pages(state, *range, *size_at);
+    if let Some(disk_bytes) = lost {
+        core.failures.lock().log.record(error.clone());
+        state.failures.record(error.clone());
+        // The file keeps the size that readers see, with a hole where it grew. Where metadata
+        // refuses that too, the volume only reads, or the next extent brings the size along.
+        let size_bytes = state.size.memory_bytes();
+        let _refused = core.meta.truncate(inode.id, size_bytes, disk_bytes);
+    }
+    let kept: Vec<FileRange> = state
+        .states
+        .iter(*range)
+        .filter(|(_, bits)| bits.contains(State::SYNCED) && !bits.contains(State::DIRTY))
+        .map(|(kept, _)| kept)
+        .collect();
+    let mut kept_bytes = 0;
+    for kept in kept {
+        state.home_failures += 1;
+        let again = state.home_failures <= HOME_FAILURES_MAX && core.meta.read_only().is_none();
+        match core.meta.space().reserve(kept.bytes()) {
+            Ok(promise) if again => {
+                state.reservation.merge(promise);
+                kept_bytes += state.states.set(kept, State::DIRTY).dirty;
+            }
+            // The pages stay, for readers; the log has them for who opens the volume next.
+            _ => core.meta.fail(&error),
+        }
+    }
+    core.stats.note_kept(kept_bytes);
+    kept_bytes
+}
+
+/// Lets go of the pages of a failed write, unless they were written again or the log has them. Returns the size on disk
 /// that the file has without them.
 fn lose_clean_pages(state: &mut InodeState, range: FileRange, size_at: u64) -> Option<u64> {
     let mut disk_bytes = None;
     for page in range.pages() {
         let own = FileRange::new(page.start(), page.start() + PAGE_BYTES);
-        if !state.states.any(own, State::DIRTY) {
+        let stays = if mutation::on(Mutation::LoggedPageDropped) {
+            State::DIRTY
+        } else {
+            State::DIRTY | State::SYNCED
+        };
+        if !state.states.any(own, stays) {
             state.pages.remove(page);
             let lost = own.intersect(FileRange::new(0, size_at));
             disk_bytes = Some(state.size.abandoned(lost));

@@ -15,7 +15,8 @@
 //!   clean, or DIRTY again --fixup--> DIRTY|DELALLOC
 //! ```
 //!
-//! A `sync` with little to write takes the same steps on its own thread (express), beside the queues.
+//! A `sync` of a few pages puts them into the log and leaves them dirty (logged); one with somewhat more takes
+//! the same steps on its own thread (express), beside the queues.
 //!
 //! No type of this line holds a lock, so a lock cannot be held across a queue. What bounds the line
 //! is the byte budget (taken before the first queue, given back after the last) and the dirty limit.
@@ -27,6 +28,7 @@ mod express;
 mod finish;
 mod fixup;
 mod limit;
+mod logged;
 mod place;
 mod submit;
 pub mod throttle;
@@ -36,9 +38,9 @@ use std::sync::Arc;
 pub(crate) use collect::{Collected, collect, cut, queue, write_back};
 pub(crate) use dirty::{DirtyAccounting, Wake};
 pub(crate) use encode::checksums;
-pub(crate) use express::sync;
 pub(crate) use fixup::redirty;
 pub(crate) use limit::SubmitLimit;
+pub(crate) use logged::{Pushed, finish as finish_sync, start as start_sync};
 pub(crate) use place::PlaceHint;
 
 use crate::core::Core;

@@ -23,6 +23,7 @@ use crate::compress::Codec;
 use crate::core::Core;
 use crate::error::{EngineError, Result};
 use crate::inode::Inode;
+use crate::log::DataNumber;
 use crate::meta::Logged;
 use crate::stats::Passage;
 use crate::units::{DiskExtent, DiskOffset, FileRange};
@@ -38,6 +39,8 @@ pub(crate) struct Flight {
     pub(crate) inode: Arc<Inode>,
     pub(crate) range: FileRange,
     pub(crate) size_at: u64,
+    /// Pages logged with numbers before this are not newer.
+    pub(crate) data_before: DataNumber,
     pub(crate) passage: Passage,
     /// What the log has of it already.
     pub(crate) logged: Option<Logged>,
@@ -46,12 +49,12 @@ pub(crate) struct Flight {
 }
 
 impl Flight {
-    /// An extent of an item, in the stage of `passage`.
+    /// An extent of an item, in the stage of `passage`; size and number as they were when it was collected.
     pub(crate) fn new(
         core: &Arc<Core>,
         inode: &Arc<Inode>,
         range: FileRange,
-        size_at: u64,
+        (size_at, data_before): (u64, DataNumber),
         passage: Passage,
         holdings: &Arc<Holdings>,
     ) -> Self {
@@ -60,6 +63,7 @@ impl Flight {
             inode: Arc::clone(inode),
             range,
             size_at,
+            data_before,
             passage,
             logged: None,
             holdings: Some(Arc::clone(holdings)),
@@ -137,6 +141,7 @@ pub(crate) fn place(item: EncodeItem) {
         range,
         size_at,
         mut reservation,
+        data_before,
         ..
     } = collected;
     let placed = allocate(&core, encoded, &mut reservation);
@@ -152,7 +157,8 @@ pub(crate) fn place(item: EncodeItem) {
         .into_iter()
         .map(|extent| {
             let passage = core.stats.submit.begin(extent.stored_bytes(), now);
-            let flight = Flight::new(&core, &inode, extent.range(), size_at, passage, &holdings);
+            let at = (size_at, data_before);
+            let flight = Flight::new(&core, &inode, extent.range(), at, passage, &holdings);
             (flight, extent)
         })
         .collect();

@@ -110,9 +110,13 @@ fn sequence(number: u64) -> Vec<Step> {
     panic!("there is no sequence {number}");
 }
 
-/// The knobs a sequence runs under.
-pub(crate) fn knobs() -> EngineConfig {
-    config(&SMALL)
+/// The knobs a sequence runs under: synced pages go into the log, or past it.
+pub(crate) fn knobs(number: u64) -> EngineConfig {
+    let mut knobs = SMALL.to_vec();
+    if number.is_multiple_of(3) {
+        knobs.push(("log.inline_max", "0"));
+    }
+    config(&knobs)
 }
 
 /// Runs one sequence and looks at its crashes.

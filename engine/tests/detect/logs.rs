@@ -18,17 +18,19 @@ use crate::support::{config, open, pause};
 /// Where the log begins, and how long this one is: four batches of a sector.
 const LOG: u64 = 256 << 10;
 const LOG_BYTES: u64 = 4 * 4096;
+/// One that takes pages.
+const WIDE_LOG_BYTES: u64 = 64 * 4096;
 /// What is not held back is done within this time.
 const DONE_WITHIN: Duration = Duration::from_millis(150);
 /// Long against a sync, short against a test.
 const COMMIT_INTERVAL: (&str, &str) = ("commit.interval", "300ms");
 const ONE_AT_A_TIME: [(&str, &str); 2] = [("thread_pool_size", "1"), ("log.commit_at", "100")];
 
-fn blank() -> MemBackend {
+fn blank(log_bytes: u64) -> MemBackend {
     let device = Arc::new(MemBackend::with_block(4 << 20, 512));
     let options = FormatOptions {
         node_bytes: 4096,
-        log_bytes: Some(LOG_BYTES),
+        log_bytes: Some(log_bytes),
         ..FormatOptions::default()
     };
     let backend: Arc<dyn Backend> = Arc::clone(&device) as Arc<dyn Backend>;
@@ -43,9 +45,13 @@ struct Held {
 }
 
 fn held(knobs: &[(&str, &str)]) -> Held {
-    let recorder = Arc::new(Recorder::new(blank()));
+    held_of(blank(LOG_BYTES), RequestKind::Flush, knobs)
+}
+
+fn held_of(device: MemBackend, kind: RequestKind, knobs: &[(&str, &str)]) -> Held {
+    let recorder = Arc::new(Recorder::new(device));
     let base = Arc::clone(&recorder) as Arc<dyn Backend>;
-    let hold = Arc::new(Hold::new(base, RequestKind::Flush));
+    let hold = Arc::new(Hold::new(base, kind));
     let backend: Arc<dyn Backend> = Arc::clone(&hold) as Arc<dyn Backend>;
     let volume = open(
         &backend,
@@ -157,6 +163,87 @@ pub(crate) fn a_commit_that_overtakes_a_sync_does_not_lose_it() {
     assert!(found == [7; 4096], "a synced page is gone");
 }
 
+/// What a sync put into the log and nobody wrote home outlives the commit that passes it.
+pub(crate) fn a_commit_keeps_what_only_the_log_has() {
+    case();
+    let Held {
+        recorder, volume, ..
+    } = held_of(
+        blank(WIDE_LOG_BYTES),
+        RequestKind::Flush,
+        &[COMMIT_INTERVAL],
+    );
+    let file = volume.create("file 0").expect("a new file");
+    volume.sync().expect("a commit");
+    for byte in [6, 7] {
+        file.write_at(0, &[byte; 4096]).expect("a write fits");
+        file.sync().expect("a sync");
+    }
+    let before = volume.stats().meta.durable_generation;
+    drop(volume.create("file 1").expect("a new file"));
+    while volume.stats().meta.durable_generation == before {
+        pause(Duration::from_millis(1));
+    }
+    assert_eq!(volume.stats().meta.extents.extents, 0, "nothing came home");
+    assert_page(&crashed(&recorder), 7, "only the log had it");
+}
+
+/// A page is written again and synced while its older bytes are on their way home.
+pub(crate) fn a_page_logged_on_its_way_home_is_newer() {
+    case();
+    let Held {
+        recorder,
+        hold,
+        volume,
+    } = held_of(blank(WIDE_LOG_BYTES), RequestKind::Write, &[]);
+    let file = volume.create("file 0").expect("a new file");
+    volume.sync().expect("a commit");
+    file.write_at(0, &[6; 4096]).expect("a write fits");
+    hold.hold(1);
+    std::thread::scope(|scope| {
+        let committing = scope.spawn(|| volume.sync());
+        hold.wait_for(1);
+        file.write_at(0, &[7; 4096]).expect("a write fits");
+        file.sync().expect("a sync");
+        let older = hold.pass();
+        hold.hold(1);
+        hold.release(older);
+        // The older bytes are in the tree now, and the younger ones on their way.
+        hold.wait_for(1);
+        add(&volume, "file 1");
+        assert_page(&crashed(&recorder), 7, "logged on its way home");
+        hold.release(hold.pass());
+        committing.join().expect("no panic").expect("a commit");
+    });
+}
+
+/// The first page of `file 0` is full of `byte`.
+fn assert_page(image: &Arc<dyn Backend>, byte: u8, what: &str) {
+    let volume = open(image, &config(&ONE_AT_A_TIME));
+    let file = volume.open_file("file 0").expect("it was committed");
+    let mut found = [0; 4096];
+    let read = file.read_at(0, &mut found).expect("a read");
+    assert!(
+        read == 4096 && found == [byte; 4096],
+        "{what}: a synced page is gone"
+    );
+}
+
+/// A write of a page that was promised fails on its way home: nobody notices, and it is written again.
+pub(crate) fn a_promised_page_outlives_a_failed_write() {
+    case();
+    let base: Arc<dyn Backend> = Arc::new(blank(WIDE_LOG_BYTES));
+    let volume = failing(&base, LOG + WIDE_LOG_BYTES..u64::MAX);
+    let file = volume.create("file 0").expect("a new file");
+    file.write_at(0, &[7; 4096]).expect("a write fits");
+    file.sync().expect("the log takes it");
+    volume.sync().expect("it is tried again");
+    let mut found = [0; 4096];
+    file.read_at(0, &mut found).expect("a read");
+    assert!(found == [7; 4096], "a promised page is gone");
+    assert_eq!(volume.stats().counters.kept_bytes, 4096);
+}
+
 /// A device that fails its next write within these bytes.
 fn failing(base: &Arc<dyn Backend>, within: std::ops::Range<u64>) -> Volume {
     let faulty = FaultBackend::new(Arc::clone(base));
@@ -178,7 +265,7 @@ fn failing(base: &Arc<dyn Backend>, within: std::ops::Range<u64>) -> Volume {
 /// Where the log cannot be written a sync commits, and keeps its promise.
 pub(crate) fn a_failed_batch_is_no_sync() {
     case();
-    let base: Arc<dyn Backend> = Arc::new(blank());
+    let base: Arc<dyn Backend> = Arc::new(blank(LOG_BYTES));
     let volume = failing(&base, LOG..LOG + LOG_BYTES);
     add(&volume, "file 0");
     add(&volume, "file 1");
@@ -189,7 +276,7 @@ pub(crate) fn a_failed_batch_is_no_sync() {
 /// Data that fails takes its own record out of the batch and no other one.
 pub(crate) fn failed_data_leaves_the_rest_of_its_batch() {
     case();
-    let base: Arc<dyn Backend> = Arc::new(blank());
+    let base: Arc<dyn Backend> = Arc::new(blank(LOG_BYTES));
     let volume = failing(&base, LOG + LOG_BYTES..u64::MAX);
     let file = volume.create("file 0").expect("a new file");
     let other = volume.create("file 1").expect("a new file");

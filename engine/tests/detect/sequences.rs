@@ -30,7 +30,11 @@ pub(crate) fn short_sequences() {
     let mut dice = Dice::new(11);
     for _sequence in 0..250 {
         let number = dice.below(ace::sequences());
-        ace::crash(number, &survey(number, 2, 4, 30));
+        let survey = Survey {
+            config: ace::knobs(number),
+            ..survey(number, 2, 4, 30)
+        };
+        ace::crash(number, &survey);
     }
 }
 

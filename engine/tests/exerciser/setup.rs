@@ -125,7 +125,7 @@ impl Setup {
 
 /// A value for each of these knobs, drawn until they go together.
 fn drawn(seed: u64) -> EngineConfig {
-    let choices: [(&str, Values); 17] = [
+    let choices: [(&str, Values); 19] = [
         ("compression.codec", &["none", "lz4", "zstd", "zlib"]),
         ("compression.level", &["1", "1", "3", "5"]),
         ("compression.heuristic", &["false", "true"]),
@@ -149,6 +149,8 @@ fn drawn(seed: u64) -> EngineConfig {
         ("read.ahead_max", &["0", "256KiB", "1MiB"]),
         ("read.populate", &["off", "forward", "both"]),
         ("read.inline_decode_max", &["0", "16KiB", "1MiB"]),
+        ("log.inline_max", &["0", "8KiB", "32KiB", "1MiB"]),
+        ("log.express_max", &["0", "128KiB"]),
     ];
     let mut dice = Dice::new(seed);
     loop {

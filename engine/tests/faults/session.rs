@@ -41,6 +41,7 @@ pub(crate) struct Session {
     place: Place,
     /// Somebody was told of a failure.
     pub(crate) told: bool,
+    kept: bool,
     /// Calls that failed.
     pub(crate) failed: u64,
     names_given: usize,
@@ -69,6 +70,7 @@ impl Session {
             faults,
             place,
             told: false,
+            kept: false,
             failed: 0,
             names_given: 0,
             unsure: BTreeSet::new(),
@@ -117,13 +119,21 @@ impl Session {
 
     fn ended(&mut self) -> Ended {
         self.drop_handles();
-        self.volume = None;
+        if let Some(volume) = self.volume.take() {
+            self.note_kept(&volume);
+        }
         self.expect_holes();
         Ended {
             files: std::mem::take(&mut self.files),
             told: self.told,
+            kept: self.kept,
             failed: self.failed,
         }
+    }
+
+    /// A write that failed and lost nothing, because the log had it all, is told to nobody.
+    fn note_kept(&mut self, volume: &Volume) {
+        self.kept |= volume.stats().counters.kept_bytes > 0;
     }
 
     fn struck(&self) -> u64 {
@@ -534,7 +544,8 @@ impl Session {
         let Some(volume) = self.volume.take() else {
             return Ok(());
         };
-        let answer = volume.close();
+        let answer = volume.clone().close();
+        self.note_kept(&volume);
         if answer.is_ok() {
             for (index, file) in self.files.iter_mut().enumerate() {
                 if !self.unsure.contains(&index) {
@@ -556,6 +567,8 @@ impl Session {
 pub(crate) struct Ended {
     pub(crate) files: Vec<History>,
     pub(crate) told: bool,
+    /// A failed write stayed, and was written again.
+    pub(crate) kept: bool,
     pub(crate) failed: u64,
 }
 

@@ -65,6 +65,7 @@ pub(crate) fn tight_config(dice: &mut Dice) -> EngineConfig {
     either("read.inline_decode_max", &["0", "16KiB"]);
     either("log.enabled", &["true", "true", "true", "false"]);
     either("log.express_max", &["0", "8KiB", "128KiB"]);
+    either("log.inline_max", &["0", "8KiB", "32KiB"]);
     either("log.commit_at", &["1", "50", "100"]);
     let mut config = config(&knobs);
     if config.set("compression.level", "1").is_ok() && config.validate().is_err() {
