@@ -6,7 +6,7 @@
 //! who saw what, and after how many cases.
 //!
 //! ```sh
-//! cargo test -p delalloc-engine --features mutations --test mutations
+//! cargo test -p delalloc-engine --test mutations
 //! DELALLOC_MUTATION=UnpinEarly cargo test ...     one breakage alone
 //! ```
 //!
