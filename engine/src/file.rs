@@ -224,11 +224,20 @@ impl File {
             Some(error) => Err(error),
             None => Ok(()),
         };
-        let begun = writeback::start_sync(core, inode);
-        failed()?;
-        writeback::finish_sync(core, inode, begun?)?;
-        failed()?;
-        core.stats.sync.record(core.clock.now().ns_since(started));
+        let since = inode.lock().unsynced_since.take();
+        let synced = writeback::start_sync(core, inode).and_then(|begun| {
+            failed()?;
+            writeback::finish_sync(core, inode, begun)?;
+            failed()
+        });
+        let ended = core.clock.now();
+        match (&synced, since) {
+            (Ok(()), Some(since)) => core.stats.synced.record(ended.ns_since(since)),
+            (Err(_), Some(since)) => inode.lock().unsynced_since = Some(since),
+            (_, None) => {}
+        }
+        synced?;
+        core.stats.sync.record(ended.ns_since(started));
         Ok(())
     }
 
@@ -303,8 +312,10 @@ impl File {
             writeback::redirty(&mut state, part.to_pages());
             state.reservation.merge(promise.split(fresh_bytes));
             state.size.wrote(part);
-            core.dirty
-                .mark_dirty(inode.id, fresh_bytes, core.clock.now());
+            let now = core.clock.now();
+            state.ages.accepted(part.to_pages(), now);
+            state.unsynced_since.get_or_insert(now);
+            core.dirty.mark_dirty(inode.id, fresh_bytes, now);
         }
         core.stats.note_accepted(range.bytes());
         Ok(())
@@ -394,6 +405,7 @@ pub(crate) fn forget_pages(core: &Core, inode: &Inode, state: &mut InodeState, g
         .dirty;
     core.dirty.drop_dirty(inode.id, dropped_bytes);
     drop(state.reservation.split(dropped_bytes));
+    state.ages.take(gone);
     state
         .pages
         .remove_range(PageIndex::of(gone.start)..PageIndex(gone.end / PAGE_BYTES));

@@ -30,12 +30,13 @@
 
 use std::time::Duration;
 
+use delalloc_backends::Instant;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::alloc::Reservation;
 use crate::cache::PageMap;
 use crate::compress::Backoff;
-use crate::extent::{OrderedExtents, State, StateMap};
+use crate::extent::{Ages, OrderedExtents, State, StateMap};
 use crate::failure::FailureLog;
 use crate::file_size::FileSize;
 use crate::log::Lsn;
@@ -65,6 +66,9 @@ pub(crate) struct InodeState {
     pub(crate) size: FileSize,
     pub(crate) pages: PageMap,
     pub(crate) states: StateMap,
+    pub(crate) ages: Ages,
+    /// When the oldest byte was accepted that no `sync` has answered for.
+    pub(crate) unsynced_since: Option<Instant>,
     pub(crate) ordered: OrderedExtents,
     pub(crate) tickets: Tickets,
     pub(crate) failures: FailureLog,
@@ -102,6 +106,8 @@ impl Inode {
                 size: FileSize::on_disk(size_bytes),
                 pages: PageMap::default(),
                 states: StateMap::default(),
+                ages: Ages::default(),
+                unsynced_since: None,
                 ordered: OrderedExtents::default(),
                 tickets: Tickets::default(),
                 failures: FailureLog::default(),

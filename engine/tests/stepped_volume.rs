@@ -19,7 +19,7 @@ use delalloc_backends::{Backend, HeldBackend, MemBackend, SimModel, VirtualClock
 use delalloc_engine::recover::check;
 use delalloc_engine::{EngineConfig, EngineStats, File, FileRange, Stepper, Volume};
 use stepped::{formatted, length, seed_first, seeds, tight_config};
-use support::Dice;
+use support::{Dice, config};
 
 const NAMES: [&str; 3] = ["table", "log", "index"];
 const FILE_BYTES_MAX: u64 = 160 << 10;
@@ -374,6 +374,52 @@ fn a_write_larger_than_the_cache_passes_through_it() {
         let expected = [vec![0; 4097], bytes].concat();
         whole(&file, &expected, &format!("seed {seed}"));
         stepper.power_off();
+    }
+}
+
+/// Only the device takes time here, and every item is one extent: what they waited for, stage by stage, is
+/// all of their way home.
+#[test]
+fn the_stages_of_a_write_add_up_to_its_way_home() {
+    const EXTENT_BYTES: u64 = 16 << 10;
+    for seed in 0..50 {
+        let knobs = [
+            ("compression.extent_bytes", "16KiB"),
+            ("compression.item_bytes", "16KiB"),
+            ("compression.level", "1"),
+            ("log.enabled", "false"),
+            ("dirty.background", "64KiB"),
+        ];
+        let device = modelled(Arc::new(formatted()), seed);
+        let opened = Volume::open_stepped(Arc::new(device), config(&knobs), seed);
+        let (volume, stepper) = opened.expect("a volume opens");
+        let file = volume.create("file").expect("a new file");
+        let mut dice = Dice::new(seed);
+        for _write in 0..40 {
+            let bytes = dice.text(length(EXTENT_BYTES));
+            let at = dice.below(20) * EXTENT_BYTES;
+            file.write_at(at, &bytes).expect("a write");
+            stepper.step(length(dice.below(10)));
+        }
+        volume.sync().expect("a commit");
+        let times = volume.stats().stages;
+        let stages = [
+            &times.aged,
+            &times.queued,
+            &times.encode,
+            &times.head_wait,
+            &times.place,
+            &times.submit,
+            &times.device,
+            &times.finish,
+        ];
+        let home = &times.home.time;
+        for stage in stages {
+            assert_eq!(stage.time.count, home.count, "seed {seed}: {times:?}");
+        }
+        let sum_ns: u64 = stages.iter().map(|stage| stage.time.sum_ns).sum();
+        assert!(times.device.time.sum_ns > 0 && times.aged.time.sum_ns > 0);
+        assert_eq!(sum_ns, home.sum_ns, "seed {seed}");
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Not here: where a range is on the device (meta), bytes of pages (cache).
 
+mod age;
 mod interval;
 mod ordered;
 mod state_map;
 
+pub(crate) use age::Ages;
 pub use interval::IntervalMap;
 pub(crate) use ordered::OrderedExtents;
 pub use state_map::{State, StateBytes, StateMap};

@@ -65,6 +65,8 @@ stages! {
     dirty,
     /// Write: the flusher finding and locking a range, to its hand-off.
     collect,
+    /// Write: from the acceptance of the oldest byte of an item to its hand-off.
+    aged,
     /// Write: from hand-off until a worker takes the item.
     queued,
     /// Write, phase one: zero test, verdict, codec, checksums.
@@ -79,6 +81,8 @@ stages! {
     device,
     /// Write: completed, until its metadata is made and its writeback over.
     finish,
+    /// Write: from the acceptance of the oldest byte of an item until an extent of it is at home.
+    home,
     /// Read: with the device.
     read_device,
     /// Read: checksums and codec.
@@ -87,6 +91,8 @@ stages! {
     log,
     /// `sync` of a file, as its caller sees it.
     sync,
+    /// From the acceptance of the oldest byte that a `sync` answers for to its answer.
+    synced,
 }
 
 counters! {

@@ -16,6 +16,8 @@
 
 use std::sync::Arc;
 
+use delalloc_backends::Instant;
+
 use crate::alloc::Reservation;
 use crate::budget::BudgetGuard;
 use crate::cache::Frame;
@@ -43,6 +45,8 @@ pub(crate) struct Collected {
     pub(crate) reservation: Reservation,
     /// Pages logged with numbers before this are not newer.
     pub(crate) data_before: DataNumber,
+    /// When its oldest byte was accepted.
+    pub(crate) since: Instant,
 }
 
 /// Hands off dirty ranges of `inode` that start at `from` or later, until about `bytes_max` are on
@@ -108,18 +112,23 @@ pub(crate) fn collect_locked(
 
     let data_before = core.meta.data_next();
     let items: Vec<Collected> = cut(run, item_bytes)
-        .map(|range| take(state, range, data_before))
+        .map(|range| take(state, range, data_before, started))
         .collect();
+    let now = core.clock.now();
     for item in &items {
         state.ordered.begin(item.range);
+        core.stats.aged.record(now.ns_since(item.since));
     }
-    core.stats
-        .collect
-        .record(core.clock.now().ns_since(started));
+    core.stats.collect.record(now.ns_since(started));
     Some(items)
 }
 
-fn take(state: &mut InodeState, range: FileRange, data_before: DataNumber) -> Collected {
+fn take(
+    state: &mut InodeState,
+    range: FileRange,
+    data_before: DataNumber,
+    now: Instant,
+) -> Collected {
     let pages = PageIndex::of(range.start)..PageIndex::of(range.end);
     let frames: Vec<Frame> = state
         .pages
@@ -137,6 +146,7 @@ fn take(state: &mut InodeState, range: FileRange, data_before: DataNumber) -> Co
         size_at: state.size.memory_bytes(),
         reservation: state.reservation.split(range.bytes()),
         data_before,
+        since: state.ages.take(range).unwrap_or(now),
     }
 }
 

@@ -37,7 +37,7 @@ use crate::units::{FILE_BYTES_MAX, FileRange};
 use crate::writeback::collect::{self, Collected, cut};
 use crate::writeback::encode::{Encoded, encode};
 use crate::writeback::finish::{self, Outcome, Written};
-use crate::writeback::place::{self, Flight, Payload, Placed};
+use crate::writeback::place::{self, Flight, HandedOff, Payload, Placed};
 use crate::writeback::submit::gather;
 use crate::writeback::{flush, redirty};
 
@@ -172,6 +172,7 @@ impl Lane<'_> {
             size_at,
             mut reservation,
             data_before,
+            since,
         } = item;
         let budget = core.budget.hold(range.bytes());
         let mut frames = frames.into_iter();
@@ -190,7 +191,11 @@ impl Lane<'_> {
                 .stats
                 .device
                 .begin(extent.stored_bytes(), core.clock.now());
-            let at = (size_at, data_before);
+            let at = HandedOff {
+                size_bytes: size_at,
+                data_before,
+                since,
+            };
             let flight = Flight::new(core, inode, extent.range(), at, stage, &holdings);
             let outcome = match extent {
                 Placed::Hole(_) => Outcome::Hole,

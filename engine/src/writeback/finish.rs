@@ -17,10 +17,9 @@ use std::sync::Arc;
 
 use crate::alloc::Reserve;
 use crate::compress::Codec;
-use crate::core::Core;
 use crate::error::{EngineError, Result};
 use crate::extent::State;
-use crate::inode::{Inode, InodeState};
+use crate::inode::InodeState;
 use crate::log::SizeChange;
 use crate::meta::{Ending, NewExtent};
 use crate::mutation::{self, Mutation};
@@ -107,7 +106,7 @@ fn finish(mut flight: Flight, outcome: Outcome) -> Flight {
     let mut state = inode.lock();
     let kept_bytes = match publish(&flight, &mut state, outcome) {
         Ok(()) => {
-            let_go_of_the_log(core, inode, &mut state, range);
+            come_home(&flight, &mut state);
             0
         }
         Err(error) => failed(&flight, &mut state, error),
@@ -174,11 +173,19 @@ fn publish(flight: &Flight, state: &mut InodeState, outcome: Outcome) -> Result<
 }
 
 /// The tree has `range`: what is clean there is not needed in the log any more.
-fn let_go_of_the_log(core: &Core, inode: &Inode, state: &mut InodeState, range: FileRange) {
+fn come_home(flight: &Flight, state: &mut InodeState) {
+    let Flight {
+        core,
+        inode,
+        range,
+        since,
+        ..
+    } = flight;
     state.home_failures = 0;
+    core.stats.home.record(core.clock.now().ns_since(*since));
     let clean: Vec<FileRange> = state
         .states
-        .iter(range)
+        .iter(*range)
         .filter(|(_, bits)| bits.contains(State::SYNCED) && !bits.contains(State::DIRTY))
         .map(|(clean, _)| clean)
         .collect();
@@ -196,6 +203,7 @@ fn failed(flight: &Flight, state: &mut InodeState, error: EngineError) -> u64 {
         inode,
         range,
         size_at,
+        since,
         ..
     } = flight;
     let lost = lose_clean_pages(state, *range, *size_at);
@@ -221,6 +229,7 @@ fn failed(flight: &Flight, state: &mut InodeState, error: EngineError) -> u64 {
             Ok(promise) if again => {
                 state.reservation.merge(promise);
                 kept_bytes += state.states.set(kept, State::DIRTY).dirty;
+                state.ages.accepted(kept, *since);
             }
             // The pages stay, for readers; the log has them for who opens the volume next.
             _ => core.meta.fail(&error),

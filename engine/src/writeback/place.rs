@@ -14,7 +14,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use delalloc_backends::AlignedBuf;
+use delalloc_backends::{AlignedBuf, Instant};
 
 use crate::alloc::Reservation;
 use crate::budget::BudgetGuard;
@@ -41,6 +41,8 @@ pub(crate) struct Flight {
     pub(crate) size_at: u64,
     /// Pages logged with numbers before this are not newer.
     pub(crate) data_before: DataNumber,
+    /// When the oldest byte of its item was accepted.
+    pub(crate) since: Instant,
     pub(crate) passage: Passage,
     /// What the log has of it already.
     pub(crate) logged: Option<Logged>,
@@ -48,13 +50,24 @@ pub(crate) struct Flight {
     pub(crate) holdings: Option<Arc<Holdings>>,
 }
 
+/// What was so when an item was collected.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HandedOff {
+    /// Size of the file.
+    pub(crate) size_bytes: u64,
+    /// Pages logged with numbers before this are not newer.
+    pub(crate) data_before: DataNumber,
+    /// When its oldest byte was accepted.
+    pub(crate) since: Instant,
+}
+
 impl Flight {
-    /// An extent of an item, in the stage of `passage`; size and number as they were when it was collected.
+    /// An extent of an item, in the stage of `passage`.
     pub(crate) fn new(
         core: &Arc<Core>,
         inode: &Arc<Inode>,
         range: FileRange,
-        (size_at, data_before): (u64, DataNumber),
+        at: HandedOff,
         passage: Passage,
         holdings: &Arc<Holdings>,
     ) -> Self {
@@ -62,8 +75,9 @@ impl Flight {
             core: Arc::clone(core),
             inode: Arc::clone(inode),
             range,
-            size_at,
-            data_before,
+            size_at: at.size_bytes,
+            data_before: at.data_before,
+            since: at.since,
             passage,
             logged: None,
             holdings: Some(Arc::clone(holdings)),
@@ -142,6 +156,7 @@ pub(crate) fn place(item: EncodeItem) {
         size_at,
         mut reservation,
         data_before,
+        since,
         ..
     } = collected;
     let placed = allocate(&core, encoded, &mut reservation);
@@ -157,7 +172,11 @@ pub(crate) fn place(item: EncodeItem) {
         .into_iter()
         .map(|extent| {
             let passage = core.stats.submit.begin(extent.stored_bytes(), now);
-            let at = (size_at, data_before);
+            let at = HandedOff {
+                size_bytes: size_at,
+                data_before,
+                since,
+            };
             let flight = Flight::new(&core, &inode, extent.range(), at, passage, &holdings);
             (flight, extent)
         })
