@@ -16,6 +16,7 @@
 
 pub mod args;
 pub mod cmd;
+mod contents;
 pub mod failure;
 pub mod host;
 pub mod mount;

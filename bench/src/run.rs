@@ -6,7 +6,6 @@
 //!
 //! Not here: one cell (replay/cell), what is printed about it (cmd/replay).
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,6 +20,7 @@ use delalloc_results::{Event, EventLog, RunRecord, RunVerdict, render, save};
 use delalloc_workloads::plan::{BackendPlan, PhasePlan, TargetKind, TargetPlan};
 use delalloc_workloads::{Content, LoadPlan, PointPlan};
 
+use crate::contents;
 use crate::failure::{Failure, OrExit};
 use crate::host::{self, Host};
 use crate::mount::Mount;
@@ -54,13 +54,17 @@ pub fn run(plan: &RunPlan, open: &Opener<'_>, signals: &Signals) -> Result<Finis
         .with_context(|| format!("making {}", plan.out.display()))
         .or_usage()?;
     let begun = Instant::now();
+    let (contents, measured) = contents::make(&plan.workload.loads).or_usage()?;
     let mut run = Run {
         plan,
         signals,
         slack: SleepSlack::measure(),
-        contents: HashMap::new(),
+        contents,
         log: EventLog::create(&plan.out.join("events.ndjson")).or_failed()?,
-        record: blank_record(plan),
+        record: RunRecord {
+            contents: measured,
+            ..blank_record(plan)
+        },
         progress: Progress::new(plan.places.len(), phases_max(plan)),
     };
     let started = Event::RunStarted {
@@ -90,8 +94,8 @@ struct Run<'a> {
     plan: &'a RunPlan,
     signals: &'a Signals,
     slack: SleepSlack,
-    /// Content of each load met so far: making it takes up to a second.
-    contents: HashMap<usize, Arc<Content>>,
+    /// Content of each load.
+    contents: Vec<Arc<Content>>,
     log: EventLog,
     record: RunRecord,
     progress: Progress,
@@ -132,10 +136,9 @@ impl Run<'_> {
         };
         self.progress.cell(name, done, phases_max(self.plan));
         self.log.append(&Event::CellStarted { cell: key.clone() })?;
-        let content = self.content(point.load)?;
         let setup = Setup {
             load: &workload.loads[point.load],
-            content,
+            content: Arc::clone(&self.contents[point.load]),
             verify: workload.verify,
             slack: self.slack,
             signals: self.signals,
@@ -167,15 +170,6 @@ impl Run<'_> {
         })?;
         self.record.cells.push(cell);
         Ok(())
-    }
-
-    fn content(&mut self, load: usize) -> anyhow::Result<Arc<Content>> {
-        if let Some(content) = self.contents.get(&load) {
-            return Ok(Arc::clone(content));
-        }
-        let content = Arc::new(Content::build(&self.plan.workload.loads[load])?);
-        self.contents.insert(load, Arc::clone(&content));
-        Ok(content)
     }
 }
 

@@ -46,6 +46,8 @@ fn a_sweep_has_every_section() {
         "endio_write",
         "99.9 %",
         "taken by other guests",
+        "page.0, page.1 and 3 more",
+        "24.6 %",
     ] {
         assert!(page.contains(wanted), "the page lacks {wanted:?}");
     }

@@ -26,6 +26,22 @@ fn content(c: &mut Criterion) {
             "mix",
             "{ mix: [{ weight: 1, content: zeros }, { weight: 1, content: random }] }",
         ),
+        ("entropy", "{ entropy: { ratio: 2.5 } }"),
+        ("matches", "{ matches: { ratio: 2.5 } }"),
+        ("text", "{ text: { ratio: 2.5 } }"),
+        ("records", "{ records: { ratio: 2.5 } }"),
+        ("mosaic", "{ mosaic: { ratio: 2.5, by: 4KiB } }"),
+        (
+            "parts",
+            "{ mosaic: { by: 4KiB, parts: [{ weight: 1, content: { text: { ratio: 2.5 } } }, { weight: 1, content: random }] } }",
+        ),
+        ("bursts", "{ bursts: { ratio: 2.5 } }"),
+        ("borders", "{ borders: { ratio: 2.5 } }"),
+        (
+            "adversarial",
+            "{ adversarial: { looks: random, ratio: 2.5 } }",
+        ),
+        ("dedupe", "{ ratio: 2.5, dedupe: 25% }"),
     ] {
         let content =
             Content::build(&load(model, "write: t, block: 1MiB")).expect("it can be made");

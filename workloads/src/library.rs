@@ -23,6 +23,8 @@ pub fn library() -> &'static [(&'static str, &'static str)] {
         ("incompressible", "../incompressible.yaml"),
         ("many-files", "../many-files.yaml"),
         ("codecs", "../codecs.yaml"),
+        ("content-cost", "../content-cost.yaml"),
+        ("heuristic", "../heuristic.yaml"),
         ("order-scope", "../order-scope.yaml"),
         ("trace-rocksdb", "../trace-rocksdb.yaml"),
         ("engine-vs-kernel", "../engine-vs-kernel.yaml"),

@@ -335,7 +335,91 @@ fn each_fault_has_its_place_and_guess() {
         (
             "phases:",
             "content: randon\nphases:",
-            &["6:10 `randon` is no content; there are zeros, random, ratio, corpus, mix [random]"],
+            &[
+                "6:10 `randon` is no content; there are zeros, random, ratio, corpus, mix, entropy, matches, text, records, mosaic, bursts, borders, adversarial [random]",
+            ],
+        ),
+        (
+            "phases:",
+            "content: { text: { ratio: 3 }, ratio: 2 }\nphases:",
+            &[
+                "6:10 content is exactly one of zeros, random, { ratio: }, { corpus: }, { mix: }, { entropy: }, { matches: }, { text: }, { records: }, { mosaic: }, { bursts: }, { borders: }, { adversarial: }",
+            ],
+        ),
+        (
+            "phases:",
+            "content: { text: { words: 4 } }\nphases:",
+            &[
+                "6:18 a recipe needs `ratio:`",
+                "6:27 a vocabulary is a number from 16 to 65536, not `4`",
+            ],
+        ),
+        (
+            "phases:",
+            "content: { matches: { ratio: 2, lenght: 64B, distance: 1KiB } }\nphases:",
+            &["6:33 a recipe has no key `lenght` [length]"],
+        ),
+        (
+            "phases:",
+            "content: { matches: { ratio: 2, length: 1KiB, distance: 1KiB } }\nphases:",
+            &["6:57 copies come from at least twice their length away"],
+        ),
+        (
+            "phases:",
+            "content: { bursts: { ratio: 5, burst: 128KiB, every: 512KiB } }\nphases:",
+            &["6:29 with 25 % of it incompressible, content compresses by less than 4.00"],
+        ),
+        (
+            "phases:",
+            "content: { mosaic: { ratio: 2, share: 50%, by: 12KiB } }\nphases:",
+            &["6:48 a piece is a power of two, not 12KiB"],
+        ),
+        (
+            "phases:",
+            "content: { mosaic: { by: 4KiB } }\nphases:",
+            &["6:20 a mosaic needs `ratio:` or `parts:`"],
+        ),
+        (
+            "phases:",
+            "content: { mosaic: { parts: [{ weight: 1, content: { mix: [{ weight: 1, content: zeros }] } }] } }\nphases:",
+            &["6:52 a mix within a mix"],
+        ),
+        (
+            "phases:",
+            "content: { mix: [{ weight: 1, content: { ratio: 2, dedupe: 10% } }] }\nphases:",
+            &["6:40 duplicates within a mix"],
+        ),
+        (
+            "phases:",
+            "content: { adversarial: { looks: compressible, ratio: 2 } }\nphases:",
+            &["6:48 what looks compressible and is not has no ratio to choose"],
+        ),
+        (
+            "phases:",
+            "content: { adversarial: { looks: radnom, ratio: 2 } }\nphases:",
+            &["6:34 `radnom` is no look; there are compressible, random [random]"],
+        ),
+        (
+            "phases:",
+            "content: { corpus: /data, codec: lz4 }\nphases:",
+            &["6:27 `codec:` says what a ratio is measured with"],
+        ),
+        (
+            "phases:",
+            "content: { ratio: 2, codec: zstd:30 }\nphases:",
+            &[
+                "6:29 `zstd:30` is nothing a ratio is measured with; there are lz4, zstd, and zstd:1 to zstd:19",
+            ],
+        ),
+        (
+            "phases:",
+            "content: { ratio: 2, dedupe: 0.25 }\nphases:",
+            &["6:30 a share is from 0.1% to 100%, such as 25%, not `0.25`"],
+        ),
+        (
+            "phases:",
+            "content: { ratio: 2, dedupe: { share: 25%, block: 64KiB, working_set: 100KiB } }\nphases:",
+            &["6:30 a working set is whole blocks of 64KiB"],
         ),
         (
             "table: { size: 256MiB }",

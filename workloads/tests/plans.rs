@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use delalloc_workloads::plan::{BackendPlan, PhaseRole, TargetKind};
+use delalloc_workloads::plan::{
+    BackendPlan, ContentPlan, DedupePlan, Looks, PhaseRole, RatioCodec, Recipe, RecipePlan,
+    TargetKind,
+};
 use delalloc_workloads::{
     Checks, Cursors, FileSlot, LoadPlan, Op, TimedOp, WorkloadPlan, load_str,
 };
@@ -376,6 +379,77 @@ fn overrides_reach_fields_knobs_and_backends() {
     };
     assert_eq!((path.to_str(), *size_bytes), (Some("b.img"), 1 << 30));
     assert_eq!(pieces(&plan)[0].2, 16 << 10);
+}
+
+#[test]
+fn contents_resolve_with_their_defaults() {
+    let content = |written: &str| {
+        let set = format!("content={written}");
+        plan_set(SWEPT, &[&set, "sweep.phases.p.jobs.j.block=[4KiB]"]).loads[0]
+            .content
+            .clone()
+    };
+    let made = |recipe, ratio, codec| {
+        ContentPlan::Recipe(RecipePlan {
+            recipe,
+            ratio,
+            codec,
+        })
+    };
+    let zstd = RatioCodec::DEFAULT;
+    assert_eq!(
+        content("{ratio: 2, codec: zstd}"),
+        ContentPlan::Ratio(2.0),
+        "the codec unless given, given"
+    );
+    assert_eq!(
+        content("{ratio: 2, codec: lz4}"),
+        made(Recipe::Words, Some(2.0), RatioCodec::Lz4)
+    );
+    assert_eq!(
+        content("{entropy: {ratio: 2}, codec: zstd:3}"),
+        made(
+            Recipe::Entropy { symbols: 256 },
+            Some(2.0),
+            RatioCodec::Zstd(3)
+        )
+    );
+    assert_eq!(
+        content("{mosaic: {ratio: 2, by: 4KiB, share: 12.5%}}"),
+        made(
+            Recipe::Bimodal {
+                unit_bytes: 4096,
+                share: Some(0.125)
+            },
+            Some(2.0),
+            zstd
+        )
+    );
+    assert_eq!(
+        content("{adversarial: {looks: compressible}}"),
+        made(
+            Recipe::Adversarial {
+                looks: Looks::Compressible
+            },
+            None,
+            zstd
+        )
+    );
+    assert_eq!(
+        content("{records: {ratio: 3, row: 64B}, dedupe: 25%}"),
+        ContentPlan::Dedupe(DedupePlan {
+            share: 0.25,
+            block_bytes: 4096,
+            working_set_bytes: 512 << 10,
+            of: Box::new(made(Recipe::Records { row_bytes: 64 }, Some(3.0), zstd)),
+        })
+    );
+    let ContentPlan::Mosaic(mosaic) =
+        content("{mosaic: {by: 64KiB, parts: [{weight: 2, content: random}]}}")
+    else {
+        panic!("it has parts");
+    };
+    assert_eq!((mosaic.unit_bytes, mosaic.parts.len()), (64 << 10, 1));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //!     identity   tool, start, status, command line        run.rs
 //!     machine    fingerprint, doubts                      machine.rs
 //!     targets    name, kind, all knobs                    run.rs
+//!     contents   ratio asked for and achieved            content.rs
 //!     cells      sweep point x round x target             cell.rs
 //!       phases   operations with histograms, series       cell.rs
 //!       stages, pools, counters, verification             cell.rs
@@ -17,6 +18,7 @@
 //!   * Every duration is in nanoseconds and every size in bytes, and says so in its name.
 
 mod cell;
+mod content;
 mod machine;
 mod run;
 mod store;
@@ -26,6 +28,7 @@ pub use cell::{
     Cell, OpRecord, PhaseRecord, PhaseRole, PoolRecord, Sample, Setting, StageRecord, Stall,
     Verification, point_label,
 };
+pub use content::ContentRecord;
 pub use machine::{Doubt, Machine};
 pub use run::{
     HarnessCost, Knob, KnobValue, RunRecord, RunStatus, SCHEMA_VERSION, SweepAxis, Target, Tool,

@@ -1,6 +1,7 @@
 //! The outer record: identity, workload, targets, and the list of cells.
 
 use super::cell::{Cell, Setting};
+use super::content::ContentRecord;
 use super::machine::Machine;
 use crate::hist::Latency;
 use crate::metric::Metric;
@@ -43,6 +44,9 @@ pub struct RunRecord {
     /// What it was replayed against, in the order declared. The first is the one assertions mean
     /// when they name none.
     pub targets: Vec<Target>,
+    /// What was written, each content of the run once.
+    #[serde(default)]
+    pub contents: Vec<ContentRecord>,
     /// The axes of the sweep; empty without one.
     #[serde(default)]
     pub sweep: Vec<SweepAxis>,
@@ -196,6 +200,7 @@ impl RunRecord {
             command_line: Vec::new(),
             machine: Machine::default(),
             targets: Vec::new(),
+            contents: Vec::new(),
             sweep: Vec::new(),
             assertions: Vec::new(),
             metrics: BTreeMap::new(),

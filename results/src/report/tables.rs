@@ -7,7 +7,7 @@ use super::summary::{Numbers, Path, Summary, TargetSummary};
 use super::table::{Field, Table, marked, nothing, number, prose, words};
 use crate::assertion::Standing;
 use crate::metric::Unit;
-use crate::record::{Cell, PoolRecord, RunRecord, point_label};
+use crate::record::{Cell, ContentRecord, PoolRecord, RunRecord, point_label};
 use crate::stats::{Spread, median, paired_ratios};
 use crate::verdict::RunVerdict;
 
@@ -295,6 +295,44 @@ fn pool_row(target: &str, pool: &PoolRecord) -> Vec<Field> {
             pool.running_ns as f64,
         ),
     ]
+}
+
+/// What was written: how far it was to compress and repeat, and how far it does.
+pub(super) fn contents(record: &RunRecord) -> Table {
+    let mut table = Table::new(&[
+        "content",
+        "files",
+        "measured with",
+        "ratio asked",
+        "ratio",
+        "duplicates asked",
+        "duplicates",
+    ]);
+    let ratio = |ratio: f64| number(Unit::Ratio.format(ratio), ratio);
+    let share = |share: f64| number(format!("{:.1} %", share * 100.0), share);
+    for content in &record.contents {
+        table.row(vec![
+            prose(&content.describe),
+            prose(files_text(content)),
+            words(&content.codec),
+            content.ratio_asked.map_or_else(nothing, ratio),
+            ratio(content.ratio),
+            content.dedupe_asked.map_or_else(nothing, share),
+            content.dedupe.map_or_else(nothing, share),
+        ]);
+    }
+    table
+}
+
+fn files_text(content: &ContentRecord) -> String {
+    let more = content
+        .file_count
+        .saturating_sub(content.files.len() as u64);
+    match (content.files.join(", "), more) {
+        (names, _) if names.is_empty() => "all without their own".to_owned(),
+        (names, 0) => names,
+        (names, more) => format!("{names} and {more} more"),
+    }
 }
 
 /// Cells that did not end well, and operations that ended with an error.

@@ -11,7 +11,7 @@ use super::sides::sides;
 use super::summary::{PointSummary, Summary, TargetSummary};
 use super::sweep::{heats, scatter};
 use super::table::{Table, marked, words};
-use super::tables::{assertions, counters, faults, key_numbers, points, pools, stages};
+use super::tables::{assertions, contents, counters, faults, key_numbers, points, pools, stages};
 use super::timeline::timelines;
 use crate::assertion::Standing;
 use crate::exit::ExitCode;
@@ -42,6 +42,7 @@ pub(super) struct Page {
     scatter: Option<Figure>,
     points: Table,
     ratios: Table,
+    contents: Table,
     pools: Table,
     counters: Table,
     faults: Table,
@@ -150,6 +151,7 @@ impl Page {
             }),
             points: points(&summary),
             ratios: counters(&summary, |unit| unit == Unit::Ratio),
+            contents: contents(record),
             pools: pools(&summary),
             counters: counters(&summary, |unit| unit != Unit::Ratio),
             faults: faults(record),

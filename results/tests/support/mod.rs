@@ -4,9 +4,9 @@
 use delalloc_results::hist::LatencyHist;
 use delalloc_results::metric::{Better, Metric, Unit};
 use delalloc_results::record::{
-    Cell, Doubt, HarnessCost, Knob, Latency, Machine, OpRecord, PhaseRecord, PhaseRole, PoolRecord,
-    RunRecord, RunStatus, Sample, Setting, StageRecord, Stall, SweepAxis, Target, Tool,
-    Verification, Workload,
+    Cell, ContentRecord, Doubt, HarnessCost, Knob, Latency, Machine, OpRecord, PhaseRecord,
+    PhaseRole, PoolRecord, RunRecord, RunStatus, Sample, Setting, StageRecord, Stall, SweepAxis,
+    Target, Tool, Verification, Workload,
 };
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -95,6 +95,16 @@ fn head(size: Size) -> RunRecord {
     .to_vec();
     record.machine = machine();
     record.targets = targets();
+    record.contents = vec![ContentRecord {
+        describe: "text of 8192 words".to_owned(),
+        files: vec!["page.0".to_owned(), "page.1".to_owned()],
+        file_count: 5,
+        codec: "zstd 1".to_owned(),
+        ratio_asked: Some(2.5),
+        ratio: 2.497,
+        dedupe_asked: Some(0.25),
+        dedupe: Some(0.2461),
+    }];
     let axis = |knob: &str, unit: &str, values| SweepAxis {
         knob: knob.to_owned(),
         unit: unit.to_owned(),

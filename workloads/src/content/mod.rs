@@ -9,25 +9,40 @@
 //!   and, for made-up content, 8 bytes in each 4 KiB that no other (file, offset, version) has
 //! ```
 //!
-//! Pools are made once; filling is copying, so that making content is never what limits a run. Four kinds: zeros, random, a stated ratio
-//! (`ratio`: made up, calibrated against the codec), a corpus (real files); and a mix of these by 128 KiB of file.
+//! Pools are made once; filling is copying, so that making content is never what limits a run. What a pool holds is zeros, random
+//! bytes, real files (corpus) or bytes of a recipe turned until the codec gives the ratio (recipe, calibrate). Over pools lie
+//! mixes, by pieces of file, and duplicate blocks (model, dedupe). What came of it can be measured (measure).
 //!
 //! Threads: everything is immutable once built.
 
+mod calibrate;
+mod codec;
 mod corpus;
+mod dedupe;
+mod measure;
+mod model;
 mod pool;
 mod ratio;
+mod recipe;
 
 use std::sync::Arc;
 
+pub use measure::Achieved;
+
+use calibrate::{Dials, Miss};
+use dedupe::{Dedupe, Shown};
+use model::{MIX_BYTES, Mix, Model, Source};
 use pool::Pool;
 
 use crate::op::FileSlot;
-use crate::plan::{ContentPlan, LoadPlan, MixPart};
+use crate::plan::{ContentPlan, DedupePlan, LoadPlan, MixPart, RatioCodec, Recipe, RecipePlan};
 use crate::random::{Weights, mix_all};
 
-/// Parts of a mix alternate by so many bytes of the file: the largest extent that is compressed as one.
-const MIX_BYTES: u64 = 128 << 10;
+/// A content can have a million files; so many of them are named.
+const FILES_NAMED: usize = 8;
+
+/// Dials found so far: a pure function of what was asked for, so that one list serves all loads.
+static DIALS: Dials = Dials::new();
 
 /// Generates and recognises the bytes of a load.
 #[derive(Debug)]
@@ -37,20 +52,8 @@ pub struct Content {
     default: Model,
     /// By slot, of the plan's own files.
     own: Vec<Option<Model>>,
-}
-
-/// Where bytes come from.
-#[derive(Debug, Clone)]
-enum Model {
-    Zeros,
-    Pool(Arc<Pool>),
-    Mix(Arc<Mix>),
-}
-
-#[derive(Debug)]
-struct Mix {
-    weights: Weights,
-    models: Vec<Model>,
+    /// Of each content that differs from the others.
+    made: Vec<(ContentPlan, Model)>,
 }
 
 /// Why there is no content.
@@ -65,12 +68,26 @@ pub enum ContentError {
         reason: String,
     },
     /// A ratio out of reach.
-    #[error("content cannot be made to compress by a factor of {asked}; from 1 to {max:.0} it can")]
+    #[error(
+        "content ({of}): it compresses by a factor from {min:.2} to {max:.1}; ask for one of these, or for another kind"
+    )]
     Ratio {
-        /// What was asked for.
-        asked: f64,
+        /// What was asked for, in words.
+        of: String,
+        /// The least.
+        min: f64,
         /// The most.
         max: f64,
+    },
+    /// The ratio jumps past what was asked for.
+    #[error(
+        "content ({of}): what comes nearest compresses by a factor of {nearest:.2}; ask for that"
+    )]
+    Unsteady {
+        /// What was asked for, in words.
+        of: String,
+        /// What comes nearest.
+        nearest: f64,
     },
 }
 
@@ -116,23 +133,50 @@ impl Content {
             seed: load.seed,
             default: model(&load.content, load.seed, &mut made)?,
             own,
+            made,
         })
+    }
+
+    /// What the contents of `load` turned out to be, each once. Measures: takes a tenth of a second for each.
+    pub fn achieved(&self, load: &LoadPlan) -> Vec<Achieved> {
+        let mut wanted = vec![(load.content.clone(), Vec::new(), 0)];
+        for file in &load.files {
+            let Some(plan) = file.content.clone() else {
+                continue;
+            };
+            let known = wanted.iter().position(|(known, ..)| *known == plan);
+            let nth = known.unwrap_or_else(|| {
+                wanted.push((plan, Vec::new(), 0));
+                wanted.len() - 1
+            });
+            let (_, files, file_count) = &mut wanted[nth];
+            *file_count += 1;
+            if files.len() < FILES_NAMED {
+                files.push(file.name.clone());
+            }
+        }
+        let mut all = Vec::new();
+        for (plan, files, file_count) in wanted {
+            let model = self.made.iter().find(|(known, _)| *known == plan);
+            let (_, model) = model.expect("the content was built of this load");
+            all.push(Achieved {
+                files,
+                file_count,
+                ..Achieved::of(model, &plan, self.seed)
+            });
+        }
+        all
     }
 
     /// The bytes of `file` from `offset` that a write of `version` puts there. Any part of a write gives the
     /// same bytes as the whole, however it is split.
     pub fn fill(&self, file: FileSlot, offset: u64, version: u64, out: &mut [u8]) {
-        let key = Key::new(self.seed, file, version);
-        let mut done = 0;
-        while done < out.len() {
-            let (pool, bytes) = self.piece(file, offset + done as u64, out.len() - done);
-            let part = &mut out[done..done + bytes];
-            match pool {
-                None => part.fill(0),
-                Some(pool) => pool.fill(&key, offset + done as u64, part),
-            }
-            done += bytes;
-        }
+        let at = Shown {
+            file,
+            offset,
+            version,
+        };
+        self.model(file).fill(self.seed, at, out);
     }
 
     /// Are `bytes` what [`fill`](Self::fill) gives? Costs about as much.
@@ -146,42 +190,20 @@ impl Content {
         version: u64,
         bytes: &[u8],
     ) -> Result<(), Mismatch> {
-        let key = Key::new(self.seed, file, version);
-        let mut done = 0;
-        while done < bytes.len() {
-            let at = offset + done as u64;
-            let (pool, piece_bytes) = self.piece(file, at, bytes.len() - done);
-            let part = &bytes[done..done + piece_bytes];
-            let is_right = match pool {
-                None => is_zero(part),
-                Some(pool) => pool.verify(&key, at, part),
-            };
-            if !is_right {
-                return Err(self.mismatch(file, offset, version, bytes));
-            }
-            done += piece_bytes;
+        let at = Shown {
+            file,
+            offset,
+            version,
+        };
+        if self.model(file).verify(self.seed, at, bytes) {
+            return Ok(());
         }
-        Ok(())
+        Err(self.mismatch(file, offset, version, bytes))
     }
 
-    /// The pool that makes the byte at `offset` (none: zeros), and for how many of the next `bytes_max` bytes.
-    fn piece(&self, file: FileSlot, offset: u64, bytes_max: usize) -> (Option<&Pool>, usize) {
-        let model = self.own.get(file.0 as usize).and_then(Option::as_ref);
-        match model.unwrap_or(&self.default) {
-            Model::Zeros => (None, bytes_max),
-            Model::Pool(pool) => (Some(pool), bytes_max),
-            Model::Mix(mix) => {
-                let chunk = offset / MIX_BYTES;
-                let bits = mix_all(&[self.seed, u64::from(file.0), chunk]);
-                let left = usize::try_from((chunk + 1) * MIX_BYTES - offset)
-                    .expect("less than a chunk is left of it");
-                let pool = match &mix.models[mix.weights.pick(bits)] {
-                    Model::Pool(pool) => Some(&**pool),
-                    Model::Zeros | Model::Mix(_) => None,
-                };
-                (pool, bytes_max.min(left))
-            }
-        }
+    fn model(&self, file: FileSlot) -> &Model {
+        let own = self.own.get(file.0 as usize).and_then(Option::as_ref);
+        own.unwrap_or(&self.default)
     }
 
     /// The slow look at bytes that are known to be wrong.
@@ -231,41 +253,99 @@ fn model(
     if let Some((_, model)) = made.iter().find(|(known, _)| known == plan) {
         return Ok(model.clone());
     }
+    let pool = |pool| Source::Pool(Arc::new(pool)).into();
     let made_now = match plan {
-        ContentPlan::Zeros => Model::Zeros,
-        ContentPlan::Random => Model::Pool(Arc::new(Pool::random(seed))),
-        ContentPlan::Ratio(ratio) => Model::Pool(Arc::new(ratio::pool(*ratio, seed)?)),
-        ContentPlan::Corpus(path) => Model::Pool(Arc::new(corpus::pool(path)?)),
-        ContentPlan::Mix(parts) => mix(parts, seed, made)?,
+        ContentPlan::Zeros => Source::Zeros.into(),
+        ContentPlan::Random => pool(Pool::random(seed)),
+        ContentPlan::Ratio(ratio) => pool(ratio::pool(*ratio, seed)?),
+        ContentPlan::Corpus(path) => pool(corpus::pool(path)?),
+        ContentPlan::Recipe(plan) => made_up(plan, None, seed)?,
+        ContentPlan::Mix(parts) => mix(MIX_BYTES, parts, seed, made)?,
+        ContentPlan::Mosaic(plan) => mix(plan.unit_bytes, &plan.parts, seed, made)?,
+        ContentPlan::Dedupe(plan) => repeating(plan, seed, made)?,
     };
     made.push((plan.clone(), made_now.clone()));
     Ok(made_now)
 }
 
+/// A recipe, turned until it has its ratio with its duplicates in it.
+fn made_up(
+    plan: &RecipePlan,
+    dedupe: Option<&DedupePlan>,
+    seed: u64,
+) -> Result<Model, ContentError> {
+    let at = |dial: f64| {
+        let ratio = plan.ratio.unwrap_or(1.0);
+        let pool = recipe::pool(&plan.recipe, ratio, dial, seed);
+        Model {
+            source: Source::Pool(Arc::new(pool)),
+            dedupe: dedupe.map(Dedupe::new),
+        }
+    };
+    let Some(asked) = plan.ratio else {
+        return Ok(at(0.0));
+    };
+    let key = format!(
+        "{seed} {plan:?} {:?}",
+        dedupe.map(|plan| (plan.share, plan.block_bytes, plan.working_set_bytes))
+    );
+    let dial = DIALS
+        .find(key, asked, |dial| {
+            measure::ratio(&at(dial), plan.codec, seed)
+        })
+        .map_err(|miss| {
+            let of = ContentPlan::Recipe(plan.clone()).to_string();
+            match miss {
+                Miss::OutOfReach { min, max } => ContentError::Ratio { of, min, max },
+                Miss::Jump { nearest } => ContentError::Unsteady { of, nearest },
+            }
+        })?;
+    Ok(at(dial))
+}
+
+fn repeating(
+    plan: &DedupePlan,
+    seed: u64,
+    made: &mut Vec<(ContentPlan, Model)>,
+) -> Result<Model, ContentError> {
+    let recipe = match &*plan.of {
+        ContentPlan::Recipe(recipe) => recipe.clone(),
+        ContentPlan::Ratio(ratio) => RecipePlan {
+            recipe: Recipe::Words,
+            ratio: Some(*ratio),
+            codec: RatioCodec::DEFAULT,
+        },
+        other => {
+            let dedupe = Some(Dedupe::new(plan));
+            return Ok(Model {
+                dedupe,
+                ..model(other, seed, made)?
+            });
+        }
+    };
+    made_up(&recipe, Some(plan), seed)
+}
+
 fn mix(
+    unit_bytes: u64,
     parts: &[MixPart],
     seed: u64,
     made: &mut Vec<(ContentPlan, Model)>,
 ) -> Result<Model, ContentError> {
-    let models: Vec<Model> = parts
-        .iter()
-        .map(|part| model(&part.content, seed, made))
-        .collect::<Result<_, _>>()?;
-    assert!(
-        !models.iter().any(|model| matches!(model, Model::Mix(_))),
-        "a mix within a mix is refused when the plan is read"
-    );
-    Ok(Model::Mix(Arc::new(Mix {
+    let mut pools = Vec::with_capacity(parts.len());
+    for part in parts {
+        pools.push(match model(&part.content, seed, made)?.source {
+            Source::Zeros => None,
+            Source::Pool(pool) => Some(pool),
+            Source::Mix(_) => panic!("a mix within a mix is refused when the plan is read"),
+        });
+    }
+    let mix = Mix {
+        unit_bytes,
         weights: Weights::new(parts.iter().map(|part| part.weight)),
-        models,
-    })))
-}
-
-fn is_zero(bytes: &[u8]) -> bool {
-    // In strides that the compiler turns into vector code.
-    bytes
-        .chunks(256)
-        .all(|chunk| chunk.iter().fold(0, |sum, byte| sum | byte) == 0)
+        parts: pools,
+    };
+    Ok(Source::Mix(Arc::new(mix)).into())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use super::Key;
 use crate::random::{Dice, mix};
 
-/// The unit of places in a pool and of stamps in a file.
+/// The smallest unit of places in a pool, and that of stamps in a file.
 pub(super) const CELL_BYTES: usize = 4096;
 /// Where in its cell a stamp stands.
 const STAMP_AT: usize = 2040;
@@ -20,6 +20,8 @@ pub(super) const POOL_BYTES: usize = 8 << 20;
 pub(super) struct Pool {
     bytes: Vec<u8>,
     is_stamped: bool,
+    /// Byte 0 of a file lies at a multiple of this.
+    unit_bytes: usize,
 }
 
 impl Pool {
@@ -29,7 +31,24 @@ impl Pool {
             "a pool is whole cells: {}",
             bytes.len()
         );
-        Self { bytes, is_stamped }
+        Self {
+            bytes,
+            is_stamped,
+            unit_bytes: CELL_BYTES,
+        }
+    }
+
+    /// Keeps what has a grain as large as `unit_bytes` in its place within it.
+    pub(super) fn in_units_of(self, unit_bytes: usize) -> Self {
+        assert!(
+            self.bytes.len().is_multiple_of(unit_bytes) && unit_bytes.is_multiple_of(CELL_BYTES),
+            "a pool is whole units: {unit_bytes}"
+        );
+        Self { unit_bytes, ..self }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     pub(super) fn random(seed: u64) -> Self {
@@ -92,9 +111,10 @@ impl Pool {
     /// Where in the pool a byte of the file lies.
     fn place(&self, key: &Key, offset: u64) -> usize {
         let len = self.bytes.len() as u64;
-        let cells = u128::from(len / CELL_BYTES as u64);
-        let turn = u64::try_from((u128::from(key.turn) * cells) >> 64).expect("a cell of the pool")
-            * CELL_BYTES as u64;
+        let unit_bytes = self.unit_bytes as u64;
+        let units = u128::from(len / unit_bytes);
+        let turn = u64::try_from((u128::from(key.turn) * units) >> 64).expect("a unit of the pool")
+            * unit_bytes;
         usize::try_from((offset % len + turn) % len).expect("a place in memory")
     }
 }

@@ -7,6 +7,8 @@
 
 use super::ContentError;
 use super::pool::{CELL_BYTES, POOL_BYTES, Pool};
+use super::recipe::length;
+use crate::plan::ContentPlan;
 use crate::random::Dice;
 
 /// What is compressed as one.
@@ -27,7 +29,11 @@ pub(super) fn pool(ratio: f64, seed: u64) -> Result<Pool, ContentError> {
     let (mut low, mut high) = (0.0, 1.0);
     let max = measured(high);
     if ratio > max {
-        return Err(ContentError::Ratio { asked: ratio, max });
+        return Err(ContentError::Ratio {
+            of: ContentPlan::Ratio(ratio).to_string(),
+            min: 1.0,
+            max,
+        });
     }
     for _ in 0..STEPS {
         let middle = f64::midpoint(low, high);
@@ -57,14 +63,16 @@ fn compressed_ratio(codec: &mut zstd::bulk::Compressor<'_>, bytes: &[u8]) -> f64
     bytes.len() as f64 / stored as f64
 }
 
-/// Words of the language that `dial` speaks: 0 is noise, 1 is one long repetition.
-fn words(dial: f64, seed: u64, bytes: usize) -> Vec<u8> {
+/// Words of the language that `dial` speaks: 0 is noise, at 1 nine tenths are long copies, at 2 nearly all is.
+pub(super) fn words(dial: f64, seed: u64, bytes: usize) -> Vec<u8> {
     let mut dice = Dice::new(&[seed, 0x72_6174_696f]);
     let letters = letters(dial, &mut dice);
     let mut out: Vec<u8> = Vec::with_capacity(bytes + 1024);
     // The share of bytes that are copies, and how long copies are: both grow with the dial.
-    let copied = 0.9 * dial.sqrt().min(1.0);
-    let copy_bytes = 5.0 + 12.0 * dial + 1200.0 * dial.powi(6);
+    let over = (dial - 1.0).max(0.0);
+    let dial = dial.min(1.0);
+    let copied = 0.9 * dial.sqrt() + 0.095 * over;
+    let copy_bytes = (5.0 + 12.0 * dial + 1200.0 * dial.powi(6)) * (1.0 + 3.0 * over);
     let literal_bytes = copy_bytes * (1.0 - copied) / copied.max(1e-9);
     while out.len() < bytes {
         let literals = length(literal_bytes.min(4096.0), &mut dice);
@@ -102,16 +110,6 @@ fn letters(dial: f64, dice: &mut Dice) -> Vec<u8> {
     }
     table.resize(4096, alphabet[0]);
     table
-}
-
-/// A length around `mean`, at least 0, most of them short.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "an exponential variate of a small mean"
-)]
-fn length(mean: f64, dice: &mut Dice) -> usize {
-    (-(1.0 - dice.unit()).ln() * mean).round() as usize
 }
 
 /// Repeats `take` bytes from somewhere before, near places more often than far ones.

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
+use super::model::is_zero;
 use super::*;
+use crate::plan::{Looks, MosaicPlan};
 
 fn load(content: ContentPlan) -> LoadPlan {
     LoadPlan {
@@ -152,7 +154,7 @@ fn another_version_file_or_offset_is_wrong_in_every_cell() {
 
 impl Content {
     fn default_is_pool(&self) -> bool {
-        matches!(self.default, Model::Pool(_))
+        matches!(self.default.source, Source::Pool(_))
     }
 }
 
@@ -172,6 +174,25 @@ fn build_every_model() -> Vec<Content> {
             part(1.0, ContentPlan::Random),
             part(1.0, ContentPlan::Ratio(3.0)),
         ])),
+        built(repeating(0.4, ContentPlan::Ratio(3.0))),
+        built(repeating(
+            0.4,
+            ContentPlan::Mosaic(MosaicPlan {
+                unit_bytes: 16 << 10,
+                parts: vec![
+                    part(1.0, ContentPlan::Zeros),
+                    part(1.0, ContentPlan::Random),
+                ],
+            }),
+        )),
+        built(ContentPlan::Recipe(RecipePlan {
+            recipe: Recipe::Borders {
+                distance_bytes: 256 << 10,
+                share: 0.5,
+            },
+            ratio: Some(2.0),
+            codec: RatioCodec::Lz4,
+        })),
     ]
 }
 
@@ -196,5 +217,143 @@ proptest! {
                 prop_assert_eq!(content.verify(FileSlot(5), offset, version, &part), Ok(()));
             }
         }
+    }
+}
+
+/// What is written today has to be what was written last year.
+#[test]
+fn the_bytes_are_what_they_were() {
+    let directory = tempfile::tempdir().unwrap();
+    let file: Vec<u8> = (0..40_000u32).flat_map(u32::to_le_bytes).collect();
+    std::fs::write(directory.path().join("a"), file).unwrap();
+    let part = |weight, content| MixPart { weight, content };
+    let contents = [
+        ContentPlan::Random,
+        ContentPlan::Ratio(1.3),
+        ContentPlan::Ratio(2.5),
+        ContentPlan::Ratio(6.0),
+        ContentPlan::Corpus(directory.path().to_owned()),
+        ContentPlan::Mix(vec![
+            part(2.0, ContentPlan::Zeros),
+            part(1.0, ContentPlan::Random),
+            part(3.0, ContentPlan::Ratio(2.5)),
+        ]),
+    ];
+    let mut bytes = vec![0; 1 << 20];
+    let hashes: Vec<String> = contents
+        .into_iter()
+        .map(|plan| {
+            built(plan).fill(FileSlot(3), 12_345, 77, &mut bytes);
+            format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&bytes))
+        })
+        .collect();
+    let pinned = [
+        "f4ba1da4fb7d391b",
+        "a6ab063eca87bdeb",
+        "3e488cc970b27786",
+        "f9734b6aa548d339",
+        "8e50a344656ae2a9",
+        "b0ef54218837f717",
+    ];
+    assert_eq!(hashes, pinned);
+}
+
+fn repeating(share: f64, of: ContentPlan) -> ContentPlan {
+    ContentPlan::Dedupe(DedupePlan {
+        share,
+        block_bytes: 4096,
+        working_set_bytes: 512 << 10,
+        of: Box::new(of),
+    })
+}
+
+#[test]
+fn a_share_of_blocks_repeats_and_the_others_do_not() {
+    for share in [0.05, 0.25, 0.8] {
+        let load = load(repeating(share, ContentPlan::Random));
+        let content = Content::build(&load).unwrap();
+        // What is said of it, and what a load of many files, overwritten, comes to.
+        let said = content.achieved(&load)[0].dedupe.unwrap();
+        let mut seen = std::collections::HashSet::new();
+        let mut block = vec![0; 4096];
+        let blocks = 40_000;
+        for nth in 0..blocks {
+            let (file, at) = (FileSlot(nth % 3), u64::from(nth % 7000));
+            content.fill(file, at * 4096, 1 + u64::from(nth), &mut block);
+            seen.insert(xxhash_rust::xxh3::xxh3_128(&block));
+        }
+        let found = 1.0 - seen.len() as f64 / f64::from(blocks);
+        // The first time that a block of the working set is shown it repeats nothing.
+        let first = |blocks: f64| 128.0 / blocks;
+        for value in [said + first(32_768.0), found + first(f64::from(blocks))] {
+            assert!((value / share - 1.0).abs() < 0.02, "{share}: {value}");
+        }
+    }
+}
+
+#[test]
+fn duplicates_leave_the_ratio_alone() {
+    let recipe = RecipePlan {
+        recipe: Recipe::Records { row_bytes: 128 },
+        ratio: Some(3.0),
+        codec: RatioCodec::DEFAULT,
+    };
+    for of in [ContentPlan::Ratio(3.0), ContentPlan::Recipe(recipe)] {
+        let content = built(repeating(0.25, of));
+        let found = ratio_of(&content, 16 << 20, zstd_bytes(1));
+        assert!((found / 3.0 - 1.0).abs() < 0.02, "{found}");
+    }
+}
+
+#[test]
+fn what_repeats_across_borders_is_seen_by_larger_extents_alone() {
+    let content = built(ContentPlan::Recipe(RecipePlan {
+        recipe: Recipe::Borders {
+            distance_bytes: 128 << 10,
+            share: 1.0,
+        },
+        ratio: Some(2.0),
+        codec: RatioCodec::DEFAULT,
+    }));
+    let mut write = vec![0; 1 << 20];
+    let mut stored = [0usize; 2];
+    for nth in 0..16u64 {
+        content.fill(FileSlot(0), nth << 20, 1 + nth, &mut write);
+        for (stored, extent_bytes) in stored.iter_mut().zip([128 << 10, 256 << 10]) {
+            *stored += write.chunks(extent_bytes).map(zstd_bytes(3)).sum::<usize>();
+        }
+    }
+    let gain = stored[0] as f64 / stored[1] as f64;
+    assert!(gain > 1.6, "{gain}");
+}
+
+#[test]
+fn what_looks_compressible_is_not() {
+    let content = built(ContentPlan::Recipe(RecipePlan {
+        recipe: Recipe::Adversarial {
+            looks: Looks::Compressible,
+        },
+        ratio: None,
+        codec: RatioCodec::DEFAULT,
+    }));
+    let found = ratio_of(&content, 4 << 20, zstd_bytes(3));
+    assert!((0.99..1.05).contains(&found), "{found}");
+}
+
+#[test]
+fn a_mosaic_of_blocks_has_its_parts_within_an_extent() {
+    let part = |weight, content| MixPart { weight, content };
+    let content = built(ContentPlan::Mosaic(MosaicPlan {
+        unit_bytes: 4096,
+        parts: vec![
+            part(1.0, ContentPlan::Zeros),
+            part(1.0, ContentPlan::Random),
+        ],
+    }));
+    let mut extent = vec![0; 128 << 10];
+    for nth in 0..50u64 {
+        content.fill(FileSlot(0), nth << 17, 1, &mut extent);
+        let zeros = extent.chunks(4096).filter(|page| is_zero(page)).count();
+        assert!((3..30).contains(&zeros), "{zeros}");
     }
 }

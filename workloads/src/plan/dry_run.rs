@@ -6,9 +6,9 @@ use super::estimate::{
     Amount, GUESSED_BYTES_PER_S, cells, content_bytes, job_bytes, load_bytes, load_ns,
 };
 use super::{
-    AccessPlan, BackendPlan, BlockPlan, Bound, ContentPlan, DevicePlan, FileSpan, JobPlan,
-    LoadPlan, Mover, Pace, PatternPlan, PhaseEnd, PhasePlan, PhaseRole, TargetKind, TargetPlan,
-    TraceTiming, Verb, Work, WorkloadPlan,
+    AccessPlan, BackendPlan, BlockPlan, Bound, DevicePlan, FileSpan, JobPlan, LoadPlan, Mover,
+    Pace, PatternPlan, PhaseEnd, PhasePlan, PhaseRole, TargetKind, TargetPlan, TraceTiming, Verb,
+    Work, WorkloadPlan,
 };
 use crate::units::{format_duration, format_size};
 
@@ -174,7 +174,7 @@ fn points(plan: &WorkloadPlan, out: &mut Text) {
 }
 
 fn load_text(load: &LoadPlan, out: &mut Text) {
-    out.line(0, &format!("content {}", content_text(&load.content)));
+    out.line(0, &format!("content {}", load.content));
     if !load.files.is_empty() {
         out.line(0, "files");
     }
@@ -204,7 +204,7 @@ fn file_line(load: &LoadPlan, at: usize, out: &mut Text) -> usize {
         None => "grows".to_owned(),
     };
     let content = match &file.content {
-        Some(content) => format!(", {}", content_text(content)),
+        Some(content) => format!(", {}", content),
         None => String::new(),
     };
     let name = match (alike, stem(&file.name)) {
@@ -213,22 +213,6 @@ fn file_line(load: &LoadPlan, at: usize, out: &mut Text) -> usize {
     };
     out.line(1, &format!("{name}: {size}{content}"));
     alike
-}
-
-fn content_text(content: &ContentPlan) -> String {
-    match content {
-        ContentPlan::Zeros => "zeros".to_owned(),
-        ContentPlan::Random => "random".to_owned(),
-        ContentPlan::Ratio(ratio) => format!("compressible {ratio} times"),
-        ContentPlan::Corpus(path) => format!("of {}", path.display()),
-        ContentPlan::Mix(parts) => {
-            let parts: Vec<String> = parts
-                .iter()
-                .map(|part| format!("{} x {}", part.weight, content_text(&part.content)))
-                .collect();
-            format!("mixed of {}", parts.join(", "))
-        }
-    }
 }
 
 fn phase_lines(load: &LoadPlan, phase: &PhasePlan, out: &mut Text) {

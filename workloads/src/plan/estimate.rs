@@ -1,8 +1,8 @@
 //! What a load will move and how long it will take, as far as that can be said beforehand.
 
 use super::{
-    AccessPlan, BlockPlan, Bound, ContentPlan, FileSpan, JobPlan, LoadPlan, Pace, PatternPlan,
-    PhasePlan, Work, WorkloadPlan,
+    AccessPlan, BlockPlan, Bound, ContentPlan, FileSpan, JobPlan, LoadPlan, MosaicPlan, Pace,
+    PatternPlan, PhasePlan, Work, WorkloadPlan,
 };
 
 /// What unbounded work is taken to run at: a guess at a plain disk, said to be one wherever it is used.
@@ -111,7 +111,7 @@ pub(crate) fn content_bytes(load: &LoadPlan) -> Amount {
         seen.push(content);
         let one = match content {
             ContentPlan::Zeros => Amount::default(),
-            ContentPlan::Random | ContentPlan::Ratio(_) => Amount {
+            ContentPlan::Random | ContentPlan::Ratio(_) | ContentPlan::Recipe(_) => Amount {
                 bytes: POOL_BYTES,
                 is_at_least: false,
             },
@@ -119,7 +119,11 @@ pub(crate) fn content_bytes(load: &LoadPlan) -> Amount {
                 bytes: 0,
                 is_at_least: true,
             },
-            ContentPlan::Mix(parts) => {
+            ContentPlan::Dedupe(plan) => {
+                todo.push(&plan.of);
+                Amount::default()
+            }
+            ContentPlan::Mix(parts) | ContentPlan::Mosaic(MosaicPlan { parts, .. }) => {
                 todo.extend(parts.iter().map(|part| &part.content));
                 Amount::default()
             }

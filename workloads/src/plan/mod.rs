@@ -12,6 +12,7 @@
 //!
 //! Everything here serialises: the record of a run holds the plan it ran.
 
+mod content;
 mod dry_run;
 mod estimate;
 mod job;
@@ -25,6 +26,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use content::{
+    ContentPlan, DedupePlan, Looks, MixPart, MosaicPlan, RatioCodec, Recipe, RecipePlan,
+};
 pub use dry_run::dry_run_text;
 pub(crate) use resolve::resolve;
 
@@ -266,31 +270,6 @@ pub struct FilePlan {
     pub size_bytes: Option<u64>,
     /// Its content, where it has its own.
     pub content: Option<ContentPlan>,
-}
-
-/// What bytes are made of.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ContentPlan {
-    /// Nothing but zeros.
-    Zeros,
-    /// Incompressible.
-    Random,
-    /// Compressible by this factor, under zstd 1 in pieces of 128 KiB.
-    Ratio(f64),
-    /// The bytes of real files.
-    Corpus(PathBuf),
-    /// Of several, by weight, in pieces of 128 KiB.
-    Mix(Vec<MixPart>),
-}
-
-/// One part of a mix.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct MixPart {
-    /// Its share is its weight over the sum of the weights.
-    pub weight: f64,
-    /// What it is.
-    pub content: ContentPlan,
 }
 
 /// Does a phase count?

@@ -8,6 +8,7 @@ mod content;
 mod file;
 mod job;
 mod phase;
+mod recipe;
 mod target;
 
 pub(crate) use content::ContentSpec;

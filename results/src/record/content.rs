@@ -1,0 +1,26 @@
+//! What was written, as far as it compresses: asked for and turned out.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One content, measured before the run on bytes as they are written.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ContentRecord {
+    /// What it is, in words.
+    pub describe: String,
+    /// The first files that have it as their own; empty for that of all others.
+    pub files: Vec<String>,
+    /// How many these are in all.
+    pub file_count: u64,
+    /// What the ratio was measured with, in extents of 128 KiB.
+    pub codec: String,
+    /// The ratio asked for; none where none was.
+    pub ratio_asked: Option<f64>,
+    /// Bytes over stored bytes.
+    pub ratio: f64,
+    /// The share of duplicate blocks asked for; none where none was.
+    pub dedupe_asked: Option<f64>,
+    /// The share of blocks that repeat an earlier one; none where none was asked for.
+    pub dedupe: Option<f64>,
+}

@@ -1,0 +1,140 @@
+//! Recipes give the ratio that was asked for, under the codec it was asked for, on what a load writes.
+
+use delalloc_workloads::plan::{ContentPlan, Looks, RatioCodec, Recipe, RecipePlan};
+use delalloc_workloads::{Content, FileSlot, LoadPlan};
+
+const CODECS: [RatioCodec; 3] = [RatioCodec::Zstd(1), RatioCodec::Zstd(3), RatioCodec::Lz4];
+const RATIOS: [f64; 4] = [1.2, 2.0, 3.5, 8.0];
+const ERROR_MAX: f64 = 0.02;
+
+fn load(content: ContentPlan) -> LoadPlan {
+    LoadPlan {
+        seed: 11,
+        content,
+        files: Vec::new(),
+        phases: Vec::new(),
+    }
+}
+
+/// Bytes over stored bytes of what a sequential load of 1 MiB writes brings, in extents of 128 KiB.
+fn written_ratio(content: &Content, codec: RatioCodec, bytes: u64) -> f64 {
+    let mut write = vec![0; 1 << 20];
+    let mut table = lz4_flex::block::CompressTable::large();
+    let mut out = vec![0; lz4_flex::block::get_maximum_output_size(128 << 10)];
+    let mut stored = 0;
+    for nth in 0..bytes >> 20 {
+        content.fill(FileSlot(0), nth << 20, (3 << 40) | nth, &mut write);
+        for extent in write.chunks(128 << 10) {
+            let compressed = match codec {
+                RatioCodec::Zstd(level) => zstd::bulk::compress(extent, level).unwrap().len(),
+                RatioCodec::Lz4 => {
+                    lz4_flex::block::compress_into_with_table(extent, &mut out, &mut table).unwrap()
+                }
+            };
+            stored += compressed.min(extent.len());
+        }
+    }
+    bytes as f64 / stored as f64
+}
+
+/// Where extents differ from each other it takes a longer load to see them all evenly.
+fn load_bytes(recipe: &Recipe) -> u64 {
+    match recipe {
+        Recipe::Bimodal { .. } | Recipe::Bursts { .. } => 192 << 20,
+        _ => 24 << 20,
+    }
+}
+
+fn keeps_its_ratio(recipe: Recipe) {
+    let mut faults = Vec::new();
+    for codec in CODECS {
+        for ratio in RATIOS {
+            let plan = ContentPlan::Recipe(RecipePlan {
+                recipe,
+                ratio: Some(ratio),
+                codec,
+            });
+            let load = load(plan);
+            let content = match Content::build(&load) {
+                Ok(content) => content,
+                Err(error) => {
+                    faults.push(format!("{codec} {ratio}: {error}"));
+                    continue;
+                }
+            };
+            let said = &content.achieved(&load)[0];
+            let found = written_ratio(&content, codec, load_bytes(&recipe));
+            eprintln!(
+                "{recipe} {codec} {ratio}: said {:.3} found {found:.3}",
+                said.ratio
+            );
+            for seen in [said.ratio, found] {
+                if (seen / ratio - 1.0).abs() > ERROR_MAX {
+                    faults.push(format!("{codec} {ratio}: {seen}"));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{recipe}: {faults:#?}");
+}
+
+#[test]
+fn words_keep_their_ratio() {
+    keeps_its_ratio(Recipe::Words);
+}
+
+#[test]
+fn entropy_keeps_its_ratio() {
+    keeps_its_ratio(Recipe::Entropy { symbols: 256 });
+}
+
+#[test]
+fn matches_keep_their_ratio() {
+    keeps_its_ratio(Recipe::Matches {
+        length_bytes: 128,
+        distance_bytes: 32 << 10,
+    });
+}
+
+#[test]
+fn text_keeps_its_ratio() {
+    keeps_its_ratio(Recipe::Text { words: 8192 });
+}
+
+#[test]
+fn records_keep_their_ratio() {
+    keeps_its_ratio(Recipe::Records { row_bytes: 128 });
+}
+
+#[test]
+fn bimodal_keeps_its_ratio() {
+    for unit_bytes in [128 << 10, 4 << 10] {
+        keeps_its_ratio(Recipe::Bimodal {
+            unit_bytes,
+            share: None,
+        });
+    }
+}
+
+#[test]
+fn bursts_keep_their_ratio() {
+    keeps_its_ratio(Recipe::Bursts {
+        burst_bytes: 32 << 10,
+        every_bytes: 512 << 10,
+    });
+}
+
+#[test]
+fn borders_keep_their_ratio() {
+    keeps_its_ratio(Recipe::Borders {
+        distance_bytes: 128 << 10,
+        share: 1.0,
+    });
+}
+
+#[test]
+fn what_looks_random_keeps_its_ratio() {
+    keeps_its_ratio(Recipe::Adversarial {
+        looks: Looks::Random,
+    });
+}
