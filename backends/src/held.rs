@@ -14,7 +14,9 @@
 //!
 //! With a model an answer is due when the modelled device would give it, in the time of a virtual
 //! clock: nothing sleeps, and two runs of one seed see the same times. Without, it is due at once.
-//! Blocking requests let the clock pass on to their answer.
+//! Blocking requests let the clock pass on to their answer, or to the last of several.
+//!
+//! Requests, bytes and times are counted in the clock's time, from the submission to the answer.
 //!
 //! Nothing is ever full: `submit` takes any number. What is not stepped is never answered, so this is
 //! no device for who waits without stepping; `at_once` is one for those, over the same bytes.
@@ -27,10 +29,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::meter::Meter;
 use crate::sim::{Service, SimModel};
 use crate::{
-    Backend, BackendError, Clock, Completion, Done, Geometry, Instant, Request, RequestKind,
-    VirtualClock,
+    Backend, BackendError, Clock, Completion, Done, Geometry, Instant, MeterSnapshot, Request,
+    RequestKind, VirtualClock,
 };
 
 /// A device that answers when told to.
@@ -39,6 +42,7 @@ pub struct HeldBackend {
     base: Arc<dyn Backend>,
     clock: Arc<VirtualClock>,
     model: Option<Mutex<Service>>,
+    meter: Meter,
     line: Mutex<Vec<Held>>,
 }
 
@@ -97,6 +101,7 @@ impl HeldBackend {
     pub fn new(base: Arc<dyn Backend>, clock: Arc<VirtualClock>) -> Self {
         Self {
             base,
+            meter: Meter::new(Arc::<VirtualClock>::clone(&clock)),
             clock,
             model: None,
             line: Mutex::default(),
@@ -115,7 +120,7 @@ impl HeldBackend {
         seed: u64,
     ) -> Self {
         let capacity_bytes = base.geometry().capacity_bytes;
-        let service = Service::new(model, capacity_bytes, seed);
+        let service = Service::new(&model, capacity_bytes, seed);
         Self {
             model: Some(Mutex::new(service)),
             ..Self::new(base, clock)
@@ -125,6 +130,11 @@ impl HeldBackend {
     /// The clock it lives by.
     pub fn clock(&self) -> &Arc<VirtualClock> {
         &self.clock
+    }
+
+    /// What it was asked so far.
+    pub fn snapshot(&self) -> MeterSnapshot {
+        self.meter.snapshot()
     }
 
     /// How many different steps are possible now.
@@ -202,6 +212,11 @@ impl HeldBackend {
         Arc::new(AtOnce(Arc::clone(self)))
     }
 
+    fn pass_to(&self, due: Instant) {
+        let wait_ns = due.ns_since(self.clock.now());
+        self.clock.advance(Duration::from_nanos(wait_ns));
+    }
+
     fn due(&self, request: &Request) -> Instant {
         let now = self.clock.now();
         match &self.model {
@@ -219,6 +234,7 @@ impl Backend for HeldBackend {
     }
 
     fn submit(&self, request: Request, done: Done) {
+        let done = self.meter.begin_with(&request, done);
         let held = Held {
             shape: request.shape(),
             due: self.due(&request),
@@ -229,11 +245,27 @@ impl Backend for HeldBackend {
     }
 
     fn execute(&self, request: Request) -> Completion {
+        let metered = self.meter.begin(&request);
         let due = self.due(&request);
         let completion = self.base.execute(request);
-        let wait_ns = due.ns_since(self.clock.now());
-        self.clock.advance(Duration::from_nanos(wait_ns));
+        self.pass_to(due);
+        self.meter.end(metered, &completion);
         completion
+    }
+
+    fn execute_batch(&self, requests: Vec<Request>) -> Vec<Completion> {
+        let begin = |request: &Request| (self.meter.begin(request), self.due(request));
+        let begun: Vec<_> = requests.iter().map(begin).collect();
+        let carry_out = |request| self.base.execute(request);
+        let completions: Vec<_> = requests.into_iter().map(carry_out).collect();
+        let mut by_due: Vec<usize> = (0..begun.len()).collect();
+        by_due.sort_by_key(|&nth| begun[nth].1);
+        for nth in by_due {
+            let (metered, due) = begun[nth];
+            self.pass_to(due);
+            self.meter.end(metered, &completions[nth]);
+        }
+        completions
     }
 
     /// # Panics
@@ -266,12 +298,20 @@ impl Backend for AtOnce {
         self.0.execute(request)
     }
 
+    fn execute_batch(&self, requests: Vec<Request>) -> Vec<Completion> {
+        self.0.execute_batch(requests)
+    }
+
     fn close(&self) -> Result<(), BackendError> {
         self.0.close()
     }
 
     fn describe(&self) -> String {
-        self.0.base.describe()
+        let bytes = self.0.base.describe();
+        match &self.0.model {
+            Some(model) => format!("model of {} over {bytes}", model.lock().name()),
+            None => bytes,
+        }
     }
 }
 
@@ -343,7 +383,39 @@ mod tests {
         let due = device.next_due().expect("it is held");
         clock.advance(Duration::from_nanos(due.ns));
         assert!(device.step(0).answered);
+        let before = clock.now();
         first_byte(&device);
         assert!(clock.now() > due, "a blocking read takes its time");
+        let counted = device.snapshot();
+        let (wrote, read) = (
+            counted.kind(RequestKind::Write),
+            counted.kind(RequestKind::Read),
+        );
+        assert_eq!((wrote.bytes, wrote.service_ns_sum), (4096, due.ns));
+        assert_eq!(read.service_ns_sum, clock.now().ns_since(before));
+    }
+
+    #[test]
+    fn requests_of_a_blocking_batch_overlap() {
+        let clock = Arc::new(VirtualClock::new());
+        let memory = Arc::new(MemBackend::new(1 << 20));
+        let device = HeldBackend::modelled(memory, Arc::clone(&clock), SimModel::NVME, 7);
+        let reads = |count: u64| {
+            (0..count).map(|at| Request::Read {
+                offset: at * 4096,
+                buf: AlignedBuf::zeroed(4096),
+            })
+        };
+        for read in reads(8) {
+            device.execute(read).result.expect("a read of memory");
+        }
+        let one_by_one_ns = clock.now().ns;
+        let answers = Arc::new(device).at_once().execute_batch(reads(8).collect());
+        assert_eq!(answers.len(), 8);
+        let together_ns = clock.now().ns - one_by_one_ns;
+        assert!(
+            together_ns * 4 < one_by_one_ns,
+            "{together_ns} {one_by_one_ns}"
+        );
     }
 }

@@ -67,5 +67,5 @@ pub use record::{
     CrashPlan, CrashPoint, Fate, Log, LogEntry, Logged, Outcome, Recorder, Survivors, Sweep, Tear,
 };
 pub use signature::Signature;
-pub use sim::{Latency, Seek, SimBackend, SimModel};
+pub use sim::{Allowance, Cap, Latency, Seek, SimBackend, SimModel};
 pub use throttle::{ThrottleBackend, ThrottleLimits};

@@ -22,6 +22,12 @@ pub const SERVICE_SLOTS: usize = 64;
 #[derive(Debug)]
 pub struct MeterBackend {
     base: Arc<dyn Backend>,
+    meter: Meter,
+}
+
+/// The counting itself, for a backend that is its own wrapper.
+#[derive(Debug)]
+pub(crate) struct Meter {
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
 }
@@ -152,13 +158,25 @@ impl MeterBackend {
     pub fn new(base: Arc<dyn Backend>, clock: Arc<dyn Clock>) -> Self {
         Self {
             base,
-            clock,
-            counters: Arc::default(),
+            meter: Meter::new(clock),
         }
     }
 
     /// The numbers of now.
     pub fn snapshot(&self) -> MeterSnapshot {
+        self.meter.snapshot()
+    }
+}
+
+impl Meter {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            counters: Arc::default(),
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> MeterSnapshot {
         MeterSnapshot {
             depth_now: self.counters.depth_now.load(Relaxed),
             depth_max: self.counters.depth_max.load(Relaxed),
@@ -166,7 +184,8 @@ impl MeterBackend {
         }
     }
 
-    fn begin(&self, request: &Request) -> Metered {
+    /// A request begins; `end` takes what is returned, with its answer.
+    pub(crate) fn begin(&self, request: &Request) -> Metered {
         let (kind, _, bytes) = request.shape();
         self.counters.kinds[kind.index()]
             .started
@@ -183,7 +202,8 @@ impl MeterBackend {
         }
     }
 
-    fn begin_with(&self, request: &Request, done: Done) -> Done {
+    /// A request begins that ends when `done` is called.
+    pub(crate) fn begin_with(&self, request: &Request, done: Done) -> Done {
         let metered = self.begin(request);
         let counters = Arc::clone(&self.counters);
         let clock = Arc::clone(&self.clock);
@@ -192,11 +212,16 @@ impl MeterBackend {
             done(completion);
         })
     }
+
+    /// A request that began ends.
+    pub(crate) fn end(&self, metered: Metered, completion: &Completion) {
+        metered.end(&self.counters, self.clock.now(), completion);
+    }
 }
 
 /// A request between its two clock readings.
 #[derive(Debug, Clone, Copy)]
-struct Metered {
+pub(crate) struct Metered {
     kind: RequestKind,
     bytes: u64,
     start: Instant,
@@ -241,7 +266,7 @@ impl Backend for MeterBackend {
     }
 
     fn submit(&self, request: Request, done: Done) {
-        let done = self.begin_with(&request, done);
+        let done = self.meter.begin_with(&request, done);
         self.base.submit(request, done);
     }
 
@@ -249,7 +274,7 @@ impl Backend for MeterBackend {
         let metered = batch
             .into_iter()
             .map(|(request, done)| {
-                let done = self.begin_with(&request, done);
+                let done = self.meter.begin_with(&request, done);
                 (request, done)
             })
             .collect();
@@ -257,18 +282,20 @@ impl Backend for MeterBackend {
     }
 
     fn execute(&self, request: Request) -> Completion {
-        let metered = self.begin(&request);
+        let metered = self.meter.begin(&request);
         let completion = self.base.execute(request);
-        metered.end(&self.counters, self.clock.now(), &completion);
+        self.meter.end(metered, &completion);
         completion
     }
 
     fn execute_batch(&self, requests: Vec<Request>) -> Vec<Completion> {
-        let metered: Vec<_> = requests.iter().map(|request| self.begin(request)).collect();
+        let metered: Vec<_> = requests
+            .iter()
+            .map(|request| self.meter.begin(request))
+            .collect();
         let completions = self.base.execute_batch(requests);
-        let now = self.clock.now();
         for (metered, completion) in metered.into_iter().zip(&completions) {
-            metered.end(&self.counters, now, completion);
+            self.meter.end(metered, completion);
         }
         completions
     }

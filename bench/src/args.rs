@@ -77,6 +77,9 @@ pub struct ReplayArgs {
     /// Everything random comes from here
     #[arg(long)]
     pub seed: Option<u64>,
+    /// On one thread in virtual time: the same result for a seed, byte for byte, on any machine
+    #[arg(long)]
+    pub deterministic: bool,
     /// How often each point is replayed on each target
     #[arg(long)]
     pub rounds: Option<u32>,

@@ -27,5 +27,6 @@ pub mod replay;
 pub mod run;
 pub mod signals;
 pub mod stamp;
+pub mod surroundings;
 pub mod table;
 pub mod targets;

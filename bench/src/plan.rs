@@ -83,6 +83,7 @@ fn refuse(faults: &[String]) -> Result<(), Failure> {
 pub fn load(args: &ReplayArgs) -> Result<WorkloadPlan, Failure> {
     let mut sets = args.sets.clone();
     sets.extend(args.seed.map(|seed| format!("seed={seed}")));
+    sets.extend(args.deterministic.then(|| "deterministic=true".to_owned()));
     sets.extend(args.rounds.map(|rounds| format!("rounds={rounds}")));
     let checks = Checks {
         knobs: &EngineKnobs,

@@ -4,8 +4,11 @@
 //! killed has it. `result.json` and everything rendered from it are written when the run ends, also
 //! by a signal or a failure, with what there is.
 //!
+//! A deterministic run leaves machine and moment out of all of these, and in a file beside them.
+//!
 //! Not here: one cell (replay/cell), what is printed about it (cmd/replay).
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,6 +22,7 @@ use delalloc_results::record::{
 use delalloc_results::{Event, EventLog, RunRecord, RunVerdict, render, save};
 use delalloc_workloads::plan::{BackendPlan, PhasePlan, TargetKind, TargetPlan};
 use delalloc_workloads::{Content, LoadPlan, PointPlan};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::contents;
 use crate::failure::{Failure, OrExit};
@@ -31,11 +35,11 @@ use crate::replay::cell::{self, Setup, Watch};
 use crate::replay::order::Place;
 use crate::replay::pacer::SleepSlack;
 use crate::signals::Signals;
-use crate::targets::{EngineKnobs, Target};
+use crate::surroundings::{Surroundings, reproduction};
+use crate::targets::{EngineKnobs, Opening, Target};
 
 /// Opens the target of a cell, fresh.
-pub type Opener<'a> =
-    dyn Fn(&TargetPlan, &PointPlan, &LoadPlan) -> anyhow::Result<Box<dyn Target>> + 'a;
+pub type Opener<'a> = dyn Fn(&Opening<'_>) -> anyhow::Result<Box<dyn Target>> + 'a;
 
 /// A run that is over.
 #[derive(Debug)]
@@ -74,14 +78,26 @@ pub fn run(plan: &RunPlan, open: &Opener<'_>, signals: &Signals) -> Result<Finis
     run.log.append(&started).or_failed()?;
     let result = run.cells(open);
     run.progress.finish();
-    run.record.wall_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    let wall_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    if !run.record.deterministic {
+        run.record.wall_ns = wall_ns;
+    }
     run.record.status = status(&run.record, result, signals);
     let finished = Event::RunFinished {
         status: run.record.status.clone(),
         wall_ns: run.record.wall_ns,
     };
     run.log.append(&finished).or_failed()?;
-    let files = leave(&run.record, &plan.out).or_failed()?;
+    let mut files = leave(&run.record, &plan.out).or_failed()?;
+    if run.record.deterministic {
+        let surroundings = Surroundings {
+            started_at: plan.begun.rfc3339(),
+            wall_ns,
+            command_line: plan.command_line.clone(),
+            machine: machine(&plan.workload.targets),
+        };
+        files.push(surroundings.leave(&plan.out).or_failed()?);
+    }
     let verdict = RunVerdict::of(&run.record);
     Ok(Finished {
         record: run.record,
@@ -103,9 +119,11 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn cells(&mut self, open: &Opener<'_>) -> anyhow::Result<()> {
-        let load = &self.plan.workload.loads[0];
-        self.record.harness = harness_cost(load, self.slack, self.signals)
-            .context("measuring the harness on the null target")?;
+        let workload = &self.plan.workload;
+        if !workload.deterministic {
+            self.record.harness = harness_cost(&workload.loads[0], self.slack, self.signals)
+                .context("measuring the harness on the null target")?;
+        }
         if let Some(cost) = &self.record.harness {
             self.log
                 .append(&Event::HarnessMeasured { cost: cost.clone() })?;
@@ -137,13 +155,22 @@ impl Run<'_> {
         self.progress.cell(name, done, phases_max(self.plan));
         self.log.append(&Event::CellStarted { cell: key.clone() })?;
         let setup = Setup {
-            load: &workload.loads[point.load],
+            load: workload.load(point),
             content: Arc::clone(&self.contents[point.load]),
             verify: workload.verify,
             slack: self.slack,
             signals: self.signals,
         };
-        let mut cell = match open(target, point, workload.load(point)) {
+        let load = workload.load(point);
+        let opening = Opening {
+            target,
+            point,
+            load,
+            seed: workload
+                .deterministic
+                .then(|| cell_seed(load.seed, place.round)),
+        };
+        let mut cell = match open(&opening) {
             Ok(opened) => {
                 self.record.targets[place.target].describe = opened.describe();
                 let mut seen = Seen {
@@ -229,10 +256,15 @@ fn blank_record(plan: &RunPlan) -> RunRecord {
         name: "delalloc".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         revision: env!("DELALLOC_REVISION").to_owned(),
+        codecs: codecs(),
+    };
+    let started_at = match workload.deterministic {
+        true => String::new(),
+        false => plan.begun.rfc3339(),
     };
     let mut record = RunRecord::begin(
         tool,
-        plan.begun.rfc3339(),
+        started_at,
         Workload {
             name: workload.name.clone(),
             hash: workload_hash(plan),
@@ -241,8 +273,13 @@ fn blank_record(plan: &RunPlan) -> RunRecord {
             seed: workload.seed,
         },
     );
-    record.command_line.clone_from(&plan.command_line);
-    record.machine = machine(&workload.targets);
+    record.deterministic = workload.deterministic;
+    if workload.deterministic {
+        record.command_line = reproduction(workload);
+    } else {
+        record.command_line.clone_from(&plan.command_line);
+        record.machine = machine(&workload.targets);
+    }
     record.assertions.clone_from(&workload.asserts);
     record.targets = workload
         .targets
@@ -275,13 +312,27 @@ fn blank_record(plan: &RunPlan) -> RunRecord {
     record
 }
 
+/// The libraries behind the codecs, by codec, as the build found them locked.
+fn codecs() -> BTreeMap<String, String> {
+    env!("DELALLOC_CODECS")
+        .split(',')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(codec, library)| (codec.to_owned(), library.to_owned()))
+        .collect()
+}
+
+/// Where latencies and interleaving of a deterministic cell come from: each round has its own.
+fn cell_seed(seed: u64, round: u32) -> u64 {
+    xxh3_64_with_seed(&round.to_le_bytes(), seed)
+}
+
 /// Over everything that decides the stream of operations, and nothing else: equal hashes, equal work.
 fn workload_hash(plan: &RunPlan) -> String {
     let workload = &plan.workload;
     let order: Vec<usize> = workload.points.iter().map(|point| point.load).collect();
     let loads: Vec<&LoadPlan> = workload.loads.iter().map(Arc::as_ref).collect();
     let text = serde_json::to_string(&(loads, order)).expect("loads have string keys");
-    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
+    format!("{:016x}", xxh3_64(text.as_bytes()))
 }
 
 fn knobs(target: &TargetPlan, point: &PointPlan) -> Vec<Knob> {

@@ -36,6 +36,10 @@ pub(crate) trait Turns: Send + Sync {
     /// ever be.
     fn step(&self) -> bool;
 
+    /// The same, but waits for nothing that is possible later than `at_most` from now. False where that
+    /// has passed instead.
+    fn step_within(&self, at_most: Duration) -> bool;
+
     /// Lets `duration` pass; what becomes possible meanwhile is done.
     fn sleep(&self, duration: Duration);
 
@@ -106,7 +110,7 @@ impl Waiting {
     ) -> bool {
         match self {
             Self::Threads => changed.wait_for(guard, at_most).timed_out(),
-            Self::Steps(turns) => !MutexGuard::unlocked(guard, || turns.step()),
+            Self::Steps(turns) => !MutexGuard::unlocked(guard, || turns.step_within(at_most)),
         }
     }
 
@@ -150,6 +154,10 @@ mod tests {
             self.left.fetch_sub(1, Ordering::Relaxed);
             *self.lock.try_lock().expect("the waiter let it go") += 1;
             true
+        }
+
+        fn step_within(&self, _at_most: Duration) -> bool {
+            self.step()
         }
 
         fn sleep(&self, _duration: Duration) {

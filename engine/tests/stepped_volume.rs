@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use delalloc_backends::{Backend, HeldBackend, MemBackend, SimModel, VirtualClock};
+use delalloc_backends::{Backend, Clock, HeldBackend, MemBackend, SimModel, VirtualClock};
 use delalloc_engine::recover::check;
 use delalloc_engine::{EngineConfig, EngineStats, File, FileRange, Stepper, Volume};
 use stepped::{formatted, length, seed_first, seeds, tight_config};
@@ -421,6 +421,47 @@ fn the_stages_of_a_write_add_up_to_its_way_home() {
         assert!(times.device.time.sum_ns > 0 && times.aged.time.sum_ns > 0);
         assert_eq!(sum_ns, home.sum_ns, "seed {seed}");
     }
+}
+
+/// The flusher looks at what is too young for it again and again, which is no deadlock of whoever waits
+/// afterwards.
+#[test]
+fn a_long_rest_beside_dirty_data_is_no_deadlock() {
+    let mut config = tight_config(&mut Dice::new(1));
+    for knob in ["dirty.expire", "commit.interval"] {
+        config.set(knob, "20h").expect("a knob");
+    }
+    let (volume, stepper) = stepped::open(Arc::new(formatted()), &config, 1);
+    let file = volume.create("file").expect("a new file");
+    file.write_at(0, &[7; 9000]).expect("a write");
+    stepper.pass(Duration::from_secs(3600));
+    file.sync().expect("a sync");
+    whole(&file, &[7; 9000], "after an hour");
+    volume.close().expect("a close");
+}
+
+/// Where every page was used lately the clock's hand passes more than once before one goes. Whoever waits
+/// for that waits a moment, and not until the flusher has something to do.
+#[test]
+fn a_second_round_of_the_clock_takes_a_moment() {
+    let mut config = tight_config(&mut Dice::new(1));
+    for (knob, value) in [
+        ("cache.bytes", "1MiB"),
+        ("dirty.expire", "20h"),
+        ("commit.interval", "20h"),
+    ] {
+        config.set(knob, value).expect("a knob");
+    }
+    let (volume, stepper) = stepped::open(Arc::new(formatted()), &config, 1);
+    let file = volume.create("file").expect("a new file");
+    for page in 0..400 {
+        file.write_at(page * 4096, &[7; 4096]).expect("a write");
+        stepper.settle();
+    }
+    assert!(volume.stats().frames.waits > 0, "the cache was never full");
+    let took_ns = stepper.now().ns;
+    assert!(took_ns < 1_000_000_000, "it took {took_ns} ns");
+    volume.close().expect("a close");
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub fn library() -> &'static [(&'static str, &'static str)] {
         ("content-cost", "../content-cost.yaml"),
         ("heuristic", "../heuristic.yaml"),
         ("order-scope", "../order-scope.yaml"),
+        ("device-models", "../device-models.yaml"),
         ("trace-rocksdb", "../trace-rocksdb.yaml"),
         ("engine-vs-kernel", "../engine-vs-kernel.yaml"),
     ]

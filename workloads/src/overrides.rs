@@ -15,9 +15,20 @@ use crate::fault::{Fault, Span};
 use crate::yaml::{self, Data, Entry, Node};
 
 /// The keys of the language at the top of a workload.
-const FIELDS: [&str; 12] = [
-    "version", "name", "about", "seed", "rounds", "verify", "targets", "engine", "content",
-    "files", "phases", "sweep",
+const FIELDS: [&str; 13] = [
+    "version",
+    "name",
+    "about",
+    "seed",
+    "deterministic",
+    "rounds",
+    "verify",
+    "targets",
+    "engine",
+    "content",
+    "files",
+    "phases",
+    "sweep",
 ];
 
 /// One change, parsed.

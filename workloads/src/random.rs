@@ -1,6 +1,7 @@
 //! Randomness of the crate: one generator, one mixer, and how seeds of parts come from the seed of the whole.
 //!
-//! The golden tests pin what both give: a workload of last year has to give the operations of last year.
+//! The golden tests pin what both give: a workload of last year has to give the operations of last year. So that another
+//! machine gives them too, logarithms and powers here are libm's, never those of the system.
 
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;

@@ -99,6 +99,36 @@ fn the_good_one_is_good() {
 }
 
 #[test]
+fn a_target_that_takes_its_time_from_the_machine_cannot_be_deterministic() {
+    let text = "\
+version: 1
+deterministic: true
+targets:
+  memory: { engine: { backend: { mem: { size: 64MiB } } } }
+  model: { raw: { backend: { sim: { size: 64MiB, device: cloud_burst } } } }
+  image: { engine: { backend: { file: { path: x, size: 64MiB } } } }
+  disk: { raw: { backend: { block: { path: /dev/x } } } }
+  slow: { engine: { backend: { mem: { size: 64MiB } }, throttle: { latency: 1ms } } }
+  kernel: { directory: { path: /mnt } }
+  nothing: null
+files: { table: { size: 1MiB } }
+phases: [ { name: load, jobs: [ { write: table, block: 64KiB } ] } ]
+";
+    assert_eq!(
+        short(text, &[]),
+        [
+            "6:3 `image` cannot be deterministic: a real device takes its own time",
+            "7:3 `disk` cannot be deterministic: a real device takes its own time",
+            "8:3 `slow` cannot be deterministic: a throttle sleeps; the limits of a modelled device are its own",
+            "9:3 `kernel` cannot be deterministic: a mounted filesystem takes its own time",
+            "10:3 `nothing` cannot be deterministic: on a target without a device nothing takes any time",
+        ]
+    );
+    let in_real_time = try_load(text, &["deterministic=false"]).expect("all of them can be had");
+    assert!(!in_real_time.deterministic);
+}
+
+#[test]
 fn several_faults_are_drawn_at_once() {
     let text = GOOD.replace("size: 256MiB", "size: 256, sise: 3").replace(
         "{ write: table, block: 1MiB }",

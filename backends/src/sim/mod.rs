@@ -7,13 +7,14 @@
 //!
 //! The model knows latency with a spread and stalls, seeks and rotation, parallel units, the link
 //! and the medium with a bandwidth each, and a volatile write cache that fills, drains and is
-//! waited for by a flush. It does not know wear, temperature or the host's bus. On top of its
+//! waited for by a flush, and what a provider lets through. It does not know wear, temperature or the host's bus. On top of its
 //! times comes the wake-up of the thread that delivers them.
 //!
 //! One seed gives one sequence of latencies; real threads decide which request gets which.
 //!
 //! Locks: `door`, then `service`, which is a leaf.
 
+mod cap;
 mod model;
 mod service;
 
@@ -21,7 +22,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
-pub use model::{Latency, Seek, SimModel};
+pub use model::{Allowance, Cap, Latency, Seek, SimModel};
 
 pub(crate) use self::service::Service;
 use crate::delay::DelayLine;
@@ -52,7 +53,7 @@ impl SimBackend {
             name: model.name,
             answers: DelayLine::start(Arc::clone(&clock), model.queue_depth as usize),
             clock,
-            service: Mutex::new(Service::new(model, capacity_bytes, seed)),
+            service: Mutex::new(Service::new(&model, capacity_bytes, seed)),
             door: RwLock::new(()),
         }
     }

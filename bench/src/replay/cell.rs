@@ -16,17 +16,16 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Context;
-use delalloc_results::metric::{Better, Metric, Unit};
+use delalloc_results::metric::{Better, Class, Metric, Unit};
 use delalloc_results::record::{Cell, PhaseRecord, Sample};
 use delalloc_workloads::plan::{PhaseEnd, PhasePlan};
 use delalloc_workloads::{Content, Cursors, LoadPlan};
 
 use super::client::{Halt, Pacing, Shared};
 use super::files::FileTable;
-use super::pacer::SleepSlack;
+use super::pacer::{Pacer, SleepSlack};
 use super::phase;
 use super::verify::Expected;
 use crate::host::{self, Usage};
@@ -69,6 +68,8 @@ pub struct CellRun {
     pub cell: Cell,
     /// What its counters mean.
     pub metrics: BTreeMap<String, Metric>,
+    /// All of its numbers follow from the seed.
+    exact: bool,
 }
 
 /// Replays the load on `target`, which is empty, and closes it.
@@ -76,6 +77,7 @@ pub fn run(setup: &Setup<'_>, target: &dyn Target, watch: &mut dyn Watch) -> Cel
     let mut run = CellRun {
         cell: Cell::default(),
         metrics: BTreeMap::new(),
+        exact: target.clock().is_some(),
     };
     let result = run.replay(setup, target, watch);
     let closed = target.close().context("closing the target");
@@ -98,7 +100,7 @@ impl CellRun {
         let clients = clients_max(load);
         let expected = (setup.verify && target.keeps())
             .then(|| Expected::new(Arc::clone(&setup.content), clients));
-        let begun = Instant::now();
+        let time = Pacer::start(target.clock(), setup.slack);
         let (usage_before, counters_before) = (Usage::now(), target.counters());
         let stolen_before = host::stolen_ticks();
         let mut totals = Totals::default();
@@ -126,7 +128,7 @@ impl CellRun {
                 halt: &halt,
             };
             watch.phase_started(plan);
-            let start_ns = ns_since(begun);
+            let start_ns = time.now_ns();
             let mut finished = phase::run(plan, streams, &shared, setup.slack, &mut |sample| {
                 watch.sampled(plan, sample);
             });
@@ -153,7 +155,9 @@ impl CellRun {
             target.sync_all().context("the final sync")?;
         }
         let written = self.note_counters(target, &counters_before, &totals);
-        self.note_usage(&usage_before, stolen_before, written);
+        if !self.exact {
+            self.note_usage(&usage_before, stolen_before, written);
+        }
         self.note_schedule(&totals, backlog_ns_max);
         if whole {
             for reading in target.finals() {
@@ -286,7 +290,10 @@ impl CellRun {
         );
     }
 
-    fn note(&mut self, reading: Reading) {
+    fn note(&mut self, mut reading: Reading) {
+        if self.exact {
+            reading.metric.class = Class::Exact;
+        }
         self.cell.count(reading.metric.name.clone(), reading.number);
         self.metrics
             .insert(reading.metric.name.clone(), reading.metric);
@@ -342,8 +349,4 @@ fn read_back(
 fn clients_max(load: &LoadPlan) -> usize {
     let clients = |phase: &PhasePlan| phase.jobs.iter().map(|job| job.clients as usize).sum();
     load.phases.iter().map(clients).max().unwrap_or(0).max(1)
-}
-
-fn ns_since(begun: Instant) -> u64 {
-    u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }

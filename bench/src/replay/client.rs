@@ -12,6 +12,9 @@
 //!
 //! A client ends when its stream does, when the phase's time is up, or when the run is halted: by a
 //! signal, or by the first operation that fails.
+//!
+//! On a thread of its own a client runs through ([`Client::run`]); where one thread plays them all, it is
+//! asked for one operation at a time ([`Client::take`], [`Client::issue`]). Both are the same steps.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -91,6 +94,12 @@ pub struct Client<'a> {
     pacer: Pacer,
     /// Its number in the phase: its slot in `Expected`.
     number: usize,
+    stream: OpStream,
+    /// Taken from the stream and not yet issued.
+    next: Option<TimedOp>,
+    /// Its last operation and the rest after it are over then.
+    free_ns: u64,
+    rests: bool,
     open: OpenFiles,
     recorder: Recorder,
     buffer: Vec<u8>,
@@ -98,11 +107,21 @@ pub struct Client<'a> {
 
 impl<'a> Client<'a> {
     /// A client that has not begun.
-    pub fn new(shared: &'a Shared<'a>, pacer: Pacer, number: usize, recorder: Recorder) -> Self {
+    pub fn new(
+        shared: &'a Shared<'a>,
+        pacer: Pacer,
+        number: usize,
+        stream: OpStream,
+        recorder: Recorder,
+    ) -> Self {
         Self {
             shared,
             pacer,
             number,
+            stream,
+            next: None,
+            free_ns: 0,
+            rests: false,
             open: OpenFiles::default(),
             recorder,
             buffer: Vec::new(),
@@ -110,43 +129,78 @@ impl<'a> Client<'a> {
     }
 
     /// Carries out the stream.
-    pub fn run(mut self, stream: OpStream) -> Totals {
-        let label = format!("job {} client {}", stream.job(), stream.client());
-        let mut now_ns = self.pacer.now_ns();
-        for next in stream {
-            let timed = match next {
-                Ok(timed) => timed,
-                Err(error) => {
-                    self.shared.halt.raise(error.into());
-                    break;
-                }
-            };
-            let Some(due_ns) = self.wait(&timed, now_ns) else {
-                break;
-            };
-            match self.perform(timed.op) {
-                Ok((begin_ns, end_ns)) => {
-                    now_ns = end_ns;
-                    self.recorder.finished(Finished {
-                        kind: timed.op.kind(),
-                        bytes: timed.op.payload_bytes(),
-                        service_ns: end_ns.saturating_sub(begin_ns),
-                        response_ns: due_ns.map(|due_ns| end_ns.saturating_sub(due_ns)),
-                    });
-                }
-                Err(error) => {
-                    self.recorder.failed(timed.op.kind());
-                    self.shared.halt.raise(error.context(label));
-                    break;
-                }
+    pub fn run(mut self) -> Totals {
+        self.free_ns = self.pacer.now_ns();
+        while self.take().is_some() {
+            if self.rests {
+                self.pacer.wait_until(self.free_ns, || self.shared.halted());
+                self.free_ns = self.pacer.now_ns();
             }
-            if timed.think_ns > 0 && self.shared.pacing.follow_schedule {
-                self.pacer
-                    .wait_until(now_ns + timed.think_ns, || self.shared.halted());
-                now_ns = self.pacer.now_ns();
+            if !self.issue(self.free_ns) {
+                break;
             }
         }
+        self.into_totals()
+    }
+
+    /// Takes the next operation from the stream: from when on it may be issued, in nanoseconds of the
+    /// phase, and no later than the phase ends. None where there is no more.
+    pub fn take(&mut self) -> Option<u64> {
+        let timed = match self.stream.next()? {
+            Ok(timed) => timed,
+            Err(error) => {
+                self.shared.halt.raise(error.into());
+                return None;
+            }
+        };
+        let end_ns = self.end_ns();
+        let due_ns = self.due_ns(&timed).filter(|due_ns| *due_ns < end_ns);
+        self.next = Some(timed);
+        Some(self.free_ns.max(due_ns.unwrap_or(0)).min(end_ns))
+    }
+
+    /// Issues what was taken, once it is due; it is now `now_ns`. False where the client is through.
+    ///
+    /// # Panics
+    /// Where nothing was taken.
+    pub fn issue(&mut self, now_ns: u64) -> bool {
+        let timed = self.next.take().expect("an operation is taken first");
+        let Some(due_ns) = self.wait(&timed, now_ns) else {
+            return false;
+        };
+        match self.perform(timed.op) {
+            Ok((begin_ns, end_ns)) => {
+                self.rests = timed.think_ns > 0 && self.shared.pacing.follow_schedule;
+                self.free_ns = end_ns + if self.rests { timed.think_ns } else { 0 };
+                self.recorder.finished(Finished {
+                    kind: timed.op.kind(),
+                    bytes: timed.op.payload_bytes(),
+                    service_ns: end_ns.saturating_sub(begin_ns),
+                    response_ns: due_ns.map(|due_ns| end_ns.saturating_sub(due_ns)),
+                });
+                true
+            }
+            Err(error) => {
+                self.recorder.failed(timed.op.kind());
+                let (job, client) = (self.stream.job(), self.stream.client());
+                let label = format!("job {job} client {client}");
+                self.shared.halt.raise(error.context(label));
+                false
+            }
+        }
+    }
+
+    /// What it recorded.
+    pub fn into_totals(self) -> Totals {
         self.recorder.into_totals()
+    }
+
+    fn end_ns(&self) -> u64 {
+        self.shared.pacing.end_ns.unwrap_or(u64::MAX)
+    }
+
+    fn due_ns(&self, timed: &TimedOp) -> Option<u64> {
+        timed.due_ns.filter(|_| self.shared.pacing.follow_schedule)
     }
 
     /// Waits for an operation's time. `None` when there is no time left; `Some(None)` without a schedule.
@@ -155,7 +209,7 @@ impl<'a> Client<'a> {
         reason = "whether to go on, and whether there is a schedule"
     )]
     fn wait(&mut self, timed: &TimedOp, now_ns: u64) -> Option<Option<u64>> {
-        let end_ns = self.shared.pacing.end_ns.unwrap_or(u64::MAX);
+        let end_ns = self.end_ns();
         if self.shared.halted() || now_ns >= end_ns {
             if let Some(due_ns) = timed.due_ns {
                 let backlog_ns = now_ns.saturating_sub(due_ns);
@@ -166,7 +220,7 @@ impl<'a> Client<'a> {
             }
             return None;
         }
-        let Some(due_ns) = timed.due_ns.filter(|_| self.shared.pacing.follow_schedule) else {
+        let Some(due_ns) = self.due_ns(timed) else {
             return Some(None);
         };
         if due_ns >= end_ns {
@@ -231,7 +285,7 @@ impl<'a> Client<'a> {
         if let Some(expected) = self.shared.expected {
             expected.begin_read(self.number);
         }
-        let begin_ns = self.pacer.now_ns();
+        let begin_ns = self.pacer.begin_call(bytes);
         let result = target.read_at(offset, buffer);
         let end_ns = self.pacer.now_ns();
         match (result, self.shared.expected) {
@@ -266,7 +320,7 @@ impl<'a> Client<'a> {
             .shared
             .expected
             .map(|expected| (expected, expected.begin_write(file, range, version)));
-        let begin_ns = self.pacer.now_ns();
+        let begin_ns = self.pacer.begin_call(bytes);
         let result = target.write_at(offset, buffer);
         let end_ns = self.pacer.now_ns();
         if let Some((expected, change)) = change {
@@ -301,7 +355,7 @@ impl<'a> Client<'a> {
 
 /// Begin and end of `work`, in nanoseconds of the phase.
 fn timed(pacer: &Pacer, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<(u64, u64)> {
-    let begin_ns = pacer.now_ns();
+    let begin_ns = pacer.begin_call(0);
     work()?;
     Ok((begin_ns, pacer.now_ns()))
 }

@@ -5,6 +5,8 @@
 //!     phase (jobs side by side)
 //!       client (one stream of operations)  -- pacer, recorder, verify
 //! ```
+//!
+//! Clients are threads in real time, or take turns on one thread where the target has a time of its own.
 
 pub mod calibrate;
 pub mod cell;
@@ -13,5 +15,8 @@ pub mod files;
 pub mod order;
 pub mod pacer;
 pub mod phase;
+mod sampler;
+mod threads;
+mod turns;
 pub mod verify;
 pub mod versions;

@@ -11,9 +11,22 @@
 //!   * the client was idle and woke late: the *generator* was late. That is recorded apart, because
 //!     it is in the latency too and must not be read as the target's.
 //!
+//! A target with a clock of its own is followed in that clock's time: nothing sleeps, a wait lets the
+//! target's background work happen, and nobody wakes late. Processors take no time there, so a call has
+//! a fixed price instead ([`CALL_NS`], [`COPIED_BYTES_PER_NS`]): without one, a client that finds
+//! everything in the cache would go round for ever at one instant.
+//!
 //! Not here: where due times come from (`delalloc-workloads`), what is done when due (driver).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use delalloc_backends::{Clock, Instant as Virtual};
+
+/// What a call costs in virtual time, besides what it waits for: a system call and a look-up.
+pub const CALL_NS: u64 = 1000;
+/// How many bytes a call moves in a nanosecond of virtual time: one core copying memory.
+pub const COPIED_BYTES_PER_NS: u64 = 8;
 
 /// Longest part of a wait that is spun.
 const SPIN_MAX: Duration = Duration::from_micros(200);
@@ -57,31 +70,74 @@ impl SleepSlack {
     }
 }
 
-/// One client's schedule, from a common origin.
-#[derive(Debug, Clone, Copy)]
-pub struct Pacer {
-    origin: Instant,
-    slack: SleepSlack,
+/// A schedule, from an origin that clients have in common.
+#[derive(Debug, Clone)]
+pub struct Pacer(Time);
+
+#[derive(Debug, Clone)]
+enum Time {
+    System {
+        origin: Instant,
+        slack: SleepSlack,
+    },
+    Own {
+        origin: Virtual,
+        clock: Arc<dyn Clock>,
+    },
 }
 
 impl Pacer {
-    /// Due times count from `origin`.
+    /// Starts at `origin`, in the system's time.
     pub fn new(origin: Instant, slack: SleepSlack) -> Self {
-        Self { origin, slack }
+        Self(Time::System { origin, slack })
+    }
+
+    /// Starts now, in the time of `clock`, or in the system's without one.
+    pub fn start(clock: Option<Arc<dyn Clock>>, slack: SleepSlack) -> Self {
+        match clock {
+            None => Self::new(Instant::now(), slack),
+            Some(clock) => Self(Time::Own {
+                origin: clock.now(),
+                clock,
+            }),
+        }
     }
 
     /// Nanoseconds since the origin.
     pub fn now_ns(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        match &self.0 {
+            Time::System { origin, .. } => {
+                u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+            }
+            Time::Own { origin, clock } => clock.now().ns_since(*origin),
+        }
     }
 
-    /// Returns when `due_ns` has come, or when `cancelled` says so, which is asked every 50 ms.
+    /// A call that moves so many bytes begins: when, in nanoseconds since the origin. In virtual time its
+    /// price passes.
+    pub fn begin_call(&self, bytes: u64) -> u64 {
+        let begin_ns = self.now_ns();
+        if let Time::Own { clock, .. } = &self.0 {
+            clock.sleep(Duration::from_nanos(CALL_NS + bytes / COPIED_BYTES_PER_NS));
+        }
+        begin_ns
+    }
+
+    /// Returns when `due_ns` has come, or when `cancelled` says so, which is asked every 50 ms of real time.
     pub fn wait_until(&self, due_ns: u64, cancelled: impl Fn() -> bool) -> Start {
         let mut now_ns = self.now_ns();
-        if now_ns >= due_ns {
-            return Start::Busy;
-        }
-        let slack_ns = u64::try_from(self.slack.0.as_nanos()).unwrap_or(u64::MAX);
+        let slack = match &self.0 {
+            Time::System { slack, .. } if now_ns < due_ns => slack.0,
+            // Whoever plays the clients has let the time pass to the very moment.
+            Time::Own { .. } if now_ns <= due_ns => {
+                self.pass_to(due_ns);
+                return Start::Idle {
+                    late_ns: self.now_ns() - due_ns,
+                };
+            }
+            _ => return Start::Busy,
+        };
+        let slack_ns = u64::try_from(slack.as_nanos()).unwrap_or(u64::MAX);
         while now_ns + slack_ns < due_ns {
             if cancelled() {
                 return Start::Idle { late_ns: 0 };
@@ -98,10 +154,20 @@ impl Pacer {
             late_ns: now_ns - due_ns,
         }
     }
+
+    /// Lets virtual time pass. The system's passes by itself.
+    pub fn pass_to(&self, at_ns: u64) {
+        if let Time::Own { clock, .. } = &self.0 {
+            let left_ns = at_ns.saturating_sub(self.now_ns());
+            clock.sleep(Duration::from_nanos(left_ns));
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use delalloc_backends::VirtualClock;
+
     use super::*;
 
     #[test]
@@ -127,5 +193,19 @@ mod tests {
         let pacer = Pacer::new(Instant::now(), SleepSlack(Duration::ZERO));
         pacer.wait_until(3_600_000_000_000, || true);
         assert!(pacer.now_ns() < 3_000_000_000);
+    }
+
+    #[test]
+    fn virtual_time_is_met_to_the_nanosecond_and_a_call_has_its_price() {
+        let clock = Arc::new(VirtualClock::new());
+        clock.advance(Duration::from_secs(5));
+        let pacer = Pacer::start(Some(clock), SleepSlack(Duration::ZERO));
+        let in_time = Start::Idle { late_ns: 0 };
+        assert_eq!(pacer.wait_until(7_000_000_001, || true), in_time);
+        assert_eq!(pacer.now_ns(), 7_000_000_001);
+        assert_eq!(pacer.wait_until(7_000_000_001, || true), in_time);
+        assert_eq!(pacer.begin_call(4096), 7_000_000_001);
+        assert_eq!(pacer.now_ns(), 7_000_000_001 + 1000 + 512);
+        assert_eq!(pacer.wait_until(7_000_000_001, || true), Start::Busy);
     }
 }

@@ -7,13 +7,13 @@
 //! Depths and held bytes of stages are true at one moment only; their largest values here are the
 //! largest that the sampler saw.
 //!
-//! Locks: `volume` for the moment of taking a handle, never during I/O, except while it closes.
+//! Locks: `volume` or `clock`, for the moment of taking a handle, never during I/O, except while it closes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use delalloc_backends::{Backend, Clock, MeterBackend, OsClock};
+use delalloc_backends::Clock;
 use delalloc_engine::pool::Series;
 use delalloc_engine::stats::{EngineStats, StageSnapshot};
 use delalloc_engine::{EngineConfig, EngineError, File, FileRange, FormatOptions, Volume, recover};
@@ -22,15 +22,16 @@ use delalloc_results::record::{PoolRecord, StageRecord};
 use parking_lot::Mutex;
 
 use super::device::device_readings;
+use super::stand::Stand;
 use super::{Levels, Reading, Target, TargetFile};
 
 /// A volume on a device.
 #[derive(Debug)]
 pub struct EngineTarget {
-    device: Arc<MeterBackend>,
-    clock: Arc<dyn Clock>,
+    stand: Stand,
     config: EngineConfig,
     volume: Mutex<Option<Volume>>,
+    clock: Mutex<Option<Arc<dyn Clock>>>,
     seen: Mutex<BTreeMap<&'static str, Peak>>,
 }
 
@@ -42,19 +43,16 @@ struct Peak {
 }
 
 impl EngineTarget {
-    /// Formats `backend`, whose content is lost, and opens a volume on it.
-    pub fn open(backend: Arc<dyn Backend>, config: EngineConfig) -> anyhow::Result<Self> {
-        let clock: Arc<dyn Clock> = Arc::new(OsClock::new());
-        let device = Arc::new(MeterBackend::new(backend, Arc::clone(&clock)));
-        let dyn_device: Arc<dyn Backend> = Arc::<MeterBackend>::clone(&device);
-        Volume::format(&dyn_device, &FormatOptions::default()).context("formatting the volume")?;
-        let volume = Volume::open(dyn_device, Arc::clone(&clock), config.clone())
-            .context("opening the volume")?;
+    /// Formats the device of `stand`, whose content is lost, and opens a volume on it.
+    pub fn open(stand: Stand, config: EngineConfig) -> anyhow::Result<Self> {
+        Volume::format(&stand.device(), &FormatOptions::default())
+            .context("formatting the volume")?;
+        let (volume, clock) = stand.open(config.clone()).context("opening the volume")?;
         Ok(Self {
-            device,
-            clock,
+            stand,
             config,
             volume: Mutex::new(Some(volume)),
+            clock: Mutex::new(clock),
             seen: Mutex::default(),
         })
     }
@@ -114,15 +112,17 @@ impl Target for EngineTarget {
 
     fn reopen(&self) -> anyhow::Result<()> {
         self.shut()?;
-        let device: Arc<dyn Backend> = Arc::<MeterBackend>::clone(&self.device);
-        let volume = Volume::open(device, Arc::clone(&self.clock), self.config.clone())
+        let (volume, clock) = self
+            .stand
+            .open(self.config.clone())
             .context("opening the volume again")?;
         *self.volume.lock() = Some(volume);
+        *self.clock.lock() = clock;
         Ok(())
     }
 
     fn counters(&self) -> Vec<Reading> {
-        let mut readings = device_readings(&self.device.snapshot());
+        let mut readings = device_readings(&self.stand.snapshot());
         let rows = self.stats().map(|stats| stats.rows()).unwrap_or_default();
         readings.extend(
             rows.into_iter()
@@ -150,7 +150,7 @@ impl Target for EngineTarget {
             .iter()
             .map(|pool| (pool.name.to_owned(), pool.depth_now as u64))
             .collect();
-        queues.insert("device".to_owned(), self.device.snapshot().depth_now);
+        queues.insert("device".to_owned(), self.stand.snapshot().depth_now);
         let stalled_ns = BTreeMap::from([
             ("dirty limit".to_owned(), stats.dirty.stops.ns_sum),
             ("dirty delay".to_owned(), stats.dirty.delays.ns_sum),
@@ -248,9 +248,13 @@ impl Target for EngineTarget {
             .collect()
     }
 
+    fn clock(&self) -> Option<Arc<dyn Clock>> {
+        self.clock.lock().clone()
+    }
+
     fn check(&self) -> anyhow::Result<()> {
         self.shut()?;
-        let report = recover::check(&*self.device);
+        let report = recover::check(&*self.stand.device());
         let worst = report
             .issues
             .iter()
@@ -265,7 +269,7 @@ impl Target for EngineTarget {
     }
 
     fn describe(&self) -> String {
-        format!("engine on {}", self.device.describe())
+        format!("engine on {}", self.stand.describe())
     }
 
     fn keeps(&self) -> bool {
@@ -274,7 +278,7 @@ impl Target for EngineTarget {
 
     fn close(&self) -> anyhow::Result<()> {
         self.shut()?;
-        self.device.close().context("closing the device")
+        self.stand.close().context("closing the device")
     }
 }
 

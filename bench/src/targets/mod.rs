@@ -18,10 +18,12 @@ mod layout;
 mod null;
 mod open;
 mod raw;
+mod stand;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use delalloc_backends::Clock;
 use delalloc_results::metric::{Better, Metric, Unit};
 use delalloc_results::record::{PoolRecord, StageRecord};
 
@@ -30,8 +32,9 @@ pub use engine::EngineTarget;
 pub use knobs::EngineKnobs;
 pub use layout::{Place, lay_out};
 pub use null::NullTarget;
-pub use open::open;
+pub use open::{Opening, open};
 pub use raw::RawTarget;
+pub use stand::Stand;
 
 /// A named number of a target.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,6 +122,11 @@ pub trait Target: Send + Sync {
     /// The worker pools so far.
     fn pools(&self) -> Vec<PoolRecord> {
         Vec::new()
+    }
+    /// The time it lives in, where that is not the system's: then one thread at a time calls it, and a
+    /// sleep of this clock lets its background work happen. Another one after `reopen`.
+    fn clock(&self) -> Option<Arc<dyn Clock>> {
+        None
     }
     /// Proves what is stored, where the target can; an inconsistency is an error. Handles are closed by now.
     fn check(&self) -> anyhow::Result<()> {

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::bail;
 use delalloc_backends::{
-    Backend, BackendError, BlockOptions, FileCaching, FileOptions, MemBackend, MoverKind,
-    MoverOptions, OsClock, SimBackend, SimModel, ThrottleBackend, ThrottleLimits,
+    Backend, BackendError, BlockOptions, FileCaching, FileOptions, HeldBackend, MemBackend,
+    MoverKind, MoverOptions, OsClock, SimBackend, SimModel, ThrottleBackend, ThrottleLimits,
+    VirtualClock,
 };
 use delalloc_engine::meta::signatures;
 use delalloc_workloads::plan::{
@@ -13,26 +15,82 @@ use delalloc_workloads::plan::{
 };
 use delalloc_workloads::{LoadPlan, PointPlan};
 
-use super::{DirectoryTarget, EngineKnobs, EngineTarget, NullTarget, RawTarget, Target};
+use super::{DirectoryTarget, EngineKnobs, EngineTarget, NullTarget, RawTarget, Stand, Target};
 
 /// A modelled device stalls where this says; equal seeds, equal stalls.
 const SIM_SEED: u64 = 1;
 
+/// What a cell is replayed on.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening<'a> {
+    /// The target.
+    pub target: &'a TargetPlan,
+    /// The sweep point.
+    pub point: &'a PointPlan,
+    /// What will be replayed.
+    pub load: &'a LoadPlan,
+    /// In virtual time, where everything the target draws comes from this seed; none for real time.
+    pub seed: Option<u64>,
+}
+
 /// Opens a target, fresh, for one cell.
-pub fn open(
-    target: &TargetPlan,
-    point: &PointPlan,
-    load: &LoadPlan,
-) -> anyhow::Result<Box<dyn Target>> {
+pub fn open(opening: &Opening<'_>) -> anyhow::Result<Box<dyn Target>> {
+    let Opening {
+        target,
+        point,
+        load,
+        seed,
+    } = *opening;
     Ok(match &target.kind {
         TargetKind::Null => Box::new(NullTarget),
         TargetKind::Directory { path } => Box::new(DirectoryTarget::open(path)?),
-        TargetKind::Raw(plan) => Box::new(RawTarget::open(device(plan)?, load)?),
+        TargetKind::Raw(plan) => Box::new(match seed {
+            None => RawTarget::open(device(plan)?, None, load)?,
+            Some(seed) => {
+                let stand = steps(plan, seed)?;
+                RawTarget::open(stand.device(), stand.clock(), load)?
+            }
+        }),
         TargetKind::Engine(plan) => {
             let config = EngineKnobs::config(&point.knobs_for(target))?;
-            Box::new(EngineTarget::open(device(plan)?, config)?)
+            let stand = match seed {
+                None => Stand::threads(device(plan)?),
+                Some(seed) => steps(plan, seed)?,
+            };
+            Box::new(EngineTarget::open(stand, config)?)
         }
     })
+}
+
+/// A device in virtual time.
+fn steps(plan: &DevicePlan, seed: u64) -> anyhow::Result<Stand> {
+    let clock = Arc::new(VirtualClock::new());
+    let device = match &plan.backend {
+        BackendPlan::Mem { size_bytes } => {
+            HeldBackend::new(Arc::new(MemBackend::new(*size_bytes)), clock)
+        }
+        BackendPlan::Sim { size_bytes, device } => {
+            let bytes = Arc::new(MemBackend::new(*size_bytes));
+            HeldBackend::modelled(bytes, clock, model(*device), seed)
+        }
+        BackendPlan::File { .. } | BackendPlan::Block { .. } => {
+            bail!("a real device takes its own time, and virtual time was asked for")
+        }
+    };
+    Ok(Stand::Steps {
+        device: Arc::new(device),
+        seed,
+    })
+}
+
+fn model(device: SimDevice) -> SimModel {
+    match device {
+        SimDevice::Hdd => SimModel::HDD,
+        SimDevice::SataSsd => SimModel::SATA_SSD,
+        SimDevice::Nvme => SimModel::NVME,
+        SimDevice::Cloud => SimModel::CLOUD,
+        SimDevice::CloudBurst => SimModel::CLOUD_BURST,
+    }
 }
 
 fn device(plan: &DevicePlan) -> Result<Arc<dyn Backend>, BackendError> {
@@ -47,15 +105,10 @@ fn backend(plan: &BackendPlan) -> Result<Arc<dyn Backend>, BackendError> {
     Ok(match plan {
         BackendPlan::Mem { size_bytes } => Arc::new(MemBackend::new(*size_bytes)),
         BackendPlan::Sim { size_bytes, device } => {
-            let model = match device {
-                SimDevice::Hdd => SimModel::HDD,
-                SimDevice::SataSsd => SimModel::SATA_SSD,
-                SimDevice::Nvme => SimModel::NVME,
-            };
             let bytes = MemBackend::new(*size_bytes);
             Arc::new(SimBackend::new(
                 bytes,
-                model,
+                model(*device),
                 Arc::new(OsClock::new()),
                 SIM_SEED,
             ))

@@ -44,6 +44,8 @@ const BUFFERS_IDLE_MAX: usize = 16;
 #[derive(Debug)]
 pub struct RawTarget {
     device: Arc<MeterBackend>,
+    /// Where the device's time is not the system's.
+    clock: Option<Arc<dyn Clock>>,
     names: Mutex<BTreeMap<String, Arc<RawFile>>>,
 }
 
@@ -66,10 +68,15 @@ struct Known {
 }
 
 impl RawTarget {
-    /// Lays the files of `load` out on `backend`, whose content is lost.
-    pub fn open(backend: Arc<dyn Backend>, load: &LoadPlan) -> anyhow::Result<Self> {
-        let clock: Arc<dyn Clock> = Arc::new(OsClock::new());
-        let device = Arc::new(MeterBackend::new(backend, clock));
+    /// Lays the files of `load` out on `backend`, whose content is lost. `clock` is the device's time,
+    /// where that is not the system's.
+    pub fn open(
+        backend: Arc<dyn Backend>,
+        clock: Option<Arc<dyn Clock>>,
+        load: &LoadPlan,
+    ) -> anyhow::Result<Self> {
+        let metered_by = clock.clone().unwrap_or_else(|| Arc::new(OsClock::new()));
+        let device = Arc::new(MeterBackend::new(backend, metered_by));
         let geometry = device.geometry();
         let places = lay_out(load, geometry.capacity_bytes)
             .map_err(|faults| anyhow!("{}: {}", device.describe(), faults.join("; ")))?;
@@ -88,6 +95,7 @@ impl RawTarget {
             .collect();
         Ok(Self {
             device,
+            clock,
             names: Mutex::new(names),
         })
     }
@@ -153,6 +161,10 @@ impl Target for RawTarget {
 
     fn finals(&self) -> Vec<Reading> {
         Vec::new()
+    }
+
+    fn clock(&self) -> Option<Arc<dyn Clock>> {
+        self.clock.clone()
     }
 
     fn describe(&self) -> String {
@@ -398,7 +410,7 @@ mod tests {
         let device = MemBackend::new(DEVICE_BYTES as u64);
         let old = AlignedBuf::copy_of(&[0xEE; DEVICE_BYTES]);
         device.write_blocking(0, old, Durability::Cached).unwrap();
-        RawTarget::open(Arc::new(device), &plan.loads[0]).unwrap()
+        RawTarget::open(Arc::new(device), None, &plan.loads[0]).unwrap()
     }
 
     fn counted(target: &RawTarget, name: &str) -> f64 {

@@ -10,7 +10,7 @@ use delalloc::args::{Args, Command};
 use delalloc::plan::RunPlan;
 use delalloc::run::{self, Finished};
 use delalloc::signals::Signals;
-use delalloc::targets::{Levels, Reading, Target, TargetFile};
+use delalloc::targets::{Levels, Opening, Reading, Target, TargetFile};
 use parking_lot::Mutex;
 
 /// What a target does wrong.
@@ -185,6 +185,6 @@ pub(crate) fn replay(workload: &str, lie: Lie) -> Finished {
         unreachable!("replay was typed")
     };
     let plan = RunPlan::resolve(&args).unwrap();
-    let open = |_: &_, _: &_, _: &_| Ok(Box::new(LyingTarget::new(lie)) as Box<dyn Target>);
+    let open = |_: &Opening<'_>| Ok(Box::new(LyingTarget::new(lie)) as Box<dyn Target>);
     run::run(&plan, &open, &Signals::default()).unwrap()
 }

@@ -1,5 +1,11 @@
 //! A small workload, the binary, and what it leaves.
 
+#![allow(dead_code, reason = "each test crate uses its own part")]
+#![allow(
+    clippy::allow_attributes,
+    reason = "an expectation would fail in crates that use all of it"
+)]
+
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;

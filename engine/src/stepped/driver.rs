@@ -107,6 +107,8 @@ impl Driver {
             while self.step_now() {}
             let next = self.next_time().filter(|next| *next < end);
             if self.clock.now() >= end {
+                // Looks that were vain while time was let pass say nothing of a wait that comes later.
+                self.state.lock().vain_steps = 0;
                 return;
             }
             self.move_to(next.unwrap_or(end));
@@ -241,6 +243,23 @@ impl Turns for Driver {
                 None => return false,
             }
         }
+    }
+
+    fn step_within(&self, at_most: Duration) -> bool {
+        let end = self.clock.now().after(at_most);
+        while !self.is_off() {
+            if self.step_now() {
+                return true;
+            }
+            match self.next_time().filter(|next| *next < end) {
+                Some(next) => self.move_to(next),
+                None => {
+                    self.move_to(end);
+                    return false;
+                }
+            }
+        }
+        false
     }
 
     fn sleep(&self, duration: Duration) {

@@ -47,7 +47,7 @@ mod trace;
 use std::sync::Arc;
 use std::time::Duration;
 
-use delalloc_backends::VirtualClock;
+use delalloc_backends::{Clock, Instant, VirtualClock};
 
 pub(crate) use driver::Driver;
 
@@ -94,5 +94,16 @@ impl Stepper {
     /// How many steps there were so far.
     pub fn steps(&self) -> u64 {
         self.0.trace().steps()
+    }
+}
+
+/// The time of the volume, in which a sleep lets what becomes due happen.
+impl Clock for Stepper {
+    fn now(&self) -> Instant {
+        self.clock().now()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        self.pass(duration);
     }
 }

@@ -5,7 +5,7 @@
 
 use super::GateError;
 use crate::assertion::{Kind, parse_sum, ratio_rounds};
-use crate::metric::{Better, Class, Unit};
+use crate::metric::{Better, Unit};
 use crate::record::{RecordError, RunRecord, RunStatus, Setting};
 use crate::stats::Spread;
 use schemars::JsonSchema;
@@ -172,7 +172,7 @@ impl Baseline {
                     continue;
                 };
                 let skipped = rules.skip.iter().any(|pattern| matches(pattern, name));
-                if metric.class != Class::Counted || skipped {
+                if !metric.class.holds_elsewhere() || skipped {
                     continue;
                 }
                 let rule = rules

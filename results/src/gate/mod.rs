@@ -25,7 +25,7 @@ pub use baseline::{BASELINE_VERSION, Baseline, Demoted, Entry, RatioRule, Rules,
 
 use crate::assertion::{parse_sum, ratio_rounds};
 use crate::exit::{ExitCode, Outcome};
-use crate::metric::{Better, Class, Unit};
+use crate::metric::{Better, Unit};
 use crate::record::{RecordError, RunRecord, RunStatus, Setting};
 use crate::stats::median;
 use schemars::JsonSchema;
@@ -271,7 +271,7 @@ fn notes(baseline: &Baseline, record: &RunRecord) -> Vec<String> {
     for metric in record
         .metrics
         .values()
-        .filter(|metric| metric.class == Class::Counted)
+        .filter(|metric| metric.class.holds_elsewhere())
     {
         let known = |expression: &str| baseline::names_counter(expression, &metric.name);
         let counted = record

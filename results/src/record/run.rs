@@ -27,9 +27,13 @@ pub struct RunRecord {
     pub schema_version: u32,
     /// What wrote it.
     pub tool: Tool,
-    /// When the run began, RFC 3339.
+    /// The run was deterministic: all times are virtual, and what depends on machine and moment
+    /// (`started_at`, `wall_ns`, `machine`, `harness`) is left empty here and stands in `surroundings.json`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub deterministic: bool,
+    /// When the run began, RFC 3339; empty in a deterministic run.
     pub started_at: String,
-    /// How long the whole run took.
+    /// How long the whole run took; 0 in a deterministic run.
     #[serde(default)]
     pub wall_ns: u64,
     /// How it ended.
@@ -64,6 +68,10 @@ pub struct RunRecord {
     pub harness: Option<HarnessCost>,
 }
 
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
 fn schema_name() -> String {
     SCHEMA_NAME.to_owned()
 }
@@ -78,6 +86,9 @@ pub struct Tool {
     pub version: String,
     /// The code revision it was built from; empty when unknown.
     pub revision: String,
+    /// The library behind each codec with its version, which decides how small anything becomes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub codecs: BTreeMap<String, String>,
 }
 
 /// How a run ended.
@@ -191,6 +202,7 @@ impl RunRecord {
             schema: schema_name(),
             schema_version: SCHEMA_VERSION,
             tool,
+            deterministic: false,
             started_at: started_at.into(),
             wall_ns: 0,
             status: RunStatus::Interrupted {

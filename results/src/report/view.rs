@@ -184,7 +184,10 @@ fn describe(record: &RunRecord) -> String {
         .unwrap_or(0);
     let many =
         |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
-    let mut parts = vec![record.started_at.clone()];
+    let mut parts = vec![match record.deterministic {
+        true => "deterministic, in virtual time".to_owned(),
+        false => record.started_at.clone(),
+    }];
     if record.wall_ns > 0 {
         parts.push(Unit::Nanoseconds.format(record.wall_ns as f64));
     }
@@ -400,6 +403,12 @@ fn environment(record: &RunRecord) -> Vec<(String, String)> {
         row("device", known(machine.device.clone())),
         row("build", known(machine.build.clone())),
     ];
+    if record.deterministic {
+        let why = "any: all numbers follow from workload, seed and code";
+        rows = vec![row("machine", why.to_owned())];
+    }
+    let codecs = record.tool.codecs.iter();
+    rows.extend(codecs.map(|(codec, library)| row(&format!("{codec} by"), library.clone())));
     let tool = &record.tool;
     let revision = if tool.revision.is_empty() {
         "unknown revision"

@@ -80,6 +80,7 @@ fn head(size: Size) -> RunRecord {
         name: "delalloc".to_owned(),
         version: "0.1.0".to_owned(),
         revision: "b4ac5c5".to_owned(),
+        codecs: BTreeMap::from([("zstd".to_owned(), "zstd-sys 2.1.3".to_owned())]),
     };
     let mut record = RunRecord::begin(tool, "2026-11-23T03:12:45Z", workload);
     record.status = RunStatus::Complete;

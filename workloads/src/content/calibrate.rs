@@ -68,12 +68,12 @@ struct End {
 fn search(asked: f64, mut measured: impl FnMut(f64) -> f64) -> Result<f64, Miss> {
     let mut at = |dial: f64| End {
         dial,
-        error: (measured(dial) / asked).ln(),
+        error: libm::log(measured(dial) / asked),
     };
     let (mut low, mut high) = (at(0.0), at(1.0));
     let out_of_reach = Miss::OutOfReach {
-        min: asked * low.error.exp(),
-        max: asked * high.error.exp(),
+        min: asked * libm::exp(low.error),
+        max: asked * libm::exp(high.error),
     };
     if low.error > ERROR_MAX || high.error < -ERROR_MAX {
         return Err(out_of_reach);
@@ -103,7 +103,7 @@ fn search(asked: f64, mut measured: impl FnMut(f64) -> f64) -> Result<f64, Miss>
     }
     if best.error.abs() > ERROR_MAX {
         return Err(Miss::Jump {
-            nearest: asked * best.error.exp(),
+            nearest: asked * libm::exp(best.error),
         });
     }
     Ok(best.dial)

@@ -72,7 +72,7 @@ pub(super) fn words(dial: f64, seed: u64, bytes: usize) -> Vec<u8> {
     let over = (dial - 1.0).max(0.0);
     let dial = dial.min(1.0);
     let copied = 0.9 * dial.sqrt() + 0.095 * over;
-    let copy_bytes = (5.0 + 12.0 * dial + 1200.0 * dial.powi(6)) * (1.0 + 3.0 * over);
+    let copy_bytes = (5.0 + 12.0 * dial + 1200.0 * libm::pow(dial, 6.0)) * (1.0 + 3.0 * over);
     let literal_bytes = copy_bytes * (1.0 - copied) / copied.max(1e-9);
     while out.len() < bytes {
         let literals = length(literal_bytes.min(4096.0), &mut dice);
@@ -97,7 +97,7 @@ fn letters(dial: f64, dice: &mut Dice) -> Vec<u8> {
     }
     let exponent = 2.2 * dial;
     let weights: Vec<f64> = (1..=256)
-        .map(|rank| f64::from(rank).powf(-exponent))
+        .map(|rank| libm::pow(f64::from(rank), -exponent))
         .collect();
     let all: f64 = weights.iter().sum();
     let mut table = Vec::with_capacity(4096);
@@ -115,7 +115,7 @@ fn letters(dial: f64, dice: &mut Dice) -> Vec<u8> {
 /// Repeats `take` bytes from somewhere before, near places more often than far ones.
 fn copy_back(out: &mut Vec<u8>, take: usize, dice: &mut Dice) {
     let farthest = (out.len().min(64 << 10)) as f64;
-    let distance = (8.0 * (farthest / 8.0).powf(dice.unit())).floor();
+    let distance = (8.0 * libm::pow(farthest / 8.0, dice.unit())).floor();
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -34,6 +34,12 @@ pub fn dry_run_text(plan: &WorkloadPlan) -> String {
             }
         ),
     );
+    if plan.deterministic {
+        out.line(
+            1,
+            "deterministic: one thread in virtual time, equal seeds give equal results to the last byte",
+        );
+    }
     for set in &plan.overrides {
         out.line(1, &format!("--set {set}"));
     }

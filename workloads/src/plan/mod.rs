@@ -13,6 +13,7 @@
 //! Everything here serialises: the record of a run holds the plan it ran.
 
 mod content;
+mod deterministic;
 mod dry_run;
 mod estimate;
 mod job;
@@ -46,6 +47,8 @@ pub struct WorkloadPlan {
     pub about: String,
     /// Everything random comes from here.
     pub seed: u64,
+    /// One thread in virtual time; every target can be had so.
+    pub deterministic: bool,
     /// How often each point is run on each target.
     pub rounds: u32,
     /// Is what is read compared with what was written?
@@ -176,6 +179,10 @@ pub enum SimDevice {
     SataSsd,
     /// A flash disk behind PCIe.
     Nvme,
+    /// A network volume with a constant allowance.
+    Cloud,
+    /// A network volume that lives on credits.
+    CloudBurst,
 }
 
 /// What a backend is slowed down to. A missing value is no limit.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use super::load::build_load;
 use super::{
     AxisPlan, LoadPlan, PlanSource, PointPlan, Setting, TargetKind, TargetPlan, WorkloadPlan,
+    deterministic,
 };
 use crate::decode::{At, Report};
 use crate::fault::{Fault, Faults, SourceText, Span};
@@ -92,6 +93,9 @@ fn read_and_resolve(
     let axes = split_axes(&spec.sweep, report);
     check_knobs(&spec, &axes, checks, report);
     check_asserts(&spec.asserts, checks, report);
+    if spec.deterministic {
+        deterministic::check(&spec.targets, report);
+    }
     let loads = Loads::build(&root, &spec, &axes, report)?;
     if !report.faults.is_empty() {
         return None;
@@ -101,6 +105,7 @@ fn read_and_resolve(
         name: spec.name.clone().unwrap_or_else(|| stem(origin)),
         about: spec.about.clone().unwrap_or_default(),
         seed: spec.seed,
+        deterministic: spec.deterministic,
         rounds: spec.rounds,
         verify: spec.verify,
         targets: spec.targets.iter().map(target_plan).collect(),

@@ -39,6 +39,10 @@ pub(crate) struct WorkloadSpec {
     /// Everything random comes from it: equal seeds, equal operations and bytes.
     #[schemars(with = "Option<u64>")]
     pub(crate) seed: u64,
+    /// One thread in the time of modelled devices: equal seeds, equal results to the last byte, on any
+    /// machine (default false). Targets are then engine or raw, on sim or mem, without a throttle.
+    #[schemars(with = "Option<bool>")]
+    pub(crate) deterministic: bool,
     /// How often each sweep point is run on each target, interleaved.
     #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
     pub(crate) rounds: u32,
@@ -132,6 +136,10 @@ impl WorkloadSpec {
                 .take("seed")
                 .and_then(|n| number(n, "the seed", 0..=u64::MAX, report))
                 .map_or(1, |at| at.value),
+            deterministic: fields
+                .take("deterministic")
+                .and_then(|n| flag(n, "deterministic", report))
+                .unwrap_or(false),
             rounds: fields
                 .take("rounds")
                 .and_then(|n| number(n, "rounds", 1..=1000, report))

@@ -189,6 +189,8 @@ enum DeviceWord {
     Hdd,
     SataSsd,
     Nvme,
+    Cloud,
+    CloudBurst,
 }
 
 impl JsonSchema for TargetSpec {
@@ -412,6 +414,8 @@ fn read_sim(node: &Node, report: &mut Report) -> Option<BackendPlan> {
         ("hdd", SimDevice::Hdd),
         ("sata_ssd", SimDevice::SataSsd),
         ("nvme", SimDevice::Nvme),
+        ("cloud", SimDevice::Cloud),
+        ("cloud_burst", SimDevice::CloudBurst),
     ];
     let device = fields
         .require("device", report)

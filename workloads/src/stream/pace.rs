@@ -89,7 +89,7 @@ impl Pacer {
                 dice,
                 until_ns,
             } => {
-                *at_ns += -(1.0 - dice.unit()).ln() * *gap_ns_mean;
+                *at_ns += -libm::log(1.0 - dice.unit()) * *gap_ns_mean;
                 (whole_ns(*at_ns), *until_ns)
             }
         };

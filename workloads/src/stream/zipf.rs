@@ -49,25 +49,25 @@ impl Zipf {
     }
 
     fn density(&self, x: f64) -> f64 {
-        (-self.theta * x.ln()).exp()
+        libm::exp(-self.theta * libm::log(x))
     }
 
     /// The area under the density, up to a constant.
     fn integral(&self, x: f64) -> f64 {
-        let log = x.ln();
+        let log = libm::log(x);
         exp_m1_over((1.0 - self.theta) * log) * log
     }
 
     fn inverse(&self, area: f64) -> f64 {
         let t = (area * (1.0 - self.theta)).max(-1.0);
-        (ln_1p_over(t) * area).exp()
+        libm::exp(ln_1p_over(t) * area)
     }
 }
 
 /// (e^x - 1) / x, also at 0.
 fn exp_m1_over(x: f64) -> f64 {
     if x.abs() > 1e-8 {
-        x.exp_m1() / x
+        libm::expm1(x) / x
     } else {
         1.0 + x * 0.5
     }
@@ -76,7 +76,7 @@ fn exp_m1_over(x: f64) -> f64 {
 /// ln(1 + x) / x, also at 0.
 fn ln_1p_over(x: f64) -> f64 {
     if x.abs() > 1e-8 {
-        x.ln_1p() / x
+        libm::log1p(x) / x
     } else {
         1.0 - x * 0.5
     }

@@ -2,7 +2,8 @@
 //! instants.
 //!
 //! ```text
-//!   read:   [unit][link][disk: seek, transfer][latency]             answer
+//!   capped: before all of these but a flush, [allowance of requests, of bytes]
+//!   read:   [unit][link | disk: seek, transfer][latency]            answer
 //!   write:  [unit][room in the cache][link][latency]                answer
 //!           then in the background: [medium, seek]                  room again
 //!   forced: as a write without the cache, [seek][settling]          answer
@@ -27,6 +28,7 @@ use std::time::Duration;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
+use super::cap::Gate;
 use super::model::{Latency, SimModel};
 use crate::{Durability, Instant, Request};
 
@@ -37,6 +39,7 @@ const SORTED_SEEK_SHARE: u32 = 4;
 #[derive(Debug)]
 pub(crate) struct Service {
     model: SimModel,
+    gate: Option<Gate>,
     capacity_bytes: u64,
     generator: Xoshiro256PlusPlus,
     units: Vec<Instant>,
@@ -61,10 +64,11 @@ struct Cached {
 }
 
 impl Service {
-    pub(crate) fn new(model: SimModel, capacity_bytes: u64, seed: u64) -> Self {
+    pub(crate) fn new(model: &SimModel, capacity_bytes: u64, seed: u64) -> Self {
         assert!(model.units > 0 && model.queue_depth > 0);
         assert!(model.link_bytes_per_second > 0 && model.medium_bytes_per_second > 0);
         Self {
+            gate: model.cap.map(Gate::new),
             capacity_bytes,
             generator: Xoshiro256PlusPlus::seed_from_u64(seed),
             units: vec![Instant::default(); model.units as usize],
@@ -74,19 +78,28 @@ impl Service {
             cached: VecDeque::new(),
             cached_bytes: 0,
             pushed_ns: 0,
-            model,
+            model: *model,
         }
+    }
+
+    /// What is modelled, with its article.
+    pub(crate) fn name(&self) -> &'static str {
+        self.model.name
     }
 
     /// Takes a request that arrives now and says when it is answered.
     pub(crate) fn serve(&mut self, now: Instant, request: &Request) -> Instant {
         let (_, offset, bytes) = request.shape();
         self.drain(now);
+        let start = match &mut self.gate {
+            Some(gate) if !matches!(request, Request::Flush) => gate.admit(now, bytes),
+            _ => now,
+        };
         match request {
-            Request::Read { .. } => self.read(now, offset, bytes),
-            Request::Write { durability, .. } => self.write(now, offset, bytes, *durability),
+            Request::Read { .. } => self.read(start, offset, bytes),
+            Request::Write { durability, .. } => self.write(start, offset, bytes, *durability),
             Request::Flush => self.flush(now),
-            Request::Discard { .. } => self.on_unit(now, |this, start| {
+            Request::Discard { .. } => self.on_unit(start, |this, start| {
                 let latency = this.sample(this.model.write);
                 start.after(latency)
             }),
@@ -102,7 +115,8 @@ impl Service {
             }
             let cost = this.seek_to(offset, bytes) + this.onto_medium(bytes);
             this.push_back(cost);
-            carried.after(cost + latency)
+            // The link carries what has come off the medium while the rest still comes.
+            carried.max(start.after(cost)).after(latency)
         })
     }
 
@@ -221,7 +235,7 @@ impl Service {
     fn sample(&mut self, latency: Latency) -> Duration {
         let mut sampled = latency.median;
         if latency.sigma > 0.0 {
-            sampled = sampled.mul_f64((latency.sigma * self.normal()).exp());
+            sampled = sampled.mul_f64(libm::exp(latency.sigma * self.normal()));
         }
         if latency.stalls_per_million > 0
             && self.uniform() * 1e6 < f64::from(latency.stalls_per_million)
@@ -238,8 +252,8 @@ impl Service {
 
     /// Mean 0, deviation 1 (Box and Muller).
     fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.uniform()).cos()
+        let radius = (-2.0 * libm::log(1.0 - self.uniform())).sqrt();
+        radius * libm::cos(std::f64::consts::TAU * self.uniform())
     }
 }
 

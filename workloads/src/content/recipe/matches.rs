@@ -30,7 +30,7 @@ pub(super) fn copies(dial: f64, seed: u64, length_bytes: usize, distance_bytes: 
             clippy::cast_sign_loss,
             reason = "between nearest and farthest"
         )]
-        let distance = (nearest as f64 * ratio.powf(dice.unit())) as usize;
+        let distance = (nearest as f64 * libm::pow(ratio, dice.unit())) as usize;
         let from = out.len() - distance.clamp(nearest, farthest);
         out.extend_from_within(from..from + take);
     }

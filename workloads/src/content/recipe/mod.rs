@@ -91,7 +91,7 @@ fn noise(out: &mut [u8], dice: &mut Dice) {
     reason = "an exponential variate of a small mean"
 )]
 pub(super) fn length(mean: f64, dice: &mut Dice) -> usize {
-    (-(1.0 - dice.unit()).ln() * mean).round() as usize
+    (-libm::log(1.0 - dice.unit()) * mean).round() as usize
 }
 
 /// A rank below `upto.len()` by cumulated weights that end at 1.
@@ -105,7 +105,7 @@ fn zipf(count: usize, exponent: f64) -> Vec<f64> {
     let mut sum = 0.0;
     let mut upto: Vec<f64> = (1..=count)
         .map(|rank| {
-            sum += (rank as f64).powf(-exponent);
+            sum += libm::pow(rank as f64, -exponent);
             sum
         })
         .collect();

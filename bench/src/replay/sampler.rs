@@ -1,0 +1,104 @@
+//! Looks at a phase while it runs: what clients finished since the last look, what the target holds now.
+//!
+//! It is told what time it is and keeps none, so the same looks are taken in real and in virtual time.
+
+use std::sync::Arc;
+
+use delalloc_results::record::{Sample, Stall};
+
+use super::client::Shared;
+use crate::recorder::{Interval, Mailbox};
+use crate::targets::Levels;
+
+/// From one look to the next.
+const INTERVAL_NS: u64 = 200_000_000;
+
+/// The interval series of a phase, while it grows.
+pub(super) struct Sampler<'a> {
+    shared: &'a Shared<'a>,
+    mailboxes: Vec<Arc<Mailbox>>,
+    seen: &'a mut dyn FnMut(&Sample),
+    series: Vec<Sample>,
+    last_ns: u64,
+    spare: Interval,
+    merged: Interval,
+    levels: Levels,
+}
+
+impl<'a> Sampler<'a> {
+    /// Of so many clients; `seen` gets each sample as it is taken.
+    pub(super) fn new(
+        shared: &'a Shared<'a>,
+        clients: usize,
+        seen: &'a mut dyn FnMut(&Sample),
+    ) -> Self {
+        Self {
+            shared,
+            mailboxes: (0..clients).map(|_| Arc::default()).collect(),
+            seen,
+            series: Vec::new(),
+            last_ns: 0,
+            spare: Interval::default(),
+            merged: Interval::default(),
+            levels: shared.files.target().levels(),
+        }
+    }
+
+    /// Where a client leaves what it finished.
+    pub(super) fn mailbox(&self, client: usize) -> Arc<Mailbox> {
+        Arc::clone(&self.mailboxes[client])
+    }
+
+    /// When the next look is due, in nanoseconds of the phase.
+    pub(super) fn next_ns(&self) -> u64 {
+        self.last_ns + INTERVAL_NS
+    }
+
+    /// Looks; it is now `now_ns`.
+    pub(super) fn sample(&mut self, now_ns: u64) {
+        self.merged.clear();
+        for mailbox in &self.mailboxes {
+            self.spare.clear();
+            mailbox.swap(&mut self.spare);
+            self.merged.merge(&self.spare);
+        }
+        let before = std::mem::replace(&mut self.levels, self.shared.files.target().levels());
+        self.last_ns = now_ns;
+        let sample = Sample {
+            t_ns: self.last_ns,
+            ops: self.merged.ops,
+            bytes: self.merged.bytes,
+            ns_p50: self.merged.response.ns_at(0.5),
+            ns_p99: self.merged.response.ns_at(0.99),
+            ns_max: self.merged.response.ns_max(),
+            dirty_bytes: self.levels.dirty_bytes,
+            queues: self.levels.queues.clone(),
+            stalls: stalls(&before, &self.levels),
+        };
+        (self.seen)(&sample);
+        self.series.push(sample);
+    }
+
+    /// The last look, where it sees more than the one before it.
+    pub(super) fn look_last(&mut self, now_ns: u64) {
+        if now_ns > self.last_ns || self.series.is_empty() {
+            self.sample(now_ns);
+        }
+    }
+
+    /// The series, and when the last look was.
+    pub(super) fn finish(self) -> (Vec<Sample>, u64) {
+        (self.series, self.last_ns)
+    }
+}
+
+fn stalls(before: &Levels, now: &Levels) -> Vec<Stall> {
+    let grown = |(cause, total_ns): (&String, &u64)| {
+        let ns = total_ns.saturating_sub(before.stalled_ns.get(cause).copied().unwrap_or(0));
+        (ns > 0).then(|| Stall {
+            cause: cause.clone(),
+            ns,
+        })
+    };
+    now.stalled_ns.iter().filter_map(grown).collect()
+}
