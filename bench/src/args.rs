@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
-use delalloc_results::ExitCode;
+use delalloc_results::{ExitCode, Objective};
 
 /// A workbench for compressed writeback: replay workloads, sweep knobs, gate regressions.
 #[derive(Debug, Parser)]
@@ -33,9 +33,9 @@ pub enum Command {
     /// Replay a workload; leaves result.json, events.ndjson, report.html, CSV and an HDR log
     #[command(after_help = EXIT_CODES.as_str())]
     Replay(ReplayArgs),
-    /// Render report.html of a result (or of the events.ndjson that a killed run left)
+    /// Render report.html of results (or of the events.ndjson that a killed run left), or print their numbers
     Report(ReportArgs),
-    /// Compare two results, or the targets and points of one
+    /// Compare two results side by side, in the terminal or as a page
     Compare(CompareArgs),
     /// Compare a result with a committed baseline; --bless makes the baseline
     #[command(after_help = EXIT_CODES.as_str())]
@@ -94,11 +94,36 @@ pub struct ReplayArgs {
 /// Arguments of `report`.
 #[derive(Debug, clap::Args)]
 pub struct ReportArgs {
-    /// A result.json, an events.ndjson, or a directory that holds one
-    pub result: PathBuf,
+    /// Each a result.json, an events.ndjson, or a directory that holds one
+    #[arg(required = true, value_name = "RESULT")]
+    pub results: Vec<PathBuf>,
     /// Where to write it [default: report.html beside the result]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// What a recommended point of a sweep serves: `p99`, `p99 within 10%` (of the best rate), `rate`, `rate p99<=20ms`
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "p99",
+        hide_default_value = true
+    )]
+    pub objective: Objective,
+    /// Print this instead of writing a page
+    #[arg(long, value_name = "FORMAT", conflicts_with = "output")]
+    pub format: Option<Format>,
+}
+
+/// Text for other programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Tables for a comment or a CI summary
+    Markdown,
+    /// One row per number, units in the head or in a column
+    Csv,
+    /// Everything
+    Json,
+    /// The Go benchmark format, for benchstat
+    GoBench,
 }
 
 /// Arguments of `compare`.
@@ -108,8 +133,17 @@ pub struct CompareArgs {
     pub before: PathBuf,
     /// What is compared with it
     pub after: PathBuf,
-    /// Print it as JSON
+    /// Every counter too, not operations and ratios alone
     #[arg(long)]
+    pub all: bool,
+    /// Write it as one offline page too
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Print this instead of columns
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// Print it as JSON; short for --format json
+    #[arg(long, conflicts_with = "format")]
     pub json: bool,
 }
 
@@ -236,14 +270,15 @@ impl Args {
     pub fn json(&self) -> bool {
         match &self.command {
             Command::Replay(args) => args.json,
-            Command::Compare(args) => args.json,
+            Command::Compare(args) => args.json || args.format == Some(Format::Json),
             Command::Gate(args) => args.json,
             Command::Import(args) => args.json,
             Command::Check(args) => args.json,
             Command::Params(args) => args.json,
             Command::Doctor(args) => args.json,
             Command::Library(args) => args.json,
-            Command::Export(_) | Command::Report(_) | Command::Schema(_) => false,
+            Command::Report(args) => args.format == Some(Format::Json),
+            Command::Export(_) | Command::Schema(_) => false,
         }
     }
 }

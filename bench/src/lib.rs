@@ -26,6 +26,7 @@ pub mod recorder;
 pub mod replay;
 pub mod run;
 pub mod signals;
+pub mod spark;
 pub mod stamp;
 pub mod surroundings;
 pub mod table;

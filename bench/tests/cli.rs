@@ -268,6 +268,54 @@ fn compare_params_schema_library_and_doctor_answer() {
 }
 
 #[test]
+fn results_become_pages_and_text_again() {
+    let bench = Bench::new();
+    let workload = bench.workload("small.yaml", &small("rounds: 2\n"));
+    for out in ["a", "b"] {
+        assert_eq!(bench.replay(&workload, out, &[]).0, 0);
+        std::fs::remove_file(bench.path(out).join("report.html")).unwrap();
+    }
+    let ends = |args: &[&str], code: i32| {
+        let output = bench.delalloc().args(args).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {text}{said}");
+        (text, said)
+    };
+    ends(&["report", "a", "b"], 0);
+    for out in ["a", "b"] {
+        assert!(bench.path(out).join("report.html").exists());
+    }
+    ends(&["report", "a", "b", "-o", "one.html"], 2);
+    ends(&["report", "a", "nowhere"], 2);
+    let (_, said) = ends(&["report", "a", "--objective", "fastest"], 2);
+    assert!(said.contains("p99 within 10%"), "{said}");
+    let (text, _) = ends(&["report", "a", "--format", "markdown"], 0);
+    assert!(text.starts_with("## small: good"), "{text}");
+    let (text, _) = ends(&["report", "a", "--format", "go-bench"], 0);
+    assert_eq!(text.matches("\nBenchmarkReplay/target=").count() % 2, 0);
+
+    let (text, said) = ends(&["compare", "a", "b", "--html", "both.html"], 0);
+    assert!(said.contains("comparison=both.html"), "{said}");
+    assert!(
+        !text.contains('\u{1b}'),
+        "no colour where nobody looks: {text}"
+    );
+    assert!(text.contains("cannot_tell="), "{text}");
+    let page = std::fs::read_to_string(bench.path("both.html")).unwrap();
+    assert!(page.contains("Two runs side by side"));
+    for (format, start) in [
+        ("csv", "target,point,number,unit,"),
+        ("markdown", "| target | point |"),
+        ("json", "{\"cautions\":[]"),
+        ("go-bench", "Unit B/s better=higher\n"),
+    ] {
+        let (text, _) = ends(&["compare", "a", "b", "--format", format], 0);
+        assert!(text.starts_with(start), "{format}: {text}");
+    }
+}
+
+#[test]
 fn every_workload_that_comes_along_can_be_planned() {
     let bench = Bench::new();
     for (name, _) in delalloc_workloads::library() {

@@ -138,6 +138,20 @@ impl LatencyHist {
             .collect()
     }
 
+    /// How many there are in each bucket that has any, lowest first: where the bucket begins, and the count.
+    #[must_use]
+    pub fn spectrum(&self) -> Vec<(u64, u64)> {
+        let mut buckets: Vec<(u64, u64)> = Vec::new();
+        for step in self.inner.iter_recorded() {
+            let floor = bucket_floor(step.value_iterated_to());
+            match buckets.last_mut() {
+                Some((last, count)) if *last == floor => *count += step.count_at_value(),
+                _ => buckets.push((floor, step.count_at_value())),
+            }
+        }
+        buckets
+    }
+
     /// Base64 of V2 with deflate.
     #[must_use]
     pub fn encode(&self) -> String {
@@ -167,6 +181,27 @@ impl LatencyHist {
 
     pub(crate) fn inner(&self) -> &Histogram<u64> {
         &self.inner
+    }
+}
+
+/// Where the bucket of a heat map that holds this latency begins. There are two in each doubling, at whole
+/// numbers: 1, 2, 3, 4, 6, 8, 12, 16, 24, ...
+#[must_use]
+pub fn bucket_floor(ns: u64) -> u64 {
+    let power = 1_u64 << ns.max(1).ilog2();
+    let middle = power | power >> 1;
+    if ns >= middle { middle } else { power }
+}
+
+/// Where the bucket that begins at `floor` ends, and the next begins.
+#[must_use]
+pub fn bucket_end(floor: u64) -> u64 {
+    let power = 1_u64 << floor.max(1).ilog2();
+    let middle = power | power >> 1;
+    if floor >= middle {
+        power.saturating_mul(2)
+    } else {
+        middle
     }
 }
 
@@ -315,6 +350,25 @@ mod tests {
         left.merge(&right);
         assert_eq!((left.count(), left.ns_min()), (2, 10));
         assert!(left.ns_max() >= 20_000_000_000);
+    }
+
+    #[test]
+    fn buckets_tile_the_latencies_and_a_spectrum_counts_all() {
+        let mut floor = 1;
+        for expected in [2, 3, 4, 6, 8, 12, 16, 24, 32] {
+            assert_eq!(bucket_floor(floor), floor);
+            assert_eq!(bucket_floor(bucket_end(floor) - 1), floor);
+            floor = bucket_end(floor);
+            assert_eq!(floor, expected);
+        }
+        assert_eq!(bucket_floor(0), 1);
+        assert_eq!(bucket_end(bucket_floor(u64::MAX)), u64::MAX);
+        let mut hist = LatencyHist::new();
+        hist.record_n(5, 2);
+        hist.record(4);
+        hist.record(1_000_000);
+        assert_eq!(hist.spectrum(), [(4, 3), (786_432, 1)]);
+        assert_eq!(LatencyHist::new().spectrum(), []);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //!                                     v
 //!   recorder ------------------->  RunRecord  --> assertion   does it keep its promises?
 //!                                     |       --> gate        is it worse than the baseline?
+//!                                     |       --> compare     two of them side by side
 //!                                     |       --> report      one offline page
 //!                                     '------>  export      CSV, HDR log
 //! ```
@@ -18,25 +19,30 @@
 #![forbid(unsafe_code)]
 
 pub mod assertion;
+pub mod compare;
 pub mod exit;
 pub mod export;
 pub mod gate;
 pub mod hist;
 #[doc(hidden)]
 pub mod hostile;
+mod markdown;
 pub mod metric;
 mod query;
+pub mod recommend;
 pub mod record;
 pub mod report;
 pub mod stats;
 pub mod verdict;
 
 pub use assertion::{Assertion, AssertionFault};
+pub use compare::Comparison;
 pub use exit::{ExitCode, Outcome};
 pub use export::{Event, EventLog, salvage};
 pub use gate::{Baseline, GateError, GateReport, gate};
 pub use hist::LatencyHist;
 pub use metric::{Better, Class, Metric, Unit};
+pub use recommend::Objective;
 pub use record::{RecordError, RunRecord, load, result_schema, save};
-pub use report::render;
+pub use report::{render, render_comparison, render_for, render_markdown};
 pub use verdict::RunVerdict;

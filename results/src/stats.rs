@@ -5,7 +5,10 @@
 //! two targets are taken round by round before the median: a slow minute hits both alike (paired
 //! design; Chen, Revels, "Robust benchmarking in noisy environments", 2016).
 //!
-//! Not here: intervals and tests of significance.
+//! An interval of a median comes from order statistics alone: no distribution is assumed, and what few
+//! rounds cannot promise is said instead of promised.
+//!
+//! Not here: tests of significance.
 
 /// The sum of numbers out of a file: one beyond 64 bits stays at their end.
 pub(crate) fn sum(values: impl IntoIterator<Item = u64>) -> u64 {
@@ -43,6 +46,8 @@ pub struct Spread {
     pub max: f64,
     /// Median absolute deviation from the median, unscaled (Hampel 1974).
     pub mad: f64,
+    /// Where the median itself may be; none for one round.
+    pub interval: Option<MedianInterval>,
 }
 
 impl Spread {
@@ -60,6 +65,7 @@ impl Spread {
             min: values.iter().copied().fold(f64::INFINITY, f64::min),
             max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
             mad: median(&deviations)?,
+            interval: MedianInterval::of(values),
         })
     }
 
@@ -73,6 +79,63 @@ impl Spread {
         } else {
             (self.max - self.min) / self.median.abs()
         }
+    }
+}
+
+/// Where the median of the rounds that were not run lies too.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MedianInterval {
+    /// Lower end: an order statistic of the rounds.
+    pub low: f64,
+    /// Upper end, as far from the largest as `low` is from the smallest.
+    pub high: f64,
+    /// How often such an interval holds the true median; below 0.95 for fewer than six rounds.
+    pub confidence: f64,
+}
+
+impl MedianInterval {
+    /// What is asked for, where there are rounds enough.
+    pub const CONFIDENCE: f64 = 0.95;
+
+    /// The narrowest interval of order statistics that holds the median with 95 %, or all of the range
+    /// where that is less. None for fewer than two rounds, which say nothing of the next.
+    ///
+    /// The k smallest and k largest are left out; the median is outside with twice the probability that
+    /// fewer than k of n fair coins show heads (David, Nagaraja, "Order Statistics", 2003, 7.1).
+    #[must_use]
+    pub fn of(values: &[f64]) -> Option<Self> {
+        if values.len() < 2 {
+            return None;
+        }
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let count = sorted.len();
+        // Of one sequence of coins; beyond a thousand rounds it underflows to a wider interval.
+        let mut term = 0.5_f64.powf(count as f64);
+        let mut outside = 2.0 * term;
+        let mut left_out = 0;
+        let mut found = 1.0 - outside;
+        loop {
+            term *= (count - left_out) as f64 / (left_out + 1) as f64;
+            let wider = outside + 2.0 * term;
+            if 1.0 - wider < Self::CONFIDENCE || 2 * (left_out + 1) >= count {
+                break;
+            }
+            outside = wider;
+            left_out += 1;
+            found = 1.0 - outside;
+        }
+        Some(Self {
+            low: sorted[left_out],
+            high: sorted[count - 1 - left_out],
+            confidence: found,
+        })
+    }
+
+    /// Whether the two have a value in common.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.low <= other.high && other.low <= self.high
     }
 }
 
@@ -125,6 +188,34 @@ mod tests {
     #[test]
     fn equal_rounds_have_no_spread_even_at_zero() {
         assert_eq!(Spread::of(&[0.0, 0.0]).expect("not empty").relative(), 0.0);
+    }
+
+    #[test]
+    fn intervals_of_a_median_are_those_of_the_binomial_tables() {
+        let of = |count: u32| {
+            let values: Vec<f64> = (1..=count).map(f64::from).collect();
+            MedianInterval::of(&values).expect("two or more")
+        };
+        assert_eq!(MedianInterval::of(&[1.0]), None);
+        for (count, low, high, confidence) in [
+            (2, 1.0, 2.0, 0.5),
+            (3, 1.0, 3.0, 0.75),
+            (5, 1.0, 5.0, 0.9375),
+            (6, 1.0, 6.0, 0.96875),
+            (9, 2.0, 8.0, 0.9609),
+            (20, 6.0, 15.0, 0.9586),
+        ] {
+            let found = of(count);
+            assert_eq!((found.low, found.high), (low, high), "{count} rounds");
+            assert!(
+                (found.confidence - confidence).abs() < 1e-4,
+                "{count} rounds: {}",
+                found.confidence
+            );
+        }
+        assert!(of(3).overlaps(&of(2)));
+        let far = MedianInterval::of(&[4.0, 5.0]).expect("two");
+        assert!(!of(3).overlaps(&far));
     }
 
     #[test]

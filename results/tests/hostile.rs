@@ -94,6 +94,8 @@ fn sound_record() -> RunRecord {
             ops: 9,
             bytes: 4096,
             dirty_bytes: Some(9),
+            spectrum: vec![(0, 1), (7, 2), (4096, 3)],
+            workers: [("delalloc".to_owned(), 2)].into(),
             stalls: vec![Stall {
                 cause: "dirty".to_owned(),
                 ns: 5,
@@ -350,6 +352,9 @@ fn numbers_at_the_end_of_arithmetic_are_drawn_and_summed() {
             hostile::record(changed.as_bytes());
         }
     }
+    let full = text.replace("[7,2]", &format!("[{most},{most}]"));
+    assert_ne!(full, text, "the record has a spectrum");
+    hostile::record(full.as_bytes());
 }
 
 #[test]

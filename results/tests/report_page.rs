@@ -6,7 +6,9 @@ use delalloc_results::record::{
     Cell, Doubt, Knob, KnobValue, OpRecord, PhaseRecord, RunRecord, RunStatus, Setting,
     StageRecord, SweepAxis, Target, Tool, Workload,
 };
-use delalloc_results::{LatencyHist, render};
+use delalloc_results::{
+    LatencyHist, Objective, render, render_comparison, render_for, render_markdown,
+};
 use std::path::Path;
 use support::{Size, TYPICAL};
 
@@ -18,6 +20,13 @@ fn keep(name: &str, page: &str) {
 
 fn empty() -> RunRecord {
     RunRecord::begin(Tool::default(), "2026-01-01T00:00:00Z", Workload::default())
+}
+
+/// The page without its packed data, in which any letters may stand.
+fn seen(page: &str) -> &str {
+    page.split("<script type=\"text/plain\"")
+        .next()
+        .unwrap_or(page)
 }
 
 fn without_network(page: &str) {
@@ -35,7 +44,13 @@ fn a_sweep_has_every_section() {
     without_network(&page);
     for wanted in [
         "all 4 assertions hold",
-        "Best by median throughput of serve.read over rounds",
+        "Objective: lowest p99 with a rate within 5 % of the best of serve.read",
+        "Pareto front",
+        "latency heat map (log)",
+        "busy workers",
+        "When a write is safe",
+        "is the same load if the hash is the same",
+        "git checkout b4ac5c5",
         "thread_pool_size",
         "waiting for the head of the line",
         "held up by: dirty limit",
@@ -54,7 +69,7 @@ fn a_sweep_has_every_section() {
     assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
     assert!(!page.contains("#0102"), "a sentinel colour is left");
     assert!(
-        !page.contains("NaN") && !page.contains("inf "),
+        !seen(&page).contains("NaN") && !seen(&page).contains("inf "),
         "a number is not one"
     );
 }
@@ -72,16 +87,141 @@ fn a_hundred_points_stay_under_two_megabytes() {
     keep("hundred.html", &page);
     assert!(page.len() < 2_000_000, "{} bytes", page.len());
     assert!(page.contains("Too large to embed"));
+    assert!(page.contains("data-blob=\"cells.csv\""));
 }
 
 #[test]
 fn the_script_and_style_are_small() {
     let page = render(&empty());
     assert!(
-        page.len() < 30_000,
+        page.len() < 40_000,
         "an empty page has {} bytes",
         page.len()
     );
+}
+
+fn count(page: &str, what: &str) -> usize {
+    page.matches(what).count()
+}
+
+#[test]
+fn the_page_is_built_for_who_does_not_see_it() {
+    let page = render(&support::record(TYPICAL));
+    for wanted in [
+        "<html lang=\"en\">",
+        "class=\"skip\" href=\"#main\"",
+        "<main id=\"main\"",
+        "<nav aria-label=\"Sections\">",
+        "aria-label=\"engine over time. Throughput of",
+        "scope=\"row\"",
+    ] {
+        assert!(page.contains(wanted), "the page lacks {wanted:?}");
+    }
+    assert_eq!(count(&page, "<h1"), 1);
+    assert_eq!(count(&page, "<table"), count(&page, "<caption>"));
+    assert_eq!(count(&page, "<figure"), count(&page, "<figcaption>"));
+    assert_eq!(
+        count(&page, "<svg"),
+        count(&page, "role=\"img\" aria-label=\"")
+    );
+    // Every link of the page leads to a place on it.
+    for link in page.split("href=\"#").skip(1) {
+        let id = link.split('"').next().expect("an end");
+        assert!(
+            page.contains(&format!("id=\"{id}\"")),
+            "nothing is at #{id}"
+        );
+    }
+    // Headings go down one level at a time.
+    let levels: Vec<u32> = page
+        .split("<h")
+        .skip(1)
+        .filter_map(|rest| rest.chars().next()?.to_digit(10))
+        .collect();
+    assert!(levels.windows(2).all(|pair| pair[1] <= pair[0] + 1));
+}
+
+#[test]
+fn an_objective_decides_what_is_recommended() {
+    let record = support::record(TYPICAL);
+    let rate = Objective::HighestRate { p99_ns_max: None };
+    let page = render_for(&record, rate);
+    assert!(page.contains("Objective: highest rate of serve.read"));
+    let none = Objective::HighestRate {
+        p99_ns_max: Some(1),
+    };
+    let page = render_for(&record, none);
+    assert!(page.contains("engine: no point to recommend"));
+}
+
+#[test]
+fn rounds_that_overlap_are_not_told_apart_and_one_round_says_so() {
+    // Two idle thresholds that make no difference.
+    let alike = Size {
+        idle: &[1, 8],
+        background: &["16MiB"],
+        operations: 400,
+        ..TYPICAL
+    };
+    let page = render(&support::record(alike));
+    assert!(page.contains("engine: cannot tell; by medians point #"));
+    assert!(page.contains("which might do better in further rounds: #"));
+    let once = Size {
+        rounds: 1,
+        ..TYPICAL
+    };
+    let page = render(&support::record(once));
+    assert!(page.contains("One round has no interval"));
+}
+
+#[test]
+fn what_was_asked_stands_beside_what_came_of_it() {
+    let mut record = support::record(Size {
+        rounds: 1,
+        ..TYPICAL
+    });
+    assert!(!render(&record).contains("Asked and achieved"));
+    for cell in &mut record.cells {
+        cell.count("stored_ratio_asked", 2.5);
+    }
+    let page = render(&record);
+    assert!(page.contains("Asked and achieved"));
+    assert!(page.contains("0.976"), "2.44 of 2.5");
+}
+
+#[test]
+fn a_run_as_markdown_leads_with_its_verdict() {
+    let text = render_markdown(&support::record(TYPICAL), Objective::default());
+    assert!(text.starts_with("## starter: good"), "{text}");
+    assert!(text.contains("**engine: recommended is point "), "{text}");
+    assert!(text.contains("| load.write | engine |"), "{text}");
+}
+
+#[test]
+fn two_runs_on_one_page_show_what_differs() {
+    let before = support::record(TYPICAL);
+    let mut after = support::record(Size {
+        threads: &[1, 2],
+        ..TYPICAL
+    });
+    after.machine.kernel = "Linux 7.0".to_owned();
+    let page = render_comparison(("before", &before), ("<after>", &after));
+    keep("compare.html", &page);
+    without_network(&page);
+    for wanted in [
+        "Two runs side by side",
+        "&lt;after&gt;",
+        "Linux 7.0",
+        "cannot be told apart",
+        "by chance alone",
+        "stored_ratio",
+        "throughput over time of on-btrfs",
+    ] {
+        assert!(page.contains(wanted), "the page lacks {wanted:?}");
+    }
+    assert!(!seen(&page).contains("NaN"), "a number is not one");
+    let page = render_comparison(("before", &before), ("nothing", &empty()));
+    assert!(page.contains("no measured number in common"));
 }
 
 #[test]
@@ -120,8 +260,35 @@ fn a_failed_run_leads_with_what_went_wrong() {
         "2 blocks read back wrong",
         "table page 77",
         "What went wrong",
+        "no recommendation",
         "no space",
         "not run",
+    ] {
+        assert!(page.contains(wanted), "the page lacks {wanted:?}");
+    }
+}
+
+#[test]
+fn an_interrupted_run_shows_what_it_had() {
+    let mut record = support::record(Size {
+        rounds: 2,
+        ..TYPICAL
+    });
+    record.status = RunStatus::Interrupted {
+        reason: "SIGINT".to_owned(),
+    };
+    record.cells.truncate(30);
+    let last = record.cells.last_mut().expect("thirty cells");
+    last.fault = Some("the run ended inside this cell".to_owned());
+    last.phases.truncate(1);
+    let page = render(&record);
+    keep("interrupted.html", &page);
+    for wanted in [
+        "stopped early: SIGINT",
+        "exit 130",
+        "the run ended inside this cell",
+        "1 (1 with a fault)",
+        "Pareto front",
     ] {
         assert!(page.contains(wanted), "the page lacks {wanted:?}");
     }
@@ -156,7 +323,7 @@ fn one_operation_of_no_length_does_not_break_anything() {
     record.cells.push(cell);
     let page = render(&record);
     keep("tiny.html", &page);
-    assert!(!page.contains("NaN"), "a number is not one");
+    assert!(!seen(&page).contains("NaN"), "a number is not one");
 }
 
 #[test]
@@ -236,11 +403,14 @@ fn foreign_names_are_escaped_everywhere() {
     }
     let page = render(&record);
     keep("hostile.html", &page);
-    assert!(!page.contains("<script>alert"), "a script got in");
-    assert!(!page.contains("<img"), "an element got in");
-    assert!(
-        !page.contains("</script><script>a"),
-        "a script element was ended early"
-    );
-    assert!(page.contains("&lt;script&gt;alert"), "the name is shown");
+    let both = render_comparison((hostile, &record), (hostile, &record));
+    for page in [page, both] {
+        assert!(!page.contains("<script>alert"), "a script got in");
+        assert!(!page.contains("<img"), "an element got in");
+        assert!(
+            !page.contains("</script><script>a"),
+            "a script element was ended early"
+        );
+        assert!(page.contains("&lt;script&gt;alert"), "the name is shown");
+    }
 }

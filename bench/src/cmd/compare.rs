@@ -1,120 +1,210 @@
-//! `delalloc compare A B`: what both measured, side by side.
+//! `delalloc compare A B`: what both measured, side by side, in the terminal, as a page or as text.
 //!
-//! A look, not a verdict: times of two runs differ for many reasons, and only `gate` says what
-//! is worse. Numbers are medians over rounds.
+//! A look, not a verdict: only `gate` says what is worse. In a terminal a line is coloured by how its
+//! number stands, and says it in words too.
 
-use std::collections::BTreeMap;
+use std::io::IsTerminal;
 
+use anyhow::Context;
+use delalloc_results::compare::{Comparison, Row, Standing, csv, markdown};
+use delalloc_results::export::go_bench;
 use delalloc_results::metric::Unit;
-use delalloc_results::record::{Cell, point_label};
-use delalloc_results::{ExitCode, RunRecord, stats};
+use delalloc_results::{ExitCode, RunRecord, render_comparison};
 
 use super::find_record;
-use crate::args::CompareArgs;
-use crate::failure::Failure;
+use crate::args::{CompareArgs, Format};
+use crate::failure::{Failure, OrExit};
+use crate::spark::sparkline;
 use crate::table::Table;
 
-/// What is compared: target, point, name of the number.
-type Key = (String, String, String);
+/// Shapes shown unless all is asked for.
+const SHAPES_MAX: usize = 8;
+/// Beyond as many rows those that tell nothing are left out, unless all is asked for.
+const ROWS_MAX: usize = 60;
 
 pub(super) fn compare(args: &CompareArgs) -> Result<ExitCode, Failure> {
     let (before, _) = find_record(&args.before)?;
     let (after, _) = find_record(&args.after)?;
-    let (left, right) = (numbers(&before), numbers(&after));
-    let both = left
-        .iter()
-        .filter_map(|(key, (unit, left))| Some((key, *unit, *left, right.get(key)?.1)));
-    if args.json {
-        let rows: Vec<_> = both
-            .map(|((target, point, name), unit, left, right)| {
-                serde_json::json!({
-                    "target": target, "point": point, "number": name, "unit": unit,
-                    "before": left, "after": right,
-                    "ratio": (left != 0.0).then(|| right / left),
-                })
-            })
-            .collect();
-        println!(
-            "{}",
-            serde_json::json!({ "same_workload": same(&before, &after), "rows": rows })
-        );
-        return Ok(ExitCode::Good);
-    }
-    let mut table = Table::new(
-        3,
-        &["target", "point", "number", "before", "after", "ratio"],
+    let names = (
+        args.before.display().to_string(),
+        args.after.display().to_string(),
     );
-    for ((target, point, name), unit, left, right) in both {
-        let ratio = if left == 0.0 {
-            "-".to_owned()
-        } else {
-            format!("{:.3}", right / left)
-        };
-        table.row(vec![
-            target.clone(),
-            point.clone(),
-            name.clone(),
-            unit.format(left),
-            unit.format(right),
-            ratio,
-        ]);
+    if let Some(page) = &args.html {
+        let text = render_comparison((&names.0, &before), (&names.1, &after));
+        std::fs::write(page, text)
+            .with_context(|| format!("writing {}", page.display()))
+            .or_failed()?;
     }
-    if !same(&before, &after) {
-        println!(
-            "different workloads: {} and {}",
-            before.workload.name, after.workload.name
-        );
+    let comparison = Comparison::of(&before, &after);
+    let rows: Vec<&Row> = comparison
+        .rows
+        .iter()
+        .filter(|row| args.all || row.is_of_operation || row.unit == Unit::Ratio)
+        .collect();
+    match args.format.or_else(|| args.json.then_some(Format::Json)) {
+        Some(Format::Json) => println!("{}", json(&comparison)),
+        Some(Format::Csv) => print!("{}", csv(&rows)),
+        Some(Format::Markdown) => print!("{}", markdown(&comparison, &rows)),
+        Some(Format::GoBench) => {
+            print!(
+                "{}\n{}",
+                go_bench(&before, &names.0),
+                go_bench(&after, &names.1)
+            );
+        }
+        None => {
+            let is_coloured =
+                std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let records = [(names.0.as_str(), &before), (names.1.as_str(), &after)];
+            print!(
+                "{}",
+                text(&comparison, &rows, records, args.all, is_coloured)
+            );
+        }
     }
-    print!("{table}");
+    if let Some(page) = &args.html {
+        eprintln!("comparison={}", page.display());
+    }
     Ok(ExitCode::Good)
 }
 
-fn same(before: &RunRecord, after: &RunRecord) -> bool {
-    before.workload.hash == after.workload.hash
+fn json(comparison: &Comparison) -> serde_json::Value {
+    let rows: Vec<_> = comparison
+        .rows
+        .iter()
+        .map(|row| {
+            let interval = |spread: &delalloc_results::stats::Spread| {
+                spread
+                    .interval
+                    .map(|interval| [interval.low, interval.high])
+            };
+            serde_json::json!({
+                "target": row.target, "point": row.point, "number": row.number, "unit": row.unit,
+                "before": row.before.median, "before_interval": interval(&row.before),
+                "after": row.after.median, "after_interval": interval(&row.after),
+                "ratio": row.ratio, "standing": row.standing,
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "same_workload": comparison.same_workload, "cautions": comparison.cautions,
+        "unlike": comparison.unlike, "only_one": comparison.only_one, "shapes": comparison.shapes,
+        "told_by_chance": comparison.told_by_chance(),
+        "rows": rows,
+    })
 }
 
-fn numbers(record: &RunRecord) -> BTreeMap<Key, (Unit, f64)> {
-    let mut rounds: BTreeMap<Key, (Unit, Vec<f64>)> = BTreeMap::new();
-    for cell in record.cells.iter().filter(|cell| cell.fault.is_none()) {
-        let mut put = |name: String, unit, number| {
-            let key = (cell.target.clone(), point_label(&cell.point), name);
-            rounds
-                .entry(key)
-                .or_insert_with(|| (unit, Vec::new()))
-                .1
-                .push(number);
-        };
-        latencies(cell, &mut put);
-        for (name, number) in &cell.counters {
-            let unit = record
-                .metrics
-                .get(name)
-                .map_or(Unit::Plain, |metric| metric.unit);
-            put(name.clone(), unit, *number);
+fn text(
+    comparison: &Comparison,
+    rows: &[&Row],
+    records: [(&str, &RunRecord); 2],
+    all: bool,
+    is_coloured: bool,
+) -> String {
+    let mut text = String::new();
+    for (word, (name, record)) in ["before", "after"].into_iter().zip(records) {
+        let (workload, status) = (&record.workload.name, record.status.word());
+        text.push_str(&format!(
+            "{word:<6}  {name}  {workload}, {}, {status}\n",
+            record.started_at
+        ));
+    }
+    for caution in &comparison.cautions {
+        let line = format!("caution: {caution}");
+        text.push_str(&coloured(&line, Some("33"), is_coloured));
+        text.push('\n');
+    }
+    let unlike = comparison.unlike.iter();
+    let shown = if all { usize::MAX } else { 12 };
+    for one in unlike.take(shown) {
+        text.push_str(&format!(
+            "unlike: {}: {} | {}\n",
+            one.what, one.before, one.after
+        ));
+    }
+    text.push('\n');
+    let is_told = |row: &Row| !matches!(row.standing, Standing::CannotTell | Standing::Same);
+    let mut shown_rows = rows.to_vec();
+    if !all && rows.len() > ROWS_MAX {
+        shown_rows.retain(|row| is_told(row));
+    }
+    text.push_str(&numbers(&shown_rows, is_coloured));
+    let left_out = comparison.rows.len() - shown_rows.len();
+    if left_out > 0 {
+        text.push_str(&format!(
+            "{left_out} more numbers: the same, not told apart, or counters; --all shows them\n"
+        ));
+    }
+    text.push_str(&shapes(comparison, all));
+    text.push_str(&format!(
+        "\nbetter={} worse={} differs={} same={} cannot_tell={} only_one={} told_by_chance={:.1}\n",
+        comparison.count(Standing::Better),
+        comparison.count(Standing::Worse),
+        comparison.count(Standing::Differs),
+        comparison.count(Standing::Same),
+        comparison.count(Standing::CannotTell),
+        comparison.only_one,
+        comparison.told_by_chance()
+    ));
+    text
+}
+
+fn numbers(rows: &[&Row], is_coloured: bool) -> String {
+    let head = [
+        "target", "point", "number", "before", "after", "ratio", "stands",
+    ];
+    let mut table = Table::new(3, &head);
+    for row in rows {
+        let ratio = row.ratio;
+        table.row(vec![
+            row.target.clone(),
+            row.point.clone(),
+            row.number.clone(),
+            row.unit.format(row.before.median),
+            row.unit.format(row.after.median),
+            ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}")),
+            row.standing.words().to_owned(),
+        ]);
+    }
+    // Colour comes after the columns are laid out, since a terminal's codes have no width.
+    let mut text = String::new();
+    for (nth, line) in table.to_string().lines().enumerate() {
+        let row = nth.checked_sub(1).and_then(|nth| rows.get(nth));
+        let code = row.and_then(|row| match row.standing {
+            Standing::Better => Some("36"),
+            Standing::Worse => Some("33"),
+            Standing::Differs => Some("1"),
+            Standing::Same | Standing::CannotTell => None,
+        });
+        text.push_str(&coloured(line, code, is_coloured));
+        text.push('\n');
+    }
+    text
+}
+
+/// Throughput over time, both runs on one time axis and one scale.
+fn shapes(comparison: &Comparison, all: bool) -> String {
+    if comparison.shapes.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("\nthroughput over time, first round, one scale for both\n");
+    let shown = if all { usize::MAX } else { SHAPES_MAX };
+    for shape in comparison.shapes.iter().take(shown) {
+        let values = shape.before.iter().chain(&shape.after);
+        let top = values.copied().fold(0.0_f64, f64::max);
+        for (word, values) in [("before", &shape.before), ("after", &shape.after)] {
+            let name = format!("{} {}", shape.target, shape.point);
+            let line = format!("{word:<6} |{}| {name}", sparkline(values, top));
+            text.push_str(&line);
+            text.push('\n');
         }
     }
-    rounds
-        .into_iter()
-        .filter_map(|(key, (unit, numbers))| Some((key, (unit, stats::median(&numbers)?))))
-        .collect()
+    text
 }
 
-fn latencies(cell: &Cell, put: &mut impl FnMut(String, Unit, f64)) {
-    for phase in cell.measured() {
-        let seconds = phase.wall_ns as f64 / 1e9;
-        for op in &phase.ops {
-            let name = |what: &str| format!("{what}({}.{})", phase.name, op.op);
-            put(name("iops"), Unit::PerSecond, op.count as f64 / seconds);
-            if op.bytes > 0 {
-                put(
-                    name("throughput"),
-                    Unit::BytesPerSecond,
-                    op.bytes as f64 / seconds,
-                );
-            }
-            put(name("p50"), Unit::Nanoseconds, op.response.ns_p50 as f64);
-            put(name("p99"), Unit::Nanoseconds, op.response.ns_p99 as f64);
-            put(name("max"), Unit::Nanoseconds, op.response.ns_max as f64);
-        }
+fn coloured(line: &str, code: Option<&str>, is_coloured: bool) -> String {
+    match code.filter(|_| is_coloured) {
+        Some(code) => format!("\x1b[{code}m{line}\x1b[0m"),
+        None => line.to_owned(),
     }
 }

@@ -72,7 +72,9 @@ impl<'a> Sampler<'a> {
             ns_p99: self.merged.response.ns_at(0.99),
             ns_max: self.merged.response.ns_max(),
             dirty_bytes: self.levels.dirty_bytes,
+            spectrum: self.merged.response.spectrum(),
             queues: self.levels.queues.clone(),
+            workers: self.levels.workers.clone(),
             stalls: stalls(&before, &self.levels),
         };
         (self.seen)(&sample);

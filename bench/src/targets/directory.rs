@@ -171,6 +171,7 @@ impl Target for DirectoryTarget {
         Levels {
             dirty_bytes: field_bytes("Dirty:").map(|bytes| bytes + writeback_bytes),
             queues: BTreeMap::new(),
+            workers: BTreeMap::new(),
             stalled_ns: BTreeMap::new(),
         }
     }

@@ -151,6 +151,11 @@ impl Target for EngineTarget {
             .map(|pool| (pool.name.to_owned(), pool.depth_now as u64))
             .collect();
         queues.insert("device".to_owned(), self.stand.snapshot().depth_now);
+        let workers = stats
+            .pools
+            .iter()
+            .map(|pool| (pool.name.to_owned(), pool.workers_running as u64))
+            .collect();
         let stalled_ns = BTreeMap::from([
             ("dirty limit".to_owned(), stats.dirty.stops.ns_sum),
             ("dirty delay".to_owned(), stats.dirty.delays.ns_sum),
@@ -160,6 +165,7 @@ impl Target for EngineTarget {
         Levels {
             dirty_bytes,
             queues,
+            workers,
             stalled_ns,
         }
     }

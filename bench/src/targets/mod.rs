@@ -91,6 +91,8 @@ pub struct Levels {
     pub dirty_bytes: Option<u64>,
     /// Depth of each queue.
     pub queues: BTreeMap<String, u64>,
+    /// Workers of each pool that have an item in hand.
+    pub workers: BTreeMap<String, u64>,
     /// How long callers were held up so far, by cause. Only grows.
     pub stalled_ns: BTreeMap<String, u64>,
 }

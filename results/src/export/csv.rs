@@ -4,6 +4,7 @@
 //! without parsing.
 
 use crate::record::{Cell, KnobValue, PhaseRecord, PhaseRole, RunRecord};
+use std::collections::BTreeMap;
 
 /// One row per cell, phase and operation.
 #[must_use]
@@ -71,7 +72,8 @@ pub fn cells_csv(record: &RunRecord) -> String {
     table.text
 }
 
-/// One row per interval. The first interval of a phase begins at 0.
+/// One row per interval. The first interval of a phase begins at 0. `latency_counts` is where a bucket of
+/// responses begins, in ns, and how many are in it.
 #[must_use]
 pub fn intervals_csv(record: &RunRecord) -> String {
     let mut table = Table::new(
@@ -89,6 +91,8 @@ pub fn intervals_csv(record: &RunRecord) -> String {
             "dirty_bytes",
             "stalled_ns",
             "queues",
+            "workers",
+            "latency_counts",
         ],
     );
     for cell in &record.cells {
@@ -102,11 +106,12 @@ pub fn intervals_csv(record: &RunRecord) -> String {
 fn interval_rows(table: &mut Table<'_>, cell: &Cell, phase: &PhaseRecord) {
     let mut previous_ns = 0;
     for sample in &phase.series {
-        let queues: Vec<String> = sample
-            .queues
-            .iter()
-            .map(|(name, depth)| format!("{name}={depth}"))
-            .collect();
+        let levels = |levels: &BTreeMap<String, u64>| {
+            let named = levels.iter().map(|(name, level)| format!("{name}={level}"));
+            named.collect::<Vec<_>>().join(";")
+        };
+        let counts = sample.spectrum.iter();
+        let counts: Vec<String> = counts.map(|(floor, n)| format!("{floor}={n}")).collect();
         table.row(
             cell,
             &[
@@ -123,7 +128,9 @@ fn interval_rows(table: &mut Table<'_>, cell: &Cell, phase: &PhaseRecord) {
                     .dirty_bytes
                     .map_or_else(String::new, |bytes| bytes.to_string()),
                 sample.stalled_ns().to_string(),
-                queues.join(";"),
+                levels(&sample.queues),
+                levels(&sample.workers),
+                counts.join(";"),
             ],
         );
         previous_ns = sample.t_ns;
@@ -181,7 +188,7 @@ fn plain(value: &KnobValue) -> String {
 }
 
 /// RFC 4180: quoted where it must be, quotes doubled.
-fn quote(text: &mut String, field: &str) {
+pub(crate) fn quote(text: &mut String, field: &str) {
     if field.contains([',', '"', '\n', '\r']) {
         text.push('"');
         text.push_str(&field.replace('"', "\"\""));

@@ -2,15 +2,19 @@
 //!
 //! `event.rs` is written during the run, one line per thing that happened; `salvage.rs` makes a
 //! record of what a killed run left there. `csv.rs` is tidy tables (one row per cell, phase and
-//! operation; one per interval), `hdr_log.rs` the interval log that HDR tools read.
+//! operation; one per interval), `hdr_log.rs` the interval log that HDR tools read, `go_bench.rs` lines
+//! for benchstat.
 
 mod csv;
 mod event;
+mod go_bench;
 mod hdr_log;
 mod salvage;
 
+pub(crate) use csv::quote;
 pub use csv::{cells_csv, intervals_csv};
 pub use event::{CellKey, Event, EventLog};
+pub use go_bench::go_bench;
 pub use hdr_log::hdr_log;
 pub(crate) use salvage::salvage_bytes;
 pub use salvage::{Salvaged, salvage};

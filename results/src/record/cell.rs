@@ -123,9 +123,15 @@ pub struct Sample {
     /// Dirty bytes at its end, where the target knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dirty_bytes: Option<u64>,
+    /// Its responses by length: where a bucket of `hist::bucket_floor` begins, in ns, and how many are in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub spectrum: Vec<(u64, u64)>,
     /// Depth of each named queue at its end.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub queues: BTreeMap<String, u64>,
+    /// Workers of each named pool with an item in hand at its end.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub workers: BTreeMap<String, u64>,
     /// Who was held up in it, and for how long.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stalls: Vec<Stall>,

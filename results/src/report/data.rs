@@ -1,66 +1,83 @@
 //! The raw numbers inside the page, for the reader who wants to compute.
 //!
-//! Bounded: a sweep's histograms alone would be ten times the page. What does not fit is named, and
-//! is in `result.json` beside the page.
+//! Each file is packed with gzip and written as base64; the page's script unpacks it when it is asked
+//! for. Bounded: what does not fit is named, and is in the run's folder beside the page.
 
 use crate::export::{cells_csv, intervals_csv};
 use crate::record::RunRecord;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde::Serialize;
+use std::io::Write as _;
 
 /// One downloadable file.
 #[derive(Debug, Serialize)]
 pub(super) struct Blob {
     name: &'static str,
     mime: &'static str,
-    /// A JSON string or object, safe inside a script element.
-    json: String,
+    /// Its size unpacked, in words.
+    size: String,
+    /// Base64, which holds nothing that could end its element.
+    packed: String,
 }
 
-/// The largest file embedded.
-const BLOB_BYTES_MAX: usize = 450_000;
+/// Most bytes of all files, packed.
+const PACKED_BYTES_MAX: usize = 1_000_000;
 
 /// The files that fit, and the names of those that do not.
 pub(super) fn blobs(record: &RunRecord) -> (Vec<Blob>, Vec<&'static str>) {
     let whole = serde_json::to_string(record).expect("a record has only string keys");
     let texts = [
-        ("result.json", "application/json", whole),
         ("cells.csv", "text/csv", cells_csv(record)),
         ("intervals.csv", "text/csv", intervals_csv(record)),
+        ("result.json", "application/json", whole),
     ];
     let (mut fitting, mut left_out) = (Vec::new(), Vec::new());
+    let mut room = PACKED_BYTES_MAX;
     for (name, mime, text) in texts {
-        if text.len() > BLOB_BYTES_MAX {
+        let packed = packed(&text);
+        if packed.len() > room {
             left_out.push(name);
             continue;
         }
-        // Text is embedded as a JSON string, so that one escape serves both kinds.
-        let json = serde_json::to_string(&text).expect("a string is JSON");
+        room -= packed.len();
         fitting.push(Blob {
             name,
             mime,
-            json: script_safe(&json),
+            size: crate::metric::Unit::Bytes.format(text.len() as f64),
+            packed,
         });
     }
     (fitting, left_out)
 }
 
-/// JSON in which nothing can end a script element or open a comment.
-fn script_safe(json: &str) -> String {
-    json.replace('<', "\\u003c")
-        .replace('>', "\\u003e")
-        .replace('&', "\\u0026")
+fn packed(text: &str) -> String {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
+    encoder
+        .write_all(text.as_bytes())
+        .and_then(|()| encoder.finish())
+        .map(|bytes| STANDARD.encode(bytes))
+        .expect("writing to memory does not fail")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flate2::read::GzDecoder;
+    use std::io::Read as _;
 
     #[test]
-    fn embedded_json_cannot_end_its_element_and_reads_back() {
+    fn what_is_embedded_cannot_end_its_element_and_reads_back() {
         let hostile = "</script><!-- & <script>";
-        let safe = script_safe(&serde_json::to_string(hostile).expect("a string"));
-        assert!(!safe.contains('<') && !safe.contains('>'), "{safe}");
-        let back: String = serde_json::from_str(&safe).expect("still JSON");
+        let safe = packed(hostile);
+        assert!(!safe.contains('<') && !safe.contains('&'), "{safe}");
+        let bytes = STANDARD.decode(safe).expect("base64");
+        let mut back = String::new();
+        GzDecoder::new(bytes.as_slice())
+            .read_to_string(&mut back)
+            .expect("gzip");
         assert_eq!(back, hostile);
     }
 }

@@ -6,19 +6,29 @@
 //!
 //! ```text
 //!   RunRecord -> summary (which point, which operation) -> charts -> view (words) -> page.html
-//!                                                          canvas, axis, plot
+//!                  recommend                               canvas, axis, plot
 //! ```
 //!
 //! Every name comes from a workload or a machine and is foreign: the template escapes by default,
 //! charts escape their texts, and embedded data has its `<` written as an escape, so that no
 //! `</script>` can end it early. The only strings marked safe are those this folder makes.
 
+mod advice;
 mod axis;
+mod brief;
 mod canvas;
 mod data;
+mod doubts;
+mod environment;
+mod front;
+mod heat;
 mod percentiles;
 mod pipeline;
 mod plot;
+mod points;
+mod promises;
+mod sheet;
+mod side_by_side;
 mod sides;
 mod summary;
 mod sweep;
@@ -27,20 +37,53 @@ mod tables;
 mod timeline;
 mod view;
 
+use crate::recommend::Objective;
 use crate::record::RunRecord;
 use minijinja::value::Serde;
 use minijinja::{Environment, Value};
 
-/// The page as text.
+/// The page as text, recommending by the default objective.
 #[must_use]
 pub fn render(record: &RunRecord) -> String {
+    render_for(record, Objective::default())
+}
+
+/// The page as text, recommending what serves an objective.
+#[must_use]
+pub fn render_for(record: &RunRecord, objective: Objective) -> String {
+    fill("page.html", view::Page::of(record, objective))
+}
+
+/// Two runs on one page, each with the name it is called by.
+#[must_use]
+pub fn render_comparison(before: (&str, &RunRecord), after: (&str, &RunRecord)) -> String {
+    fill(
+        "side_by_side.html",
+        side_by_side::SideBySide::of(before, after),
+    )
+}
+
+/// The findings as Markdown, for a comment or the summary page of a CI system: verdict, recommendation,
+/// key numbers, doubts.
+#[must_use]
+pub fn render_markdown(record: &RunRecord, objective: Objective) -> String {
+    brief::markdown(record, objective)
+}
+
+/// A template with its variables filled in.
+fn fill(name: &str, page: impl serde::Serialize) -> String {
     let mut shell = Environment::new();
+    for (name, text) in [
+        ("macros.html", include_str!("macros.html")),
+        ("page.html", include_str!("page.html")),
+        ("side_by_side.html", include_str!("side_by_side.html")),
+    ] {
+        shell
+            .add_template(name, text)
+            .expect("the template is part of this build");
+    }
     shell
-        .add_template("page.html", include_str!("page.html"))
-        .expect("the template is part of this build");
-    let page = Value::from(Serde(view::Page::of(record)));
-    shell
-        .get_template("page.html")
-        .and_then(|template| template.render(page))
+        .get_template(name)
+        .and_then(|template| template.render(Value::from(Serde(page))))
         .expect("the template uses only fields of the page")
 }

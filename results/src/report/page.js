@@ -33,6 +33,7 @@
   };
   for (const table of document.querySelectorAll("table[data-sortable]")) {
     const heads = [...table.tHead.rows[0].cells];
+    const name = table.caption.textContent;
     heads.forEach((head, column) => {
       head.querySelector("button").addEventListener("click", () => {
         const down = head.getAttribute("aria-sort") === "ascending";
@@ -43,21 +44,67 @@
         table.tBodies[0].append(...rows);
       });
     });
+    filter(table, name);
   }
 
-  // Embedded data as files.
+  // Long tables get a box: a row stays if it holds every word.
+  function filter(table, name) {
+    const rows = [...table.tBodies[0].rows];
+    if (rows.length < 12) return;
+    const label = document.createElement("label");
+    const input = document.createElement("input");
+    const count = document.createElement("span");
+    label.className = "filter";
+    input.type = "search";
+    input.placeholder = "filter";
+    input.setAttribute("aria-label", `filter ${name}`);
+    count.setAttribute("role", "status");
+    label.append(input, count);
+    table.before(label);
+    const texts = new Map(rows.map((row) => [row, [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase()]));
+    input.addEventListener("input", () => {
+      const wanted = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+      let shown = 0;
+      for (const row of rows) {
+        row.hidden = !wanted.every((word) => texts.get(row).includes(word));
+        if (!row.hidden) shown += 1;
+      }
+      count.textContent = wanted.length ? `${shown} of ${rows.length} rows` : "";
+    });
+  }
+
+  // Embedded data as files: base64 of gzip, unpacked here.
+  const unpacked = async (name) => {
+    const holder = [...document.querySelectorAll("script[data-blob]")].find((one) => one.dataset.blob === name);
+    const bytes = Uint8Array.from(atob(holder.textContent.trim()), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Response(stream).blob();
+  };
   for (const button of document.querySelectorAll("button[data-download]")) {
-    button.addEventListener("click", () => {
+    button.addEventListener("click", async () => {
       const name = button.dataset.download;
-      const holder = document.querySelector(`script[data-blob="${name}"]`);
-      const blob = new Blob([JSON.parse(holder.textContent)], { type: button.dataset.mime });
       const link = document.createElement("a");
-      link.href = URL.createObjectURL(blob);
+      link.href = URL.createObjectURL(new Blob([await unpacked(name)], { type: button.dataset.mime }));
       link.download = name;
       link.click();
+      root.dataset.downloaded = name;
       setTimeout(() => URL.revokeObjectURL(link.href), 1000);
     });
   }
+
+  // Paper has no folded parts.
+  addEventListener("beforeprint", () => {
+    for (const folded of document.querySelectorAll("details:not([open])")) {
+      folded.open = true;
+      folded.dataset.unfolded = "yes";
+    }
+  });
+  addEventListener("afterprint", () => {
+    for (const unfolded of document.querySelectorAll("details[data-unfolded]")) {
+      unfolded.open = false;
+      delete unfolded.dataset.unfolded;
+    }
+  });
 
   root.dataset.ready = "yes";
 })();

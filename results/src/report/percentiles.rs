@@ -55,7 +55,11 @@ fn chart(summary: &Summary<'_>, path: &Path) -> Option<Curves> {
     });
     let y = Axis::log(values.map(|ns| ns as f64), Unit::Nanoseconds);
     let text = path.text();
-    let label = format!("latency of {text} by percentile");
+    let values: Vec<String> = lines
+        .iter()
+        .map(|line| marks(&line.target.target.name, &line.response))
+        .collect();
+    let label = format!("latency of {text} by percentile. {}", values.join("; "));
     let svg = svg(WIDTH, HEIGHT, &label, |canvas| {
         let plot = Plot::new(canvas, FRAME, &x, &y);
         plot.label_x();
@@ -106,6 +110,38 @@ fn chart(summary: &Summary<'_>, path: &Path) -> Option<Curves> {
     })
 }
 
+/// Curves of the same operation over one another; none where there is nothing to draw.
+pub(super) fn overlay(
+    path: &Path,
+    lines: &[(&str, Ink, &LatencyHist)],
+) -> Option<(String, String)> {
+    let count = lines.iter().map(|(_, _, hist)| hist.count()).max()?;
+    if lines.iter().any(|(_, _, hist)| hist.is_empty()) {
+        return None;
+    }
+    let x = Axis::nines(count);
+    let ends = lines
+        .iter()
+        .flat_map(|(_, _, hist)| [hist.ns_at(0.1).max(1), hist.ns_max()]);
+    let y = Axis::log(ends.map(|ns| ns as f64), Unit::Nanoseconds);
+    let text = path.text();
+    let values: Vec<String> = lines
+        .iter()
+        .map(|(name, _, hist)| marks(name, hist))
+        .collect();
+    let label = format!("latency of {text} by percentile. {}", values.join("; "));
+    let picture = svg(WIDTH, HEIGHT, &label, |canvas| {
+        let plot = Plot::new(canvas, FRAME, &x, &y);
+        plot.label_x();
+        let legend: Vec<(&str, Ink)> = lines.iter().map(|(name, ink, _)| (*name, *ink)).collect();
+        plot.title(&text, &legend);
+        for (_, ink, hist) in lines {
+            plot.line(&points(hist), *ink, 2.0);
+        }
+    });
+    Some((text, picture))
+}
+
 fn line<'a>(target: &'a TargetSummary<'a>, path: &Path) -> Option<Line<'a>> {
     let mut response = LatencyHist::new();
     let mut service = LatencyHist::new();
@@ -127,6 +163,19 @@ fn line<'a>(target: &'a TargetSummary<'a>, path: &Path) -> Option<Line<'a>> {
         response,
         service,
     })
+}
+
+/// A curve for whoever does not see it.
+fn marks(name: &str, hist: &LatencyHist) -> String {
+    let marks = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9")];
+    let marks = marks.map(|(quantile, mark)| {
+        format!(
+            "{mark} {}",
+            Unit::Nanoseconds.format(hist.ns_at(quantile) as f64)
+        )
+    });
+    let max = Unit::Nanoseconds.format(hist.ns_max() as f64);
+    format!("{name}: {}, max {max}", marks.join(", "))
 }
 
 /// Whether the two differ by more than the width of a line anywhere that matters.

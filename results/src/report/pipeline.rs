@@ -67,7 +67,11 @@ fn pipeline(target: &TargetSummary<'_>) -> Option<Pipeline> {
     };
     let longest = stages.iter().map(Stage::total_ns).fold(0.0_f64, f64::max) / per;
     let name = &target.target.name;
-    let label = format!("time in each stage of {name}");
+    let parts: Vec<String> = stages
+        .iter()
+        .map(|stage| format!("{} {:.0} %", stage.name, 100.0 * stage.total_ns() / total))
+        .collect();
+    let label = format!("time in each stage of {name}: {}", parts.join(", "));
     let picture = svg(
         WIDTH,
         TOP + stages.len() as f64 * ROW + 4.0,
@@ -130,7 +134,11 @@ fn pipeline(target: &TargetSummary<'_>) -> Option<Pipeline> {
                 }
                 let ns = stage.total_ns();
                 let part = 100.0 * ns / total;
-                let text = format!("{} \u{b7} {part:.0} %", Unit::Nanoseconds.format(ns / per));
+                let text = if ns > 0.0 {
+                    format!("{} \u{b7} {part:.0} %", Unit::Nanoseconds.format(ns / per))
+                } else {
+                    "nothing passed".to_owned()
+                };
                 canvas.text(
                     &text,
                     (from + 7.0, middle),

@@ -112,6 +112,13 @@ impl<'p, 'c> Plot<'p, 'c> {
         self.canvas.line(&placed, ink, width);
     }
 
+    /// A rectangle in the units of the data.
+    pub(super) fn block(&self, x: (f64, f64), y: (f64, f64), ink: Ink, opacity: f64) {
+        let (left, top) = self.at(x.0, y.1);
+        let (right, bottom) = self.at(x.1, y.0);
+        self.canvas.rect((left, top), (right, bottom), ink, opacity);
+    }
+
     /// A line over the whole height.
     pub(super) fn mark(&self, x: f64) {
         let (_, top, _, bottom) = self.frame;

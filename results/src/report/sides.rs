@@ -1,8 +1,9 @@
 //! Targets side by side: one bar per target for each operation, with the spread over rounds.
 //!
-//! Bars begin at zero, so that their lengths may be compared. The whisker goes from the slowest
-//! round to the fastest.
+//! Bars begin at zero, so that their lengths may be compared. The whisker is the interval of the median
+//! over rounds; where whiskers of two targets overlap, the rounds do not tell them apart.
 
+use super::advice::with_interval;
 use super::axis::Axis;
 use super::canvas::{Align, Canvas, Ink, cut_to, svg};
 use super::plot::{FONT_PX, SMALL_PX};
@@ -48,14 +49,9 @@ fn picture(summary: &Summary<'_>, path: &Path) -> Option<Sides> {
     rows.iter().find_map(|(_, numbers)| numbers.as_ref())?;
     let block = HEAD + rows.len() as f64 * ROW + 12.0;
     let text = path.text();
-    let label = format!("{text}: throughput and p99 of each target");
+    let label = format!("{text} of each target. {}", words_of(path, &rows));
     let svg = svg(WIDTH, 2.0 * block, &label, |canvas| {
-        let rate = if path.moves_bytes {
-            "throughput"
-        } else {
-            "operations"
-        };
-        let title = format!("{text}: {rate} (higher is better)");
+        let title = format!("{text}: {} (higher is better)", path.rate_name());
         bars(canvas, 0.0, &title, path.unit(), &rows, |numbers| {
             numbers.rate
         });
@@ -65,6 +61,24 @@ fn picture(summary: &Summary<'_>, path: &Path) -> Option<Sides> {
         });
     });
     Some(Sides { path: text, svg })
+}
+
+/// Each target's numbers with their intervals.
+fn words_of(path: &Path, rows: &[(&TargetSummary<'_>, Option<Numbers>)]) -> String {
+    let named = rows.iter().map(|(target, numbers)| {
+        let name = &target.target.name;
+        numbers.as_ref().map_or_else(
+            || format!("{name}: no numbers"),
+            |numbers| {
+                format!(
+                    "{name}: {}, p99 {}",
+                    with_interval(&numbers.rate, path.unit()),
+                    with_interval(&numbers.p99, Unit::Nanoseconds)
+                )
+            },
+        )
+    });
+    named.collect::<Vec<_>>().join("; ")
 }
 
 fn bars(
@@ -118,8 +132,8 @@ fn bars(
             Ink::Series(target.series),
             0.85,
         );
-        if spread.max > spread.min {
-            let (low, high) = (across(spread.min), across(spread.max));
+        if let Some(interval) = spread.interval.filter(|one| one.high > one.low) {
+            let (low, high) = (across(interval.low), across(interval.high));
             canvas.line(&[(low, middle), (high, middle)], Ink::Text, 1.2);
             for tip in [low, high] {
                 canvas.line(&[(tip, middle - 4.0), (tip, middle + 4.0)], Ink::Text, 1.2);

@@ -2,17 +2,20 @@
 //!
 //! Taken once from the record so that every chart and table of the page speaks of the same point
 //! and the same operation. Cells with a fault count nowhere; a target left without whole cells
-//! keeps its place and says so.
+//! keeps its place and says so. The best point of a target is the recommended one (`recommend.rs`).
 
 use super::canvas::SERIES_COUNT;
 use crate::metric::Unit;
 use crate::query::Quantity;
+use crate::recommend::{Candidate, Objective, Recommendation, recommend};
 use crate::record::{Cell, PhaseRole, RunRecord, Setting, Target};
 use crate::stats::Spread;
 
 /// The numbers behind the page.
 pub(super) struct Summary<'a> {
     pub(super) record: &'a RunRecord,
+    /// What the reader wants.
+    pub(super) objective: Objective,
     /// Every phase and operation that was measured, in order of appearance.
     pub(super) paths: Vec<Path>,
     /// The operation the page leads with: the one that moved most in the longest phase.
@@ -34,7 +37,9 @@ pub(super) struct TargetSummary<'a> {
     /// Its colour.
     pub(super) series: u8,
     pub(super) points: Vec<PointSummary<'a>>,
-    /// Index of the point with the best headline rate.
+    /// What serves the objective; none where nothing does, or there are no numbers.
+    pub(super) advice: Option<Recommendation>,
+    /// Index of the point that is shown where one has to be: the recommended one.
     pub(super) best: Option<usize>,
 }
 
@@ -46,6 +51,8 @@ pub(super) struct PointSummary<'a> {
     pub(super) faults: usize,
     /// The headline operation here.
     pub(super) headline: Option<Numbers>,
+    /// The same, round by round.
+    pub(super) rounds: Candidate,
     /// Whether no other point of any target is better in both throughput and p99.
     pub(super) on_front: bool,
 }
@@ -73,6 +80,38 @@ impl Path {
         }
     }
 
+    /// What its rate is called.
+    pub(super) const fn rate_name(&self) -> &'static str {
+        if self.moves_bytes {
+            "throughput"
+        } else {
+            "operations"
+        }
+    }
+
+    const fn rate(&self) -> Quantity {
+        if self.moves_bytes {
+            Quantity::Throughput
+        } else {
+            Quantity::Iops
+        }
+    }
+
+    /// Rate and p99 of each cell that has them.
+    fn rounds(&self, cells: &[&Cell]) -> Candidate {
+        let path = self.text();
+        let over = |quantity: Quantity| {
+            let values = cells
+                .iter()
+                .filter_map(|cell| quantity.of(cell, &path).ok());
+            values.collect()
+        };
+        Candidate {
+            rates: over(self.rate()),
+            p99s_ns: over(Quantity::P99),
+        }
+    }
+
     /// This operation over some cells; none when any number is missing.
     pub(super) fn numbers(&self, cells: &[&Cell]) -> Option<Numbers> {
         let path = self.text();
@@ -83,13 +122,8 @@ impl Path {
                 .collect();
             Spread::of(&values)
         };
-        let rate = if self.moves_bytes {
-            Quantity::Throughput
-        } else {
-            Quantity::Iops
-        };
         Some(Numbers {
-            rate: over(rate)?,
+            rate: over(self.rate())?,
             p50: over(Quantity::P50)?,
             p99: over(Quantity::P99)?,
             p999: over(Quantity::P999)?,
@@ -99,7 +133,7 @@ impl Path {
 }
 
 impl<'a> Summary<'a> {
-    pub(super) fn of(record: &'a RunRecord) -> Self {
+    pub(super) fn of(record: &'a RunRecord, objective: Objective) -> Self {
         let paths = paths(record);
         let headline = headline(record, &paths);
         let points = record.points();
@@ -112,15 +146,25 @@ impl<'a> Summary<'a> {
                     .iter()
                     .filter_map(|point| summarize(record, target, point, headline.as_ref()))
                     .collect(),
+                advice: None,
                 best: None,
             })
             .collect();
         mark_front(&mut targets);
         for target in &mut targets {
-            target.best = best(&target.points);
+            let candidates: Vec<Candidate> = target
+                .points
+                .iter()
+                .map(|point| point.rounds.clone())
+                .collect();
+            target.advice = recommend(&candidates, objective);
+            // Where no point keeps a limit, one is shown all the same.
+            let shown = || recommend(&candidates, Objective::default());
+            target.best = target.advice.clone().or_else(shown).map(|one| one.chosen);
         }
         Self {
             record,
+            objective,
             paths,
             headline,
             targets,
@@ -216,23 +260,10 @@ fn summarize<'a>(
         point: point.to_vec(),
         faults: count - cells.len(),
         headline: headline.and_then(|path| path.numbers(&cells)),
+        rounds: headline.map_or_else(Candidate::default, |path| path.rounds(&cells)),
         cells,
         on_front: false,
     })
-}
-
-fn best(points: &[PointSummary<'_>]) -> Option<usize> {
-    points
-        .iter()
-        .enumerate()
-        .filter_map(|(index, point)| Some((index, point.headline?)))
-        .max_by(|(_, a), (_, b)| {
-            a.rate
-                .median
-                .total_cmp(&b.rate.median)
-                .then(b.p99.median.total_cmp(&a.p99.median))
-        })
-        .map(|(index, _)| index)
 }
 
 /// Each target has a front of its own: a knob's trade-off is a matter within one target.

@@ -1,12 +1,10 @@
-//! The sweep as pictures: heat maps of knob against knob, and throughput against p99.
+//! The sweep as heat maps of knob against knob.
 //!
 //! The two knobs with most values span a map; every combination of the others is a map of its own
-//! on the same colours. Brighter is better in both kinds of map. The scatter shows every point of
-//! every target; the points of a target's Pareto front are joined and numbered as in the table.
+//! on the same colours. Brighter is better in both kinds of map.
 
-use super::axis::Axis;
 use super::canvas::{Align, Canvas, Ink, cut_to, svg, text_width};
-use super::plot::{FONT_PX, Plot, SMALL_PX};
+use super::plot::{FONT_PX, SMALL_PX};
 use super::summary::{Numbers, PointSummary, Summary, TargetSummary};
 use crate::metric::Unit;
 use crate::record::{KnobValue, Setting, SweepAxis, point_label};
@@ -44,14 +42,9 @@ pub(super) fn heats(summary: &Summary<'_>) -> Vec<Heat> {
     let Some((layout, headline)) = layout(summary).zip(summary.headline.as_ref()) else {
         return Vec::new();
     };
-    let rate_name = if headline.moves_bytes {
-        "throughput"
-    } else {
-        "operations"
-    };
     let shades = [
         Shade {
-            name: rate_name,
+            name: headline.rate_name(),
             unit: headline.unit(),
             pick: |numbers| numbers.rate,
             higher_is_better: true,
@@ -133,11 +126,16 @@ fn heat(target: &TargetSummary<'_>, layout: &Layout<'_>, facet: &[Setting], shad
         .map(|value| text_width(&value.to_string(), SMALL_PX) + 14.0)
         .fold(24.0_f64, f64::max)
         .min(130.0);
-    let column = ((WIDTH - left - 4.0) / layout.x.values.len() as f64).min(110.0);
+    let column = ((WIDTH - left - 4.0) / layout.x.values.len() as f64).min(150.0);
     let name = &target.target.name;
-    let label = format!("{} of {name} over the sweep", shade.name);
+    let label = format!(
+        "{} of {name} over the sweep, from {} to {}; every point is in the table of points",
+        shade.name,
+        shade.unit.format(if low.is_finite() { low } else { 0.0 }),
+        shade.unit.format(high)
+    );
     let svg = svg(WIDTH, height, &label, |canvas| {
-        heads(canvas, layout, shade, unit, left);
+        heads(canvas, layout, shade, unit);
         for (index, value) in layout.x.values.iter().enumerate() {
             let middle = left + (index as f64 + 0.5) * column;
             let text = cut_to(&value.to_string(), column, SMALL_PX);
@@ -184,7 +182,7 @@ fn heat(target: &TargetSummary<'_>, layout: &Layout<'_>, facet: &[Setting], shad
     }
 }
 
-fn heads(canvas: &Canvas<'_>, layout: &Layout<'_>, shade: &Shade, unit: &str, left: f64) {
+fn heads(canvas: &Canvas<'_>, layout: &Layout<'_>, shade: &Shade, unit: &str) {
     let better = if shade.higher_is_better {
         "higher is better"
     } else {
@@ -192,26 +190,12 @@ fn heads(canvas: &Canvas<'_>, layout: &Layout<'_>, shade: &Shade, unit: &str, le
     };
     let title = format!("{}, {unit} ({better})", shade.name);
     canvas.text(&title, (4.0, 9.0), FONT_PX, Ink::Text, Align::Left);
-    let across = format!("{} \u{2192}", named(layout.x));
-    canvas.text(
-        &across,
-        (left + 2.0, TOP - 29.0),
-        SMALL_PX,
-        Ink::Muted,
-        Align::Left,
-    );
+    let mut knobs = format!("\u{2192} {}", named(layout.x));
     if let Some(axis) = layout.y {
-        let down = format!("{} \u{2193}", named(axis));
-        let room = WIDTH - 8.0 - text_width(&across, SMALL_PX) - left - 16.0;
-        let down = cut_to(&down, room, SMALL_PX);
-        canvas.text(
-            &down,
-            (WIDTH - 4.0, TOP - 29.0),
-            SMALL_PX,
-            Ink::Muted,
-            Align::Right,
-        );
+        knobs = format!("\u{2193} {}   {knobs}", named(axis));
     }
+    let knobs = cut_to(&knobs, WIDTH - 8.0, SMALL_PX);
+    canvas.text(&knobs, (4.0, TOP - 29.0), SMALL_PX, Ink::Muted, Align::Left);
 }
 
 fn named(axis: &SweepAxis) -> String {
@@ -331,106 +315,6 @@ fn cividis(part: f64) -> (u8, u8, u8) {
         mixed(from.1, to.1),
         mixed(from.2, to.2),
     )
-}
-
-/// Throughput against p99 over every point of every target.
-pub(super) fn scatter(summary: &Summary<'_>) -> Option<String> {
-    const HEIGHT: f64 = 330.0;
-    const WIDE: f64 = 620.0;
-    const FRAME: (f64, f64, f64, f64) = (72.0, 30.0, WIDE - 18.0, HEIGHT - 44.0);
-    let headline = summary.headline.as_ref()?;
-    if !summary.is_swept() {
-        return None;
-    }
-    let all: Vec<&Numbers> = summary
-        .targets
-        .iter()
-        .flat_map(|target| &target.points)
-        .filter_map(|point| point.headline.as_ref())
-        .collect();
-    let top = all
-        .iter()
-        .map(|numbers| numbers.rate.median)
-        .fold(0.0_f64, f64::max);
-    let x = Axis::from_zero(top, headline.unit());
-    let y = Axis::log(
-        all.iter().map(|numbers| numbers.p99.median),
-        Unit::Nanoseconds,
-    );
-    let label = format!(
-        "throughput against p99 of {} for every sweep point",
-        headline.text()
-    );
-    Some(svg(WIDE, HEIGHT, &label, |canvas| {
-        let plot = Plot::new(canvas, FRAME, &x, &y);
-        plot.label_x();
-        let legend: Vec<(&str, Ink)> = summary
-            .targets
-            .iter()
-            .map(|target| (target.target.name.as_str(), Ink::Series(target.series)))
-            .collect();
-        plot.title("p99 (log)", &legend);
-        let axis = if headline.moves_bytes {
-            "throughput"
-        } else {
-            "operations"
-        };
-        let corner = (FRAME.2, HEIGHT - 10.0);
-        canvas.text(
-            &format!("{axis} \u{2192}"),
-            corner,
-            SMALL_PX,
-            Ink::Muted,
-            Align::Right,
-        );
-        for target in &summary.targets {
-            points(canvas, &plot, target);
-        }
-    }))
-}
-
-fn points(canvas: &Canvas<'_>, plot: &Plot<'_, '_>, target: &TargetSummary<'_>) {
-    let ink = Ink::Series(target.series);
-    let place = |numbers: &Numbers| (numbers.rate.median, numbers.p99.median);
-    let mut front: Vec<(f64, f64, usize)> = Vec::new();
-    for (index, point) in target.points.iter().enumerate() {
-        let Some(numbers) = &point.headline else {
-            continue;
-        };
-        let (rate, p99) = place(numbers);
-        if point.on_front {
-            front.push((rate, p99, index + 1));
-        } else {
-            canvas.dot(plot.at(rate, p99), 4.0, ink, 0.35);
-        }
-    }
-    front.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let line: Vec<(f64, f64)> = front.iter().map(|(rate, p99, _)| (*rate, *p99)).collect();
-    if line.len() > 1 {
-        plot.line(&line, ink, 1.2);
-    }
-    let numbered = target.points.len() > 1;
-    let mut taken: Vec<(f64, f64)> = Vec::new();
-    for (rate, p99, number) in front {
-        let at = plot.at(rate, p99);
-        canvas.dot(at, 5.0, ink, 1.0);
-        // Above the point, or below where a neighbour's number is.
-        let apart =
-            |a: (f64, f64), b: (f64, f64)| (a.0 - b.0).abs() > 16.0 || (a.1 - b.1).abs() > 12.0;
-        let free = [(at.0, at.1 - 12.0), (at.0, at.1 + 13.0)]
-            .into_iter()
-            .find(|spot| taken.iter().all(|other| apart(*other, *spot)));
-        if let Some(spot) = free.filter(|_| numbered) {
-            canvas.text(
-                &number.to_string(),
-                spot,
-                SMALL_PX,
-                Ink::Text,
-                Align::Center,
-            );
-            taken.push(spot);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A table of the page: sorted by the reader, so every cell carries what it sorts by.
 
+use crate::markdown::cell;
 use serde::Serialize;
 
 /// A table; the first column names the row.
@@ -25,6 +26,22 @@ impl Table {
             head: head.iter().map(|&name| name.to_owned()).collect(),
             rows: Vec::new(),
         }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The same as Markdown.
+    pub(super) fn markdown(&self) -> String {
+        let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+        let mut text = line(self.head.iter().map(|head| cell(head)).collect());
+        text.push_str(&"|---".repeat(self.head.len()));
+        text.push_str("|\n");
+        for row in &self.rows {
+            text.push_str(&line(row.iter().map(|field| cell(&field.text)).collect()));
+        }
+        text
     }
 
     pub(super) fn column(&mut self, name: impl Into<String>) {

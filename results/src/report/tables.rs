@@ -3,7 +3,7 @@
 //! Each is a pure function of the summary. A table without rows is left out by the template.
 
 use super::pipeline::Pipeline;
-use super::summary::{Numbers, Path, Summary, TargetSummary};
+use super::summary::{Path, Summary, TargetSummary};
 use super::table::{Field, Table, marked, nothing, number, prose, words};
 use crate::assertion::Standing;
 use crate::metric::Unit;
@@ -33,7 +33,7 @@ pub(super) fn assertions(verdict: &RunVerdict) -> Table {
 }
 
 /// A median with its spread: half the range in percent, or the range itself where it is wide.
-fn spread_field(spread: &Spread, unit: Unit) -> Field {
+pub(super) fn spread_field(spread: &Spread, unit: Unit) -> Field {
     let half = if spread.median == 0.0 {
         0.0
     } else {
@@ -55,17 +55,15 @@ fn spread_field(spread: &Spread, unit: Unit) -> Field {
 }
 
 pub(super) fn key_numbers(summary: &Summary<'_>) -> Table {
-    let head = [
-        "operation",
-        "target",
-        "rate",
-        "against first",
-        "p50",
-        "p99",
-        "p99.9",
-        "max",
-    ];
-    let mut table = Table::new(&head);
+    // One target has nothing to be held against.
+    let is_compared = summary.targets.len() > 1;
+    let mut table = Table::new(&["operation", "target", "rate"]);
+    if is_compared {
+        table.column("against first");
+    }
+    for name in ["p50", "p99", "p99.9", "max"] {
+        table.column(name);
+    }
     for path in &summary.paths {
         let first = summary
             .targets
@@ -83,16 +81,18 @@ pub(super) fn key_numbers(summary: &Summary<'_>) -> Table {
                 .zip(rounds_of(target, path))
                 .and_then(|(first, own)| median(&paired_ratios(&own, first)));
             let time = |spread: &Spread| spread_field(spread, Unit::Nanoseconds);
-            table.row(vec![
+            let mut fields = vec![
                 words(path.text()),
                 words(&target.target.name),
                 spread_field(&numbers.rate, path.unit()),
-                ratio.map_or_else(nothing, |ratio| number(format!("{ratio:.2} x"), ratio)),
-                time(&numbers.p50),
-                time(&numbers.p99),
-                time(&numbers.p999),
-                time(&numbers.max),
-            ]);
+            ];
+            if is_compared {
+                let ratio = ratio.map(|ratio| number(format!("{ratio:.2} x"), ratio));
+                fields.push(ratio.unwrap_or_else(nothing));
+            }
+            let times = [&numbers.p50, &numbers.p99, &numbers.p999, &numbers.max];
+            fields.extend(times.map(time));
+            table.row(fields);
         }
     }
     table
@@ -134,68 +134,6 @@ pub(super) fn stages(pipelines: &[Pipeline]) -> Table {
                     stage.bytes_held_max,
                 ),
             ]);
-        }
-    }
-    table
-}
-
-pub(super) fn points(summary: &Summary<'_>) -> Table {
-    let mut table = Table::new(&["target", "#"]);
-    if !summary.is_swept() {
-        return table;
-    }
-    let axes = &summary.record.sweep;
-    for axis in axes {
-        table.column(&axis.knob);
-    }
-    for name in ["rate", "p50", "p99", "p99.9", "rounds", "front"] {
-        table.column(name);
-    }
-    let unit = summary
-        .headline
-        .as_ref()
-        .map_or(Unit::PerSecond, Path::unit);
-    for target in &summary.targets {
-        for (index, point) in target.points.iter().enumerate() {
-            let mut fields = vec![
-                words(&target.target.name),
-                number((index + 1).to_string(), index as f64),
-            ];
-            for axis in axes {
-                let setting = point.point.iter().find(|setting| setting.knob == axis.knob);
-                let place = axis
-                    .values
-                    .iter()
-                    .position(|v| setting.is_some_and(|s| s.value == *v));
-                fields.push(match setting {
-                    Some(setting) => number(
-                        setting.value.to_string(),
-                        place.unwrap_or(usize::MAX) as f64,
-                    ),
-                    None => nothing(),
-                });
-            }
-            let numbers = point.headline;
-            let field = |pick: fn(&Numbers) -> Spread, unit: Unit| {
-                numbers.map_or_else(nothing, |numbers| spread_field(&pick(&numbers), unit))
-            };
-            fields.push(field(|numbers| numbers.rate, unit));
-            fields.push(field(|numbers| numbers.p50, Unit::Nanoseconds));
-            fields.push(field(|numbers| numbers.p99, Unit::Nanoseconds));
-            fields.push(field(|numbers| numbers.p999, Unit::Nanoseconds));
-            let rounds = point.cells.len();
-            let text = match point.faults {
-                0 => rounds.to_string(),
-                faults => format!("{rounds} ({faults} with a fault)"),
-            };
-            fields.push(number(text, rounds as f64));
-            let best = target.best == Some(index) && target.points.len() > 1;
-            fields.push(match (best, point.on_front) {
-                (true, _) => marked("best", "held"),
-                (false, true) if target.points.len() > 1 => words("on the front"),
-                (false, _) => words(""),
-            });
-            table.row(fields);
         }
     }
     table

@@ -1,46 +1,53 @@
-//! Throughput, latency, dirty bytes and queue depths over time, one chart per target, on the same scales.
+//! What happened when: the intervals of one round of each target on one time axis and common scales.
 //!
-//! The typical round of the best point is shown, its phases laid end to end. Nothing is smoothed.
-//! An interval in which somebody was held up is shaded in every panel, the darker the longer.
+//! The typical round of the best point is shown, its phases laid end to end. This file chooses and
+//! scales; `sheet.rs` draws.
 
 use super::axis::Axis;
-use super::canvas::{Align, Canvas, Ink, cut_to, svg, text_width};
-use super::plot::{Plot, SMALL_PX};
+use super::canvas::svg;
+use super::heat::{Slice, extent};
+use super::sheet::{Sheet, height};
 use super::summary::{Summary, TargetSummary};
+use super::table::{Table, number, words};
 use crate::metric::Unit;
-use crate::record::{Cell, PhaseRecord, PhaseRole, Sample, point_label};
-use crate::stats::sum;
-use std::collections::BTreeMap;
+use crate::record::{Cell, PhaseRecord, Sample, point_label};
+use crate::stats::{median, sum};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A chart with its caption.
 pub(super) struct Timeline {
     pub(super) target: String,
     pub(super) caption: String,
     pub(super) svg: String,
+    /// The stalls in words: from, to, cause, how long somebody was held up.
+    pub(super) stalls: Table,
 }
 
-const WIDTH: f64 = 620.0;
-const LEFT: f64 = 80.0;
-const RIGHT: f64 = WIDTH - 14.0;
-const PANEL: f64 = 104.0;
-const GAP: f64 = 32.0;
-const TOP: f64 = 44.0;
 const NS_PER_S: f64 = 1e9;
+/// Rows of a table of stalls; the raw data has the rest.
+const STALLS_MAX: usize = 200;
+/// Wider where there is one chart alone.
+const WIDTH: f64 = 620.0;
+const WIDTH_ALONE: f64 = 900.0;
 
 /// One interval placed on the cell's own time axis.
-struct Interval<'a> {
-    from_s: f64,
-    to_s: f64,
-    sample: &'a Sample,
+pub(super) struct Interval<'a> {
+    pub(super) from_s: f64,
+    pub(super) to_s: f64,
+    pub(super) sample: &'a Sample,
 }
 
 impl Interval<'_> {
-    fn seconds(&self) -> f64 {
+    pub(super) fn seconds(&self) -> f64 {
         (self.to_s - self.from_s).max(1e-9)
+    }
+
+    pub(super) fn middle(&self) -> f64 {
+        f64::midpoint(self.from_s, self.to_s)
     }
 }
 
-/// The charts, and a sentence where a target has none.
+/// One chart per target that has intervals.
 pub(super) fn timelines(summary: &Summary<'_>) -> Vec<Timeline> {
     let chosen: Vec<(&TargetSummary<'_>, &Cell)> = summary
         .targets
@@ -53,224 +60,137 @@ pub(super) fn timelines(summary: &Summary<'_>) -> Vec<Timeline> {
                 .then_some((target, cell))
         })
         .collect();
-    let everything: Vec<Interval<'_>> = chosen
-        .iter()
-        .flat_map(|(_, cell)| intervals(cell))
-        .collect();
+    let everything: Vec<Vec<Interval<'_>>> =
+        chosen.iter().map(|(_, cell)| intervals(cell)).collect();
+    let width = if chosen.len() == 1 {
+        WIDTH_ALONE
+    } else {
+        WIDTH
+    };
     let scales = Scales::of(&everything);
     chosen
         .into_iter()
-        .map(|(target, cell)| timeline(target, cell, &scales))
+        .zip(&everything)
+        .map(|((target, cell), intervals)| timeline(target, cell, intervals, &scales, width))
         .collect()
 }
 
 /// The axes all targets share, so that their charts can be compared by eye.
-struct Scales {
-    moves_bytes: bool,
-    seconds: Axis,
-    rate: Axis,
-    latency: Axis,
-    dirty: Option<Axis>,
-    depth: Option<Axis>,
+pub(super) struct Scales {
+    pub(super) moves_bytes: bool,
+    pub(super) seconds: Axis,
+    pub(super) rate: Axis,
+    pub(super) latency: Axis,
+    /// The heat map's axis and the count of its fullest cell.
+    pub(super) heat: Option<(Axis, u64)>,
+    pub(super) dirty: Option<Axis>,
+    pub(super) depth: Option<Axis>,
+    pub(super) workers: Option<Axis>,
+    /// Everything that held somebody up, in order of name.
+    pub(super) causes: Vec<String>,
 }
 
 impl Scales {
-    fn of(intervals: &[Interval<'_>]) -> Self {
-        let moves_bytes = intervals.iter().any(|interval| interval.sample.bytes > 0);
-        let top = |value: &dyn Fn(&Interval<'_>) -> f64| {
-            intervals.iter().map(value).fold(0.0_f64, f64::max)
-        };
-        let dirty_top = top(&|interval| interval.sample.dirty_bytes.unwrap_or(0) as f64);
-        let depth_top =
-            top(&|interval| interval.sample.queues.values().copied().max().unwrap_or(0) as f64);
+    fn of(targets: &[Vec<Interval<'_>>]) -> Self {
+        let intervals = || targets.iter().flatten();
+        let moves_bytes = intervals().any(|interval| interval.sample.bytes > 0);
+        let top =
+            |value: &dyn Fn(&Interval<'_>) -> f64| intervals().map(value).fold(0.0_f64, f64::max);
+        let most = |levels: &BTreeMap<String, u64>| levels.values().copied().max().unwrap_or(0);
+        let from_zero = |top: f64, unit: Unit| (top > 0.0).then(|| Axis::from_zero(top, unit));
         let end = top(&|interval| interval.to_s);
         let unit = if moves_bytes {
             Unit::BytesPerSecond
         } else {
             Unit::PerSecond
         };
-        let latencies = intervals
-            .iter()
+        let latencies = intervals()
             .flat_map(|interval| [interval.sample.ns_p50 as f64, interval.sample.ns_max as f64]);
+        let extents: Vec<(u64, u64, u64)> = targets
+            .iter()
+            .filter_map(|intervals| extent(&slices(intervals)))
+            .collect();
+        let ends = extents
+            .iter()
+            .flat_map(|(_, low, high)| [*low as f64, *high as f64]);
+        let fullest = extents.iter().map(|(most, ..)| *most).max();
+        let causes: BTreeSet<&String> = intervals()
+            .flat_map(|interval| &interval.sample.stalls)
+            .filter(|stall| stall.ns > 0)
+            .map(|stall| &stall.cause)
+            .collect();
         Self {
             moves_bytes,
             seconds: Axis::linear(0.0, end * NS_PER_S, Unit::Nanoseconds).rescaled(1.0 / NS_PER_S),
             rate: Axis::from_zero(top(&|interval| rate(interval, moves_bytes)), unit),
             latency: Axis::log(latencies, Unit::Nanoseconds),
-            dirty: (dirty_top > 0.0).then(|| Axis::from_zero(dirty_top, Unit::Bytes)),
-            depth: (depth_top > 0.0).then(|| Axis::from_zero(depth_top, Unit::Count)),
+            heat: fullest.map(|most| (Axis::log(ends, Unit::Nanoseconds), most)),
+            dirty: from_zero(
+                top(&|interval| interval.sample.dirty_bytes.unwrap_or(0) as f64),
+                Unit::Bytes,
+            ),
+            depth: from_zero(
+                top(&|interval| most(&interval.sample.queues) as f64),
+                Unit::Count,
+            ),
+            workers: from_zero(
+                top(&|interval| most(&interval.sample.workers) as f64),
+                Unit::Count,
+            ),
+            causes: causes.into_iter().cloned().collect(),
         }
     }
 }
 
-fn timeline(target: &TargetSummary<'_>, cell: &Cell, scales: &Scales) -> Timeline {
-    let intervals = intervals(cell);
-    let panels = 2.0
-        + f64::from(u8::from(scales.dirty.is_some()))
-        + f64::from(u8::from(scales.depth.is_some()));
-    let height = TOP + panels * PANEL + (panels - 1.0) * GAP + 24.0;
+fn timeline(
+    target: &TargetSummary<'_>,
+    cell: &Cell,
+    intervals: &[Interval<'_>],
+    scales: &Scales,
+    width: f64,
+) -> Timeline {
     let name = &target.target.name;
-    let label = format!("throughput and latency of {name} over time");
-    let chart = svg(WIDTH, height, &label, |canvas| {
-        let mut sheet = Sheet {
-            canvas,
-            cell,
-            intervals: &intervals,
-            scales,
-            drawn: 0.0,
-        };
-        let ink = Ink::Series(target.series);
-        sheet.phases();
-        sheet.rate(ink);
-        let mut last = sheet.latency(ink, Ink::Dashed(target.series));
-        if let Some(axis) = &scales.dirty {
-            last = sheet.dirty(axis, ink);
-        }
-        if let Some(axis) = &scales.depth {
-            last = sheet.depth(axis);
-        }
-        last.label_x();
+    let caption = caption(cell, intervals);
+    let label = format!(
+        "{name} over time. {}. {caption}",
+        words_of(intervals, scales)
+    );
+    let chart = svg(width, height(scales), &label, |canvas| {
+        let mut sheet = Sheet::new(canvas, width, cell, intervals, scales);
+        sheet.draw(target.series);
     });
     Timeline {
         target: name.clone(),
-        caption: caption(cell, &intervals),
+        caption,
         svg: chart,
+        stalls: stalls(intervals),
     }
 }
 
-/// One target's panels, drawn from the top down.
-struct Sheet<'p, 'c> {
-    canvas: &'p Canvas<'c>,
-    cell: &'p Cell,
-    intervals: &'p [Interval<'p>],
-    scales: &'p Scales,
-    /// How many panels there are already.
-    drawn: f64,
-}
-
-impl<'p, 'c> Sheet<'p, 'c> {
-    /// The next panel, with its stalls shaded and its phases marked.
-    fn panel(&mut self, y: &'p Axis) -> Plot<'p, 'c> {
-        let top = TOP + self.drawn * (PANEL + GAP);
-        self.drawn += 1.0;
-        let frame = (LEFT, top, RIGHT, top + PANEL);
-        let plot = Plot::new(self.canvas, frame, &self.scales.seconds, y);
-        shade(&plot, self.cell, self.intervals);
-        plot
-    }
-
-    /// The phases' names above everything, where there is room.
-    fn phases(&self) {
-        let across = |seconds: f64| LEFT + self.scales.seconds.place(seconds) * (RIGHT - LEFT);
-        for (from_s, to_s, phase) in spans(self.cell) {
-            let room = across(to_s) - across(from_s) - 6.0;
-            let text = worded(phase);
-            // Two letters and dots say nothing.
-            if room > text_width("warm-up", SMALL_PX).min(text_width(&text, SMALL_PX)) {
-                let text = cut_to(&text, room, SMALL_PX);
-                let at = (across(from_s) + 3.0, 9.0);
-                self.canvas
-                    .text(&text, at, SMALL_PX, Ink::Muted, Align::Left);
-            }
-        }
-    }
-
-    fn rate(&mut self, ink: Ink) {
-        let plot = self.panel(&self.scales.rate);
-        let moves_bytes = self.scales.moves_bytes;
-        let title = if moves_bytes {
-            "throughput"
-        } else {
-            "operations"
-        };
-        plot.title(title, &[("held up", Ink::Stall)]);
-        plot.line(
-            &steps(self.intervals, |interval| rate(interval, moves_bytes)),
-            ink,
-            1.6,
-        );
-    }
-
-    fn latency(&mut self, ink: Ink, dashed: Ink) -> Plot<'p, 'c> {
-        let plot = self.panel(&self.scales.latency);
-        plot.title(
-            "response time (log)",
-            &[("max", Ink::Muted), ("p99", ink), ("p50", dashed)],
-        );
-        let series = |value: fn(&Sample) -> u64| -> Vec<(f64, f64)> {
-            self.intervals
-                .iter()
-                .filter(|interval| interval.sample.ops > 0)
-                .map(|i| (f64::midpoint(i.from_s, i.to_s), value(i.sample) as f64))
-                .collect()
-        };
-        plot.line(&series(|sample| sample.ns_max), Ink::Muted, 0.9);
-        plot.line(&series(|sample| sample.ns_p99), ink, 1.6);
-        plot.line(&series(|sample| sample.ns_p50), dashed, 1.4);
-        plot
-    }
-
-    fn dirty(&mut self, axis: &'p Axis, ink: Ink) -> Plot<'p, 'c> {
-        let plot = self.panel(axis);
-        plot.title("dirty bytes", &[]);
-        let held: Vec<(f64, f64)> = self
-            .intervals
-            .iter()
-            .filter_map(|i| Some((i.to_s, i.sample.dirty_bytes? as f64)))
-            .collect();
-        if held.is_empty() {
-            self.silent();
-        }
-        plot.line(&held, ink, 1.6);
-        plot
-    }
-
-    /// The queues that ever were deepest, each in a colour of its own.
-    fn depth(&mut self, axis: &'p Axis) -> Plot<'p, 'c> {
-        const SHOWN_MAX: usize = 4;
-        let plot = self.panel(axis);
-        let mut deepest: BTreeMap<&str, u64> = BTreeMap::new();
-        for (name, depth) in self
-            .intervals
-            .iter()
-            .flat_map(|interval| &interval.sample.queues)
-        {
-            let known = deepest.entry(name).or_default();
-            *known = (*known).max(*depth);
-        }
-        let mut queues: Vec<(&str, u64)> = deepest.into_iter().collect();
-        queues.sort_by_key(|(_, depth)| std::cmp::Reverse(*depth));
-        queues.truncate(SHOWN_MAX);
-        if queues.is_empty() {
-            self.silent();
-        }
-        // Not the targets' first colours, so that no queue looks like a target.
-        let inks = (2_u8..).map(Ink::Series);
-        let legend: Vec<(&str, Ink)> = queues.iter().map(|(name, _)| *name).zip(inks).collect();
-        plot.title("queue depth", &legend);
-        for (name, ink) in legend {
-            let depths: Vec<(f64, f64)> = self
-                .intervals
-                .iter()
-                .filter_map(|i| Some((i.to_s, *i.sample.queues.get(name)? as f64)))
-                .collect();
-            plot.line(&depths, ink, 1.4);
-        }
-        plot
-    }
-
-    /// Says in the panel drawn last that there is nothing to draw.
-    fn silent(&self) {
-        let top = TOP + (self.drawn - 1.0) * (PANEL + GAP);
-        let middle = (f64::midpoint(LEFT, RIGHT), top + PANEL / 2.0);
-        self.canvas.text(
-            "this target does not tell",
-            middle,
-            SMALL_PX,
-            Ink::Muted,
-            Align::Center,
-        );
-    }
+/// The chart for whoever does not see it.
+fn words_of(intervals: &[Interval<'_>], scales: &Scales) -> String {
+    let (name, unit) = if scales.moves_bytes {
+        ("Throughput", Unit::BytesPerSecond)
+    } else {
+        ("Operations", Unit::PerSecond)
+    };
+    let rates: Vec<f64> = intervals
+        .iter()
+        .map(|interval| rate(interval, scales.moves_bytes))
+        .collect();
+    let worst_ns = intervals
+        .iter()
+        .map(|interval| interval.sample.ns_max)
+        .max()
+        .unwrap_or(0);
+    format!(
+        "{name} of {} intervals from {} to {}, median {}; longest response {}",
+        intervals.len(),
+        unit.format(rates.iter().copied().fold(f64::INFINITY, f64::min)),
+        unit.format(rates.iter().copied().fold(0.0_f64, f64::max)),
+        unit.format(median(&rates).unwrap_or(0.0)),
+        Unit::Nanoseconds.format(worst_ns as f64)
+    )
 }
 
 /// Which cell, and who was held up by what for how long.
@@ -290,7 +210,7 @@ fn caption(cell: &Cell, intervals: &[Interval<'_>]) -> String {
         .map(|(cause, ns)| format!("{cause} {}", Unit::Nanoseconds.format(ns as f64)))
         .collect();
     let held = if held.is_empty() {
-        "nobody was held up".to_owned()
+        "no target told of a stall".to_owned()
     } else {
         format!("held up by: {}", held.join(", "))
     };
@@ -301,7 +221,37 @@ fn caption(cell: &Cell, intervals: &[Interval<'_>]) -> String {
     )
 }
 
-fn rate(interval: &Interval<'_>, moves_bytes: bool) -> f64 {
+/// Neighbouring intervals held up by one cause are one row.
+fn stalls(intervals: &[Interval<'_>]) -> Table {
+    let mut bands: Vec<(&str, f64, f64, u64)> = Vec::new();
+    for interval in intervals {
+        for stall in interval.sample.stalls.iter().filter(|stall| stall.ns > 0) {
+            let open = bands.iter_mut().rev().find(|(cause, _, to_s, _)| {
+                *cause == stall.cause && interval.from_s - *to_s <= interval.seconds() * 0.01
+            });
+            match open {
+                Some((_, _, to_s, held_ns)) => {
+                    *to_s = interval.to_s;
+                    *held_ns = sum([*held_ns, stall.ns]);
+                }
+                None => bands.push((&stall.cause, interval.from_s, interval.to_s, stall.ns)),
+            }
+        }
+    }
+    let mut table = Table::new(&["from", "to", "cause", "held up"]);
+    for (cause, from_s, to_s, held_ns) in bands.into_iter().take(STALLS_MAX) {
+        let time = |ns: f64| number(Unit::Nanoseconds.format(ns), ns);
+        table.row(vec![
+            time(from_s * NS_PER_S),
+            time(to_s * NS_PER_S),
+            words(cause),
+            time(held_ns as f64),
+        ]);
+    }
+    table
+}
+
+pub(super) fn rate(interval: &Interval<'_>, moves_bytes: bool) -> f64 {
     let amount = if moves_bytes {
         interval.sample.bytes
     } else {
@@ -310,45 +260,21 @@ fn rate(interval: &Interval<'_>, moves_bytes: bool) -> f64 {
     amount as f64 / interval.seconds()
 }
 
-/// A rate holds for its whole interval: two points per interval, none in between.
-fn steps(intervals: &[Interval<'_>], value: impl Fn(&Interval<'_>) -> f64) -> Vec<(f64, f64)> {
+/// The counts of a heat map.
+pub(super) fn slices<'a>(intervals: &'a [Interval<'a>]) -> Vec<Slice<'a>> {
     intervals
         .iter()
-        .flat_map(|i| [(i.from_s, value(i)), (i.to_s, value(i))])
+        .map(|interval| Slice {
+            from_s: interval.from_s,
+            to_s: interval.to_s,
+            spectrum: &interval.sample.spectrum,
+        })
         .collect()
-}
-
-/// The stalls, and where each phase begins.
-fn shade(plot: &Plot<'_, '_>, cell: &Cell, intervals: &[Interval<'_>]) {
-    for interval in intervals {
-        let part = interval.sample.stalled_ns() as f64 / NS_PER_S / interval.seconds();
-        if part > 0.01 {
-            plot.band(
-                interval.from_s,
-                interval.to_s,
-                Ink::Stall,
-                0.12 + 0.38 * part.min(1.0),
-            );
-        }
-    }
-    for (start_s, _, _) in spans(cell) {
-        plot.mark(start_s);
-    }
-}
-
-fn worded(phase: &PhaseRecord) -> String {
-    let role = match phase.role {
-        PhaseRole::WarmUp => " (warm-up)",
-        PhaseRole::Prepare => " (prepare)",
-        PhaseRole::Drain => " (drain)",
-        PhaseRole::Steady => "",
-    };
-    format!("{}{role}", phase.name)
 }
 
 /// Begin and end of each phase on the cell's time axis. Phases that do not say when they began
 /// follow one another.
-fn spans(cell: &Cell) -> Vec<(f64, f64, &PhaseRecord)> {
+pub(super) fn spans(cell: &Cell) -> Vec<(f64, f64, &PhaseRecord)> {
     let mut spans = Vec::new();
     let mut end_ns = 0;
     for phase in &cell.phases {
@@ -374,4 +300,51 @@ fn intervals(cell: &Cell) -> Vec<Interval<'_>> {
         }
     }
     found
+}
+
+/// The held-up part of an interval; beyond 1 where several were held up at once.
+pub(super) fn stalled_part(interval: &Interval<'_>, cause: Option<&str>) -> f64 {
+    let stalls = interval.sample.stalls.iter();
+    let ns = sum(stalls
+        .filter(|stall| cause.is_none_or(|cause| stall.cause == cause))
+        .map(|stall| stall.ns));
+    ns as f64 / NS_PER_S / interval.seconds()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Stall;
+
+    #[test]
+    fn neighbouring_stalls_of_one_cause_are_one_band() {
+        let held = |cause: &str, ns: u64| Sample {
+            stalls: vec![Stall {
+                cause: cause.to_owned(),
+                ns,
+            }],
+            ..Sample::default()
+        };
+        let samples = [
+            held("dirty limit", 5),
+            held("dirty limit", 6),
+            Sample::default(),
+            held("dirty limit", 7),
+            held("byte budget", 8),
+        ];
+        let intervals: Vec<Interval<'_>> = (0_i32..)
+            .zip(&samples)
+            .map(|(nth, sample)| Interval {
+                from_s: f64::from(nth),
+                to_s: f64::from(nth + 1),
+                sample,
+            })
+            .collect();
+        let text = serde_json::to_string(&stalls(&intervals)).expect("plain");
+        assert_eq!(text.matches("dirty limit").count(), 2, "{text}");
+        assert_eq!(text.matches("byte budget").count(), 1, "{text}");
+        assert!(text.contains("11 ns"), "{text}");
+        assert!((stalled_part(&intervals[4], None) - 8e-9).abs() < 1e-15);
+        assert_eq!(stalled_part(&intervals[4], Some("dirty limit")), 0.0);
+    }
 }

@@ -4,19 +4,26 @@
 //! are the template's variables; those ending in `svg` and `json` are made by this folder and are
 //! safe, all others are foreign and get escaped.
 
+use super::advice::{Advice, advices};
 use super::data::{Blob, blobs};
+use super::doubts::{RankedDoubt, ranked};
+use super::environment::{KnobTable, environment, knobs, reproduction};
+use super::front::front;
 use super::percentiles::curves;
 use super::pipeline::pipelines;
+use super::points::{front_points, points};
+use super::promises::{asked, safety};
 use super::sides::sides;
 use super::summary::{PointSummary, Summary, TargetSummary};
-use super::sweep::{heats, scatter};
-use super::table::{Table, marked, words};
-use super::tables::{assertions, contents, counters, faults, key_numbers, points, pools, stages};
+use super::sweep::heats;
+use super::table::Table;
+use super::tables::{assertions, contents, counters, faults, key_numbers, pools, stages};
 use super::timeline::timelines;
 use crate::assertion::Standing;
 use crate::exit::ExitCode;
 use crate::metric::Unit;
-use crate::record::{Doubt, Knob, RunRecord, point_label};
+use crate::recommend::Objective;
+use crate::record::{RunRecord, RunStatus};
 use crate::stats::{Spread, median};
 use crate::verdict::RunVerdict;
 use serde::Serialize;
@@ -26,20 +33,29 @@ use serde::Serialize;
 pub(super) struct Page {
     style: &'static str,
     script: &'static str,
+    links: Vec<(&'static str, &'static str)>,
     name: String,
     describe: String,
+    /// Whether there are targets to compare.
+    several: bool,
+    /// A sentence where the numbers may be wrong by more than what is looked for.
+    grave: String,
     verdict: VerdictView,
     tiles: Vec<Tile>,
     assertions: Table,
-    best: Vec<String>,
+    advices: Vec<Advice>,
     key_numbers: Table,
     sides: Vec<Figure>,
+    safety: Table,
+    asked: Table,
     timelines: Vec<Figure>,
+    stalls: Vec<NamedTable>,
     curves: Vec<Figure>,
     pipelines: Vec<Figure>,
     stages: Table,
     heats: Vec<Figure>,
     scatter: Option<Figure>,
+    front: Table,
     points: Table,
     ratios: Table,
     contents: Table,
@@ -47,20 +63,22 @@ pub(super) struct Page {
     counters: Table,
     faults: Table,
     environment: Vec<(String, String)>,
-    doubts: Vec<Doubt>,
+    doubts: Vec<RankedDoubt>,
     knobs: Vec<KnobTable>,
-    command: String,
+    reproduction: Vec<String>,
+    hash: String,
+    seed: u64,
     resolved: String,
     blobs: Vec<Blob>,
     left_out: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
-struct VerdictView {
-    word: &'static str,
+pub(super) struct VerdictView {
+    pub(super) word: &'static str,
     class: &'static str,
-    exit: u8,
-    reason: String,
+    pub(super) exit: u8,
+    pub(super) reason: String,
 }
 
 #[derive(Serialize)]
@@ -72,34 +90,37 @@ struct Tile {
 }
 
 #[derive(Serialize)]
-struct Figure {
-    title: String,
-    caption: String,
-    svg: String,
+pub(super) struct Figure {
+    pub(super) title: String,
+    pub(super) caption: String,
+    pub(super) svg: String,
 }
 
 #[derive(Serialize)]
-struct KnobTable {
-    target: String,
-    describe: String,
-    set: usize,
+struct NamedTable {
+    name: String,
     table: Table,
 }
 
 impl Page {
-    pub(super) fn of(record: &RunRecord) -> Self {
-        let summary = Summary::of(record);
+    pub(super) fn of(record: &RunRecord, objective: Objective) -> Self {
+        let summary = Summary::of(record, objective);
         let verdict = RunVerdict::of(record);
         let pipelines = pipelines(&summary);
+        let timelines = timelines(&summary);
+        let doubts = ranked(&summary);
         let (blobs, left_out) = blobs(record);
         Self {
             style: include_str!("page.css"),
             script: include_str!("page.js"),
+            links: links(summary.is_swept()),
+            several: record.targets.len() > 1,
+            grave: grave(&doubts),
             name: named(&record.workload.name),
             describe: describe(record),
             tiles: tiles(&summary, &verdict),
             assertions: assertions(&verdict),
-            best: best(&summary),
+            advices: advices(&summary, &verdict),
             key_numbers: key_numbers(&summary),
             sides: sides(&summary)
                 .into_iter()
@@ -109,7 +130,17 @@ impl Page {
                     svg: side.svg,
                 })
                 .collect(),
-            timelines: timelines(&summary)
+            safety: safety(&summary),
+            asked: asked(&summary),
+            stalls: timelines
+                .iter()
+                .filter(|line| !line.stalls.is_empty())
+                .map(|line| NamedTable {
+                    name: line.target.clone(),
+                    table: line.stalls.clone(),
+                })
+                .collect(),
+            timelines: timelines
                 .into_iter()
                 .map(|line| Figure {
                     title: line.target,
@@ -142,13 +173,12 @@ impl Page {
                     svg: heat.svg,
                 })
                 .collect(),
-            scatter: scatter(&summary).map(|svg| Figure {
-                title: "throughput against p99".to_owned(),
-                caption: "each point is a setting; the joined and numbered ones are not beaten in \
-                          both by any other of the same target"
-                    .to_owned(),
-                svg,
+            scatter: front(&summary).map(|front| Figure {
+                title: "Pareto front".to_owned(),
+                caption: front.caption,
+                svg: front.svg,
             }),
+            front: front_points(&summary),
             points: points(&summary),
             ratios: counters(&summary, |unit| unit == Unit::Ratio),
             contents: contents(record),
@@ -156,9 +186,11 @@ impl Page {
             counters: counters(&summary, |unit| unit != Unit::Ratio),
             faults: faults(record),
             environment: environment(record),
-            doubts: record.machine.doubts.clone(),
+            doubts,
             knobs: knobs(record),
-            command: command(record),
+            reproduction: reproduction(record),
+            hash: record.workload.hash.clone(),
+            seed: record.workload.seed,
             resolved: record.workload.resolved.clone(),
             verdict: verdict_view(&verdict),
             blobs,
@@ -167,7 +199,39 @@ impl Page {
     }
 }
 
-fn named(name: &str) -> String {
+fn links(is_swept: bool) -> Vec<(&'static str, &'static str)> {
+    let all = [
+        ("verdict", "Verdict"),
+        ("numbers", "Numbers"),
+        ("time", "Time"),
+        ("latency", "Latency"),
+        ("pipeline", "Pipeline"),
+        ("sweep", "Sweep"),
+        ("counters", "Counters"),
+        ("machine", "Doubts"),
+        ("reproduce", "Reproduce"),
+        ("data", "Data"),
+    ];
+    all.into_iter()
+        .filter(|(id, _)| is_swept || *id != "sweep")
+        .collect()
+}
+
+/// The grave doubts in a line.
+fn grave(doubts: &[RankedDoubt]) -> String {
+    let seen: Vec<&str> = doubts
+        .iter()
+        .filter(|doubt| doubt.is_grave())
+        .map(|doubt| doubt.seen.as_str())
+        .collect();
+    if seen.is_empty() {
+        String::new()
+    } else {
+        format!("Doubtful: {}.", seen.join("; "))
+    }
+}
+
+pub(super) fn named(name: &str) -> String {
     if name.is_empty() {
         "unnamed workload".to_owned()
     } else {
@@ -175,7 +239,7 @@ fn named(name: &str) -> String {
     }
 }
 
-fn describe(record: &RunRecord) -> String {
+pub(super) fn describe(record: &RunRecord) -> String {
     let rounds = record
         .cells
         .iter()
@@ -197,7 +261,7 @@ fn describe(record: &RunRecord) -> String {
     parts.join(" \u{b7} ")
 }
 
-fn verdict_view(verdict: &RunVerdict) -> VerdictView {
+pub(super) fn verdict_view(verdict: &RunVerdict) -> VerdictView {
     let (word, class) = match verdict.exit.code {
         ExitCode::Good => ("good", "held"),
         ExitCode::Inconclusive => ("inconclusive", "unknown"),
@@ -225,16 +289,11 @@ fn tiles(summary: &Summary<'_>, verdict: &RunVerdict) -> Vec<Tile> {
         && let (Some(path), Some(numbers)) = (&summary.headline, point.headline)
     {
         let of = format!("{}, {}", target.target.name, path.text());
-        let rate = if path.moves_bytes {
-            "throughput"
-        } else {
-            "operations"
-        };
         let time = |spread: &Spread| Unit::Nanoseconds.format(spread.median);
         tiles.push(tile(
-            rate.to_owned(),
+            path.rate_name().to_owned(),
             path.unit().format(numbers.rate.median),
-            format!("{of}; {}", range(&numbers.rate, path.unit())),
+            format!("{of}; {}", over_rounds(&numbers.rate, path.unit())),
         ));
         tiles.push(tile(
             "p99".to_owned(),
@@ -268,8 +327,10 @@ fn tiles(summary: &Summary<'_>, verdict: &RunVerdict) -> Vec<Tile> {
         },
         note: if all == 0 {
             "the workload asserts nothing"
-        } else {
+        } else if summary.record.status == RunStatus::Complete {
             "hold at every point"
+        } else {
+            "hold where it ran"
         }
         .to_owned(),
         class: if verdict.count(Standing::Violated) > 0 {
@@ -312,162 +373,15 @@ fn leading<'a, 'r>(
         .find_map(|target| Some((target, target.points.get(target.best?)?)))
 }
 
-fn range(spread: &Spread, unit: Unit) -> String {
-    if spread.count == 1 {
-        "one round, so no spread".to_owned()
-    } else {
-        format!(
+/// Where the median may be, and over how many rounds.
+fn over_rounds(spread: &Spread, unit: Unit) -> String {
+    match spread.interval {
+        None => "one round, so no interval".to_owned(),
+        Some(interval) => format!(
             "{} to {} over {} rounds",
-            unit.format(spread.min),
-            unit.format(spread.max),
+            unit.format(interval.low),
+            unit.format(interval.high),
             spread.count
-        )
-    }
-}
-
-/// The objective stated, and what it chose for each target that was swept.
-fn best(summary: &Summary<'_>) -> Vec<String> {
-    let Some(path) = &summary.headline else {
-        return Vec::new();
-    };
-    let mut lines = Vec::new();
-    for target in &summary.targets {
-        let Some(point) = target.best.and_then(|index| target.points.get(index)) else {
-            continue;
-        };
-        let Some(numbers) = point.headline.filter(|_| target.points.len() > 1) else {
-            continue;
-        };
-        lines.push(format!(
-            "{}: {} gives {} ({}) at p99 {} ({})",
-            target.target.name,
-            point_label(&point.point),
-            path.unit().format(numbers.rate.median),
-            range(&numbers.rate, path.unit()),
-            Unit::Nanoseconds.format(numbers.p99.median),
-            range(&numbers.p99, Unit::Nanoseconds),
-        ));
-    }
-    if !lines.is_empty() {
-        let rate = if path.moves_bytes {
-            "throughput"
-        } else {
-            "rate"
-        };
-        lines.insert(
-            0,
-            format!("Best by median {rate} of {} over rounds:", path.text()),
-        );
-    }
-    lines
-}
-
-fn environment(record: &RunRecord) -> Vec<(String, String)> {
-    let machine = &record.machine;
-    let known = |value: String| {
-        if value.is_empty() {
-            "unknown".to_owned()
-        } else {
-            value
-        }
-    };
-    let counted = |value: f64, text: String| {
-        if value > 0.0 {
-            text
-        } else {
-            "unknown".to_owned()
-        }
-    };
-    let memory = machine.memory_bytes as f64;
-    let row = |name: &str, value: String| (name.to_owned(), value);
-    let mut rows = vec![
-        row("processor", known(machine.cpu_model.clone())),
-        row(
-            "cores",
-            counted(
-                f64::from(machine.logical_cores),
-                machine.logical_cores.to_string(),
-            ),
         ),
-        row("memory", counted(memory, Unit::Bytes.format(memory))),
-        row("kernel", known(machine.kernel.clone())),
-        row(
-            "virtualization",
-            if machine.virtualization.is_empty() {
-                "none seen".to_owned()
-            } else {
-                machine.virtualization.clone()
-            },
-        ),
-        row("filesystem", known(machine.filesystem.clone())),
-        row("device", known(machine.device.clone())),
-        row("build", known(machine.build.clone())),
-    ];
-    if record.deterministic {
-        let why = "any: all numbers follow from workload, seed and code";
-        rows = vec![row("machine", why.to_owned())];
     }
-    let codecs = record.tool.codecs.iter();
-    rows.extend(codecs.map(|(codec, library)| row(&format!("{codec} by"), library.clone())));
-    let tool = &record.tool;
-    let revision = if tool.revision.is_empty() {
-        "unknown revision"
-    } else {
-        &tool.revision
-    };
-    rows.push(row(
-        "tool",
-        format!("{} {} ({revision})", tool.name, tool.version),
-    ));
-    rows.push(row("workload hash", known(record.workload.hash.clone())));
-    rows.push(row("seed", record.workload.seed.to_string()));
-    rows
-}
-
-fn knobs(record: &RunRecord) -> Vec<KnobTable> {
-    record
-        .targets
-        .iter()
-        .map(|target| {
-            let mut table = Table::new(&["knob", "value", "unit", "set"]);
-            let mut rows: Vec<&Knob> = target.knobs.iter().collect();
-            // What somebody chose comes first.
-            rows.sort_by_key(|knob| knob.is_default);
-            for knob in rows {
-                table.row(vec![
-                    words(&knob.name),
-                    words(knob.value.to_string()),
-                    words(&knob.unit),
-                    if knob.is_default {
-                        words("default")
-                    } else {
-                        marked("set", "chosen")
-                    },
-                ]);
-            }
-            KnobTable {
-                target: target.name.clone(),
-                describe: [target.kind.as_str(), target.describe.as_str()]
-                    .into_iter()
-                    .filter(|text| !text.is_empty())
-                    .collect::<Vec<_>>()
-                    .join(": "),
-                set: target.knobs.iter().filter(|knob| !knob.is_default).count(),
-                table,
-            }
-        })
-        .collect()
-}
-
-/// The command, quoted so that a shell reads it as it was typed.
-fn command(record: &RunRecord) -> String {
-    let quoted = record.command_line.iter().map(|word| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-        if !word.is_empty() && word.chars().all(plain) {
-            word.clone()
-        } else {
-            format!("'{}'", word.replace('\'', "'\\''"))
-        }
-    });
-    quoted.collect::<Vec<_>>().join(" ")
 }

@@ -429,6 +429,7 @@ fn phase(
     let mut dirty = 8.0 * MIB as f64;
     let mut t_ns = 0;
     while t_ns < wall_ns {
+        let from_ns = t_ns;
         t_ns = (t_ns + INTERVAL_NS).min(wall_ns);
         dirty = (dirty + bytes_per_s * 0.04 * (0.5 + random.unit())).min(64.0 * MIB as f64);
         let full = dirty >= 63.0 * MIB as f64 && random.unit() < 0.5;
@@ -445,10 +446,23 @@ fn phase(
         } else {
             0.85 + 0.3 * random.unit()
         };
-        let bytes = bytes_per_s * part * INTERVAL_NS as f64 / 1e9;
+        let bytes = bytes_per_s * part * (t_ns - from_ns) as f64 / 1e9;
         let p50 = 90_000.0 * (0.8 + 0.4 * random.unit()) / part;
+        let mut responses = LatencyHist::new();
+        for _ in 0..40 {
+            let spread = random.unit() + random.unit() + random.unit() - 1.5;
+            let long = if random.unit() > 0.96 { 9.0 } else { 1.0 };
+            responses.record(nanoseconds(p50 * long * (0.9 * spread).exp()));
+        }
+        responses.record(nanoseconds(p50 * 20.0) + held_ns);
         series.push(Sample {
             t_ns,
+            spectrum: responses.spectrum(),
+            workers: if knows_dirty {
+                [("delalloc".to_owned(), nanoseconds(2.9 * random.unit()))].into()
+            } else {
+                BTreeMap::new()
+            },
             ops: nanoseconds(bytes / 4096.0).max(1),
             bytes: nanoseconds(bytes),
             ns_p50: nanoseconds(p50),

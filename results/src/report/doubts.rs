@@ -1,0 +1,395 @@
+//! What may have disturbed this run, the gravest first.
+//!
+//! The machine's doubts were taken before the run (the record has them); the others are read from the
+//! rounds themselves: spread, drift, few operations, little time, the harness's own share. Pure.
+
+use super::summary::{Summary, TargetSummary};
+use crate::metric::Unit;
+use crate::query::Quantity;
+use crate::record::{PhaseRole, RunRecord};
+use crate::stats::median;
+use serde::Serialize;
+
+/// How far a doubt reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Grade {
+    /// Numbers may be wrong by more than what is looked for.
+    Grave,
+    /// Small differences may be noise.
+    Worth,
+    /// Good to know.
+    Slight,
+}
+
+/// One doubt as the page shows it.
+#[derive(Debug, Serialize)]
+pub(super) struct RankedDoubt {
+    pub(super) grade: &'static str,
+    pub(super) class: &'static str,
+    pub(super) code: String,
+    pub(super) seen: String,
+    pub(super) advice: String,
+}
+
+impl RankedDoubt {
+    pub(super) fn is_grave(&self) -> bool {
+        self.class == "violated"
+    }
+}
+
+/// Rounds of one point further apart than this tell nothing about small differences.
+const SPREAD_GRAVE: f64 = 0.25;
+const SPREAD_WORTH: f64 = 0.08;
+/// The last round against the first.
+const DRIFT_WORTH: f64 = 0.10;
+/// Operations beyond a quantile that make it a number.
+const BEYOND_LEAST: f64 = 10.0;
+/// A phase shorter than this has seen no slow cycle of a device.
+const PHASE_SHORT_NS: u64 = 5_000_000_000;
+/// Of all processor time.
+const STOLEN_PART: f64 = 0.01;
+/// A generator later than this is in the tail of fast operations.
+const LATE_NS: f64 = 500_000.0;
+/// The harness's share of a median operation.
+const HARNESS_PART: f64 = 0.10;
+
+/// All doubts, ranked.
+pub(super) fn ranked(summary: &Summary<'_>) -> Vec<RankedDoubt> {
+    let record = summary.record;
+    let mut found: Vec<(Grade, String, String, String)> = record
+        .machine
+        .doubts
+        .iter()
+        .map(|doubt| {
+            let grade = grade_of(&doubt.code);
+            let (code, seen) = (doubt.code.clone(), doubt.seen.clone());
+            (grade, code, seen, doubt.advice.clone())
+        })
+        .collect();
+    let mut doubt = |grade, code: &str, seen: String, advice: &str| {
+        found.push((grade, code.to_owned(), seen, advice.to_owned()));
+    };
+    if let Some((grade, seen)) = spread(summary) {
+        doubt(grade, "spread", seen, "more rounds, or a quieter machine");
+    }
+    if let Some(seen) = drift(summary) {
+        doubt(
+            Grade::Worth,
+            "drift",
+            seen,
+            "rounds are interleaved, so ratios within a round still hold; absolute numbers do not",
+        );
+    }
+    if let Some(seen) = few_operations(summary) {
+        doubt(Grade::Worth, "few-operations", seen, "a longer phase");
+    }
+    if let Some(seen) = short(record) {
+        doubt(
+            Grade::Worth,
+            "short",
+            seen,
+            "a longer duration, until caches and devices have left their first state",
+        );
+    }
+    if let Some(seen) = harness(summary) {
+        doubt(
+            Grade::Worth,
+            "harness-share",
+            seen,
+            "compare points with one another; the operation itself is faster than the number",
+        );
+    }
+    if let Some(seen) = stolen(record) {
+        doubt(
+            Grade::Grave,
+            "steal",
+            seen,
+            "measure again when the host is quiet",
+        );
+    }
+    if let Some(seen) = late(record) {
+        doubt(
+            Grade::Worth,
+            "late-generator",
+            seen,
+            "fewer clients than processors, or a lower rate: response times hold this delay",
+        );
+    }
+    if !record.cells.is_empty() && record.verified().0 == 0 {
+        doubt(
+            Grade::Slight,
+            "not-verified",
+            "nothing was read back and compared".to_owned(),
+            "leave verify on for one run at least",
+        );
+    }
+    found.sort_by_key(|(grade, ..)| *grade);
+    found
+        .into_iter()
+        .map(|(grade, code, seen, advice)| RankedDoubt {
+            grade: match grade {
+                Grade::Grave => "grave",
+                Grade::Worth => "worth knowing",
+                Grade::Slight => "slight",
+            },
+            class: match grade {
+                Grade::Grave => "violated",
+                Grade::Worth => "unknown",
+                Grade::Slight => "slight",
+            },
+            code,
+            seen,
+            advice,
+        })
+        .collect()
+}
+
+/// Codes of the machine. One that a later version adds is worth knowing.
+fn grade_of(code: &str) -> Grade {
+    match code {
+        "debug-build" | "busy-machine" | "low-memory" => Grade::Grave,
+        "swap" | "no-governor" | "virtual-machine" => Grade::Slight,
+        _ => Grade::Worth,
+    }
+}
+
+/// How far apart the rounds of a typical point are.
+fn spread(summary: &Summary<'_>) -> Option<(Grade, String)> {
+    let numbers: Vec<_> = summary
+        .targets
+        .iter()
+        .flat_map(|target| &target.points)
+        .filter_map(|point| point.headline)
+        .collect();
+    let path = summary.headline.as_ref()?.text();
+    if !numbers.is_empty() && numbers.iter().all(|numbers| numbers.rate.count < 2) {
+        let seen = format!("{path} was measured in one round, so nothing is known of its spread");
+        return Some((Grade::Grave, seen));
+    }
+    let repeated = numbers.iter().filter(|numbers| numbers.rate.count > 1);
+    let parts: Vec<f64> = repeated.map(|numbers| numbers.rate.relative()).collect();
+    let typical = median(&parts)?;
+    let widest = parts.iter().copied().fold(0.0_f64, f64::max);
+    let grade = if typical > SPREAD_GRAVE {
+        Grade::Grave
+    } else if typical > SPREAD_WORTH {
+        Grade::Worth
+    } else {
+        return None;
+    };
+    let seen = format!(
+        "rounds of one point are {:.0} % apart in the rate of {path} (median over points; the widest {:.0} %)",
+        100.0 * typical,
+        100.0 * widest
+    );
+    Some((grade, seen))
+}
+
+/// Whether the last round differs from the first at most points alike.
+fn drift(summary: &Summary<'_>) -> Option<String> {
+    const POINTS_LEAST: usize = 3;
+    let path = summary.headline.as_ref()?;
+    let ratios: Vec<f64> = summary
+        .targets
+        .iter()
+        .flat_map(|target| &target.points)
+        .filter_map(|point| {
+            let (first, last) = (point.rounds.rates.first()?, point.rounds.rates.last()?);
+            (point.rounds.rates.len() > 1 && *first > 0.0).then(|| last / first)
+        })
+        .collect();
+    if ratios.len() < POINTS_LEAST {
+        return None;
+    }
+    let typical = median(&ratios)?;
+    let alike = ratios
+        .iter()
+        .filter(|ratio| (**ratio > 1.0) == (typical > 1.0))
+        .count();
+    ((typical - 1.0).abs() > DRIFT_WORTH && alike * 4 >= ratios.len() * 3).then(|| {
+        format!(
+            "the last round of {} was {:.2} x the first at a typical point",
+            path.text(),
+            typical
+        )
+    })
+}
+
+fn few_operations(summary: &Summary<'_>) -> Option<String> {
+    let shown = summary.targets.iter().filter_map(TargetSummary::shown);
+    let rows = shown.flat_map(|point| &point.cells).flat_map(|cell| {
+        cell.measured().flat_map(|phase| {
+            phase
+                .ops
+                .iter()
+                .map(move |op| (format!("{}.{}", phase.name, op.op), op.response.count))
+        })
+    });
+    let mut few: Vec<String> = rows
+        .filter(|(_, count)| *count > 0 && (*count as f64) * 0.01 < BEYOND_LEAST)
+        .map(|(path, _)| path)
+        .collect();
+    few.sort_unstable();
+    few.dedup();
+    (!few.is_empty()).then(|| {
+        format!(
+            "p99 of {} rests on fewer than {BEYOND_LEAST:.0} operations beyond it in a round",
+            few.join(", ")
+        )
+    })
+}
+
+fn short(record: &RunRecord) -> Option<String> {
+    let longest_ns = record
+        .cells
+        .iter()
+        .flat_map(|cell| &cell.phases)
+        .filter(|phase| phase.role == PhaseRole::Steady)
+        .map(|phase| phase.wall_ns)
+        .max()?;
+    (longest_ns < PHASE_SHORT_NS).then(|| {
+        format!(
+            "the longest measured phase took {}",
+            Unit::Nanoseconds.format(longest_ns as f64)
+        )
+    })
+}
+
+/// Processor time that the hypervisor kept, of all there was.
+fn stolen(record: &RunRecord) -> Option<String> {
+    let stolen_ns: f64 = record
+        .cells
+        .iter()
+        .filter_map(|cell| cell.counters.get("machine.stolen_ns"))
+        .sum();
+    let all_ns = record.wall_ns as f64 * f64::from(record.machine.logical_cores);
+    let part = stolen_ns / all_ns;
+    (all_ns > 0.0 && part > STOLEN_PART).then(|| {
+        format!(
+            "{:.1} % of processor time was taken by other guests",
+            100.0 * part
+        )
+    })
+}
+
+/// How late operations began that were due while their client was idle.
+fn late(record: &RunRecord) -> Option<String> {
+    let lates: Vec<f64> = record
+        .cells
+        .iter()
+        .filter_map(|cell| cell.counters.get("generator.late_ns_p99").copied())
+        .collect();
+    let late_ns = median(&lates).filter(|late_ns| *late_ns > LATE_NS)?;
+    Some(format!(
+        "one operation in a hundred began {} after it was due although its client was idle",
+        Unit::Nanoseconds.format(late_ns)
+    ))
+}
+
+/// Of the operation with the shortest median.
+fn harness(summary: &Summary<'_>) -> Option<String> {
+    let cost_ns = summary.record.harness.as_ref()?.ns_per_op;
+    let shown = summary.targets.iter().filter_map(TargetSummary::shown);
+    let cells: Vec<_> = shown
+        .flat_map(|point| point.cells.iter().copied())
+        .collect();
+    let (path, p50_ns) = summary
+        .paths
+        .iter()
+        .filter_map(|path| {
+            let text = path.text();
+            let medians = cells
+                .iter()
+                .filter_map(|cell| Quantity::P50.of(cell, &text).ok());
+            let p50_ns = median(&medians.collect::<Vec<f64>>())?;
+            Some((text, p50_ns))
+        })
+        .filter(|(_, p50_ns)| *p50_ns > 0.0)
+        .min_by(|a, b| a.1.total_cmp(&b.1))?;
+    (cost_ns > HARNESS_PART * p50_ns).then(|| {
+        format!(
+            "the harness costs {} per operation, and the median {path} takes {}",
+            Unit::Nanoseconds.format(cost_ns),
+            Unit::Nanoseconds.format(p50_ns)
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hist::LatencyHist;
+    use crate::recommend::Objective;
+    use crate::record::{Cell, Doubt, OpRecord, PhaseRecord, Target, Tool, Workload};
+
+    /// One target, one round per wall time, as many writes of 1 ms each.
+    fn record(walls_s: &[u64], operations: u64) -> RunRecord {
+        let mut record =
+            RunRecord::begin(Tool::default(), "2026-01-01T00:00:00Z", Workload::default());
+        record.targets.push(Target {
+            name: "engine".to_owned(),
+            ..Target::default()
+        });
+        for (round, wall_s) in (0_u32..).zip(walls_s) {
+            let mut hist = LatencyHist::new();
+            hist.record_n(1_000_000, operations);
+            let phase = PhaseRecord {
+                name: "load".to_owned(),
+                wall_ns: wall_s * 1_000_000_000,
+                ops: vec![OpRecord::new("write", 1 << 30, 0, &hist, &hist)],
+                ..PhaseRecord::default()
+            };
+            let mut cell = Cell {
+                target: "engine".to_owned(),
+                round,
+                phases: vec![phase],
+                ..Cell::default()
+            };
+            cell.verification.bytes_verified = 1;
+            record.cells.push(cell);
+        }
+        record
+    }
+
+    fn codes(record: &RunRecord) -> Vec<String> {
+        let summary = Summary::of(record, Objective::default());
+        ranked(&summary)
+            .into_iter()
+            .map(|doubt| format!("{} {}", doubt.grade, doubt.code))
+            .collect()
+    }
+
+    #[test]
+    fn a_calm_long_verified_run_has_no_doubts() {
+        assert_eq!(codes(&record(&[10, 10, 10], 5000)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_disturbance_is_named_and_the_gravest_comes_first() {
+        assert_eq!(codes(&record(&[10], 5000)), ["grave spread"]);
+        assert_eq!(codes(&record(&[10, 20, 15], 5000)), ["grave spread"]);
+        assert_eq!(codes(&record(&[100, 110], 5000)), ["worth knowing spread"]);
+        assert_eq!(
+            codes(&record(&[1, 1], 50)),
+            ["worth knowing few-operations", "worth knowing short"]
+        );
+        let mut unverified = record(&[10, 10], 5000);
+        for cell in &mut unverified.cells {
+            cell.verification.bytes_verified = 0;
+        }
+        let doubt = |code: &str| Doubt {
+            code: code.to_owned(),
+            ..Doubt::default()
+        };
+        unverified.machine.doubts = ["swap", "of-later", "debug-build"].map(doubt).to_vec();
+        assert_eq!(
+            codes(&unverified),
+            [
+                "grave debug-build",
+                "worth knowing of-later",
+                "slight swap",
+                "slight not-verified"
+            ]
+        );
+    }
+}
