@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
 use delalloc_results::{ExitCode, Objective};
+use delalloc_workloads::plan::TraceFormat;
 
 /// A workbench for compressed writeback: replay workloads, sweep knobs, gate regressions.
 #[derive(Debug, Parser)]
@@ -40,7 +41,7 @@ pub enum Command {
     /// Compare a result with a committed baseline; --bless makes the baseline
     #[command(after_help = EXIT_CODES.as_str())]
     Gate(GateArgs),
-    /// Look at a trace: what is in it, what cannot be replayed; -o converts it
+    /// Look at a trace: what is in it, what cannot be replayed; --to converts it
     Import(ImportArgs),
     /// Check an image: every tree, checksum and reference
     #[command(after_help = EXIT_CODES.as_str())]
@@ -83,6 +84,9 @@ pub struct ReplayArgs {
     /// How often each point is replayed on each target
     #[arg(long)]
     pub rounds: Option<u32>,
+    /// Write down every operation as a trace, which `trace:` replays; for one target and one round
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// Print the outcome as JSON
     #[arg(long)]
     pub json: bool,
@@ -177,17 +181,37 @@ pub struct GateArgs {
     pub allow_inconclusive: bool,
 }
 
+fn formats() -> clap::builder::PossibleValuesParser {
+    TraceFormat::ALL.map(|(name, _)| name).into()
+}
+
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 pub struct ImportArgs {
-    /// The trace; .zst is decompressed on the way
+    /// The trace; zstd and gzip are unpacked on the way
     pub trace: PathBuf,
-    /// Its format, where its first lines do not tell [delalloc-csv, blkparse]
-    #[arg(long, value_name = "NAME")]
+    /// Its format, where its beginning does not tell
+    #[arg(long, value_name = "NAME", value_parser = formats())]
     pub format: Option<String>,
+    /// Which events of a block layer's trace are requests: what was asked for (Q), or what the device got (D)
+    #[arg(long, value_name = "KIND", value_parser = ["queue", "issue"], default_value = "queue")]
+    pub events: String,
+    /// What a wait of a fio log of version 2 means: milliseconds from the start, as fio's code takes it, or microseconds from
+    /// the wait before it, as its manual says
+    #[arg(long, value_name = "MEANING", value_parser = ["absolute_ms", "relative_us"], default_value = "absolute_ms")]
+    pub fio_wait: String,
+    /// Convert it to this file, in delalloc's own packed and indexed form
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
     /// Convert it to this file, in delalloc's own CSV
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Convert it though something of it is lost
+    #[arg(long)]
+    pub lossy: bool,
+    /// Give up at more malformed lines than this
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    pub malformed_max: u64,
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,

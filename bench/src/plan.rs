@@ -28,6 +28,8 @@ pub struct RunPlan {
     pub out: PathBuf,
     /// When it began.
     pub begun: Stamp,
+    /// Where the one replay is written down as a trace.
+    pub record: Option<PathBuf>,
     /// The command as typed.
     pub command_line: Vec<String>,
 }
@@ -52,11 +54,18 @@ impl RunPlan {
             workload.points.len(),
             workload.targets.len(),
         );
+        if args.record.is_some() && places.len() != 1 {
+            return Err(Failure::usage(anyhow!(
+                "--record writes down one replay, and this would be {}: choose with --target, --rounds 1 and a workload without a sweep",
+                places.len()
+            )));
+        }
         Ok(Self {
             workload,
             places,
             out,
             begun,
+            record: args.record.clone(),
             command_line: std::env::args().collect(),
         })
     }

@@ -34,6 +34,7 @@ use crate::replay::calibrate::harness_cost;
 use crate::replay::cell::{self, Setup, Watch};
 use crate::replay::order::Place;
 use crate::replay::pacer::SleepSlack;
+use crate::replay::tape::Tape;
 use crate::signals::Signals;
 use crate::surroundings::{Surroundings, reproduction};
 use crate::targets::{EngineKnobs, Opening, Target};
@@ -154,12 +155,14 @@ impl Run<'_> {
         };
         self.progress.cell(name, done, phases_max(self.plan));
         self.log.append(&Event::CellStarted { cell: key.clone() })?;
+        let tape = self.tape(point)?;
         let setup = Setup {
             load: workload.load(point),
             content: Arc::clone(&self.contents[point.load]),
             verify: workload.verify,
             slack: self.slack,
             signals: self.signals,
+            tape: tape.as_ref(),
         };
         let load = workload.load(point);
         let opening = Opening {
@@ -191,12 +194,22 @@ impl Run<'_> {
                 ..Cell::default()
             },
         };
+        tape.map(Tape::finish)
+            .transpose()
+            .context("writing the recording")?;
         (cell.target, cell.point, cell.round) = (key.target, key.point, key.round);
         self.log.append(&Event::CellFinished {
             cell: Box::new(cell.clone()),
         })?;
         self.record.cells.push(cell);
         Ok(())
+    }
+
+    /// What writes a cell down, where that is wanted.
+    fn tape(&self, point: &PointPlan) -> anyhow::Result<Option<Tape>> {
+        let workload = &self.plan.workload;
+        let start = |path| Tape::start(path, Arc::clone(workload.load(point)), &workload.name);
+        self.plan.record.as_deref().map(start).transpose()
     }
 }
 

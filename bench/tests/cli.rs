@@ -356,7 +356,111 @@ fn a_trace_is_summarised_and_converted() {
         .code(0);
     bench
         .delalloc()
+        .args(["import", "trace.csv", "--to", "own.trace"])
+        .assert()
+        .code(0)
+        .stdout(predicate::str::contains("operations=3"));
+    bench
+        .delalloc()
+        .args(["import", "own.trace", "--json"])
+        .assert()
+        .code(0)
+        .stdout(predicate::str::contains("\"source\":\"trace.csv\""));
+    bench
+        .delalloc()
         .args(["import", "absent.csv"])
         .assert()
         .code(2);
+}
+
+#[test]
+fn a_conversion_that_loses_something_is_asked_for_twice() {
+    let bench = Bench::new();
+    let trace = "1 1.5 pwrite64(3</a>, \"\"..., 8, 0) = 8\n1 1.6 sendfile(4, 3</a>, NULL, 8) = 8\nrubbish\n";
+    bench.workload("trace.strace", trace);
+    let import = ["import", "trace.strace", "--to", "own.trace"];
+    bench
+        .delalloc()
+        .args(import)
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("1 x copy inside the kernel"))
+        .stderr(predicate::str::contains("1 x malformed"))
+        .stderr(predicate::str::contains("line 3: rubbish"));
+    assert!(!bench.path("own.trace").exists());
+    bench
+        .delalloc()
+        .args(import)
+        .arg("--lossy")
+        .assert()
+        .code(0)
+        .stdout(predicate::str::contains("(first: line 2)"));
+    bench
+        .delalloc()
+        .args(["import", "own.trace", "--json"])
+        .assert()
+        .code(0)
+        .stdout(predicate::str::contains("\"copy inside the kernel\":1"));
+}
+
+#[test]
+fn a_replay_is_recorded_and_the_recording_replayed() {
+    let bench = Bench::new();
+    let text = "version: 1\ntargets: { a: null, b: null }\nfiles: { t: { size: 1MiB } }\nphases:\n  - name: p\n    jobs:\n      - { write: t, block: 4KiB, clients: 2, fsync_every: 64 }\n    end: commit\n";
+    bench.workload("run.yaml", text);
+    let record = [
+        "replay",
+        "run.yaml",
+        "--record",
+        "run.trace",
+        "--rounds",
+        "1",
+    ];
+    bench
+        .delalloc()
+        .args(record)
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("--record writes down one replay"));
+    bench
+        .delalloc()
+        .args(record)
+        .args(["--target", "a", "--out", "first"])
+        .assert()
+        .code(0);
+    let imported = bench
+        .delalloc()
+        .args(["import", "run.trace", "--json"])
+        .output()
+        .unwrap();
+    let imported: serde_json::Value = serde_json::from_slice(&imported.stdout).unwrap();
+    let kinds = &imported["summary"]["by_kind"];
+    assert_eq!(kinds["write"]["requests"], 256, "{imported}");
+    assert_eq!(kinds["write"]["bytes"], 1 << 20);
+    assert_eq!(kinds["flush"]["requests"], 1);
+    assert_eq!(imported["summary"]["header"]["source"], "run");
+
+    let again = "version: 1\ntargets: { a: null }\nphases:\n  - name: p\n    jobs:\n      - { trace: { path: run.trace, timing: as_fast_as_possible, clients_by: thread }, clients: 2 }\n";
+    bench.workload("again.yaml", again);
+    bench
+        .delalloc()
+        .args([
+            "replay",
+            "again.yaml",
+            "--record",
+            "again.trace",
+            "--rounds",
+            "1",
+            "--out",
+            "second",
+        ])
+        .assert()
+        .code(0);
+    let imported = bench
+        .delalloc()
+        .args(["import", "again.trace", "--json"])
+        .output()
+        .unwrap();
+    let again: serde_json::Value = serde_json::from_slice(&imported.stdout).unwrap();
+    assert_eq!(&again["summary"]["by_kind"], kinds);
 }

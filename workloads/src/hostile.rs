@@ -15,10 +15,11 @@ use std::sync::Arc;
 use crate::load::{LoadError, load_str};
 use crate::op::{FileSlot, Op};
 use crate::plan::{
-    Bound, LoadPlan, Pace, TraceFormat, TracePlan, TraceTiming, Work, WorkloadPlan, dry_run_text,
+    Bound, FioWait, LoadPlan, Pace, TraceDeal, TraceEvents, TraceFormat, TracePlan, TraceReading,
+    TraceTiming, Work, WorkloadPlan, dry_run_text,
 };
 use crate::stream::{Cursors, Pacer, Parts, Share, Versions};
-use crate::trace::{Lines, TraceReader, TraceStream, summary_of};
+use crate::trace::{Input, TraceReader, TraceStream, forge, summary_of};
 use crate::{Checks, StreamError};
 
 /// Operations taken of each stream.
@@ -84,27 +85,58 @@ fn use_op(op: &Op) {
     }
 }
 
-/// A recording: its first byte chooses form, packing and how many malformed lines are borne.
+/// A recording: its first byte chooses the form, how it comes and how many malformed lines are borne; where the form is none of
+/// the oldest two and is not to be told, the second byte chooses it.
 pub fn trace(bytes: &[u8]) {
-    let [choice, recording @ ..] = bytes else {
+    let [choice, rest @ ..] = bytes else {
         return;
     };
-    let format = match choice & 3 {
-        0 => Some(TraceFormat::DelallocCsv),
-        1 => Some(TraceFormat::Blkparse),
+    let (format, recording) = match (choice & 3, rest) {
+        (0, _) => (Some(TraceFormat::DelallocCsv), rest),
+        (1, _) => (Some(TraceFormat::Blkparse), rest),
+        (2, _) => (None, rest),
+        (_, [nth, recording @ ..]) => {
+            let (_, format) = TraceFormat::ALL[usize::from(*nth) % TraceFormat::ALL.len()];
+            (Some(format), recording)
+        }
+        (_, []) => return,
+    };
+    // Of our own form what a checksum guards is tried as well: any bytes inside of sound blocks.
+    let forged = match format {
+        Some(TraceFormat::Delalloc) if !recording.starts_with(b"DELAL") => forge(recording),
         _ => None,
     };
-    let is_packed = choice & 4 != 0;
+    let recording = forged.as_deref().unwrap_or(recording);
+    let is_read_once = choice & 4 != 0;
     let malformed_max = u64::from(choice >> 3);
+    let is_odd = choice & 8 != 0;
+    let reading = TraceReading {
+        format,
+        events: if is_odd {
+            TraceEvents::Issue
+        } else {
+            TraceEvents::Queue
+        },
+        fio_wait: if is_odd {
+            FioWait::RelativeUs
+        } else {
+            FioWait::AbsoluteMs
+        },
+        malformed_max,
+    };
     let read = || -> Result<TraceReader, StreamError> {
         let path = Path::new(ORIGIN);
-        let lines = Lines::over(Cursor::new(recording.to_vec()), is_packed).map_err(|error| {
-            StreamError::Trace {
-                path: path.to_owned(),
-                reason: error.to_string(),
-            }
+        let source = Cursor::new(recording.to_vec());
+        let input = if is_read_once {
+            Input::over(source)
+        } else {
+            Input::seekable(source)
+        };
+        let input = input.map_err(|error| StreamError::Trace {
+            path: path.to_owned(),
+            reason: error.to_string(),
         })?;
-        TraceReader::over(lines, path, format, malformed_max)
+        TraceReader::over(input, path, &reading, 1)
     };
     if let Ok(summary) = read().and_then(|reader| summary_of(reader, Path::new(ORIGIN))) {
         assert!(summary.malformed <= malformed_max);
@@ -112,14 +144,18 @@ pub fn trace(bytes: &[u8]) {
         assert!(!summary.text().is_empty());
     }
     let scale = f64::from(choice >> 3) / 8.0;
-    for timing in [
+    for (nth, timing) in [
         TraceTiming::Recorded { time_scale: scale },
         TraceTiming::ClosedLoop { time_scale: scale },
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let Ok(reader) = read() else {
             return;
         };
-        for timed in stream(reader, format, timing) {
+        let skipped = u64::from(choice >> 3) * nth as u64;
+        for timed in stream(reader, &reading, timing, skipped) {
             match timed {
                 Ok(timed) => use_op(&timed.op),
                 Err(error) => assert!(!error.to_string().is_empty()),
@@ -128,15 +164,22 @@ pub fn trace(bytes: &[u8]) {
     }
 }
 
-fn stream(reader: TraceReader, format: Option<TraceFormat>, timing: TraceTiming) -> TraceStream {
+fn stream(
+    reader: TraceReader,
+    reading: &TraceReading,
+    timing: TraceTiming,
+    skipped: u64,
+) -> TraceStream {
     let plan = TracePlan {
         path: ORIGIN.into(),
-        format,
+        reading: reading.clone(),
         timing,
+        deal: TraceDeal::Thread,
+        skip_ops: skipped,
+        skip_time_ns: skipped * 1000,
         limit_ops: None,
         limit_time_ns: None,
         limit_bytes: Some(u64::MAX),
-        malformed_max: 0,
         first_slot: FileSlot(1),
         slot_step: 1,
     };

@@ -7,6 +7,8 @@
 //! arithmetic. Those run in a process of their own whose address space is limited.
 //! `DELALLOC_CASES` sets how many random inputs each kind gets.
 
+mod samples;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
@@ -14,9 +16,11 @@ use std::panic::catch_unwind;
 use std::path::Path;
 use std::process::Command;
 
-use delalloc_workloads::trace::{TraceSummary, summarize};
+use delalloc_workloads::plan::{TraceFormat, TraceReading};
+use delalloc_workloads::trace::{TraceSummary, convert, summarize};
 use delalloc_workloads::{Checks, StreamError, hostile, library, load_str};
 use proptest::prelude::*;
+use samples::samples;
 
 /// Random inputs of each kind.
 const CASES: u32 = 400;
@@ -118,19 +122,56 @@ fn any_workload_is_refused_or_survived() {
     every(any_bytes(), hostile::workload);
 }
 
+/// Recordings of every form, as `hostile::trace` takes them: told by their form, and to be told.
+fn recordings() -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for (nth, text) in RECORDINGS.iter().enumerate() {
+        let form = [0, 0, 1][nth];
+        all.push([&[form | 16], text.as_bytes()].concat());
+    }
+    let number = |format| {
+        let nth = TraceFormat::ALL.iter().position(|(_, of)| *of == format);
+        u8::try_from(nth.expect("one of all")).expect("few")
+    };
+    for (format, bytes) in samples() {
+        let packed = zstd::bulk::compress(&bytes, 1).expect("it can be packed");
+        all.push([&[3 | 16, number(format)], &bytes[..]].concat());
+        all.push([&[3 | 8 | 4, number(format)], &packed[..]].concat());
+        let own = kept(&bytes);
+        all.push([&[3 | 16, number(TraceFormat::Delalloc)], &own[..]].concat());
+        all.push([&[2 | 16], &own[..]].concat());
+        all.push([&[2 | 16], &bytes[..]].concat());
+    }
+    // Sound checksums over what is inside of blocks: a kind, a count, and the bytes.
+    for plain in [
+        &b"\x02\x02\0\x01\x05\0\0\0\x80\x20\xc1\x09\0\x01\x80\x20\x80\x20\x07"[..],
+        b"\x01\x01\0\x02\x03abc",
+        b"\x03\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+    ] {
+        all.push([&[3 | 16, number(TraceFormat::Delalloc)], plain].concat());
+    }
+    all
+}
+
+/// The same recording in our own form.
+fn kept(bytes: &[u8]) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (source, to) = (folder.path().join("source"), folder.path().join("own"));
+    fs::write(&source, bytes).expect("written");
+    let reading = TraceReading::default();
+    let summary = summarize(&source, &reading).expect("it is sound");
+    convert(&summary, &reading, &to, "a test").expect("it is sound");
+    fs::read(&to).expect("written")
+}
+
 #[test]
 fn any_recording_is_refused_or_survived() {
-    let sound = (0..RECORDINGS.len()).flat_map(|nth| {
-        let text = RECORDINGS[nth].as_bytes();
-        let packed = zstd::bulk::compress(text, 1).expect("it can be packed");
-        let form = [0, 0, 1][nth];
-        [
-            [&[form | 16], text].concat(),
-            [&[form | 4], &packed[..]].concat(),
-        ]
-    });
-    every(damaged(sound.collect()), hostile::trace);
+    every(damaged(recordings()), hostile::trace);
     every(any_bytes(), hostile::trace);
+    // What is inside of blocks of our own, behind checksums.
+    let inside = (0_u8..4, any_bytes())
+        .prop_map(|(kind, bytes)| [&[3 | 16, 0, kind, 7, 0], &bytes[..]].concat());
+    every(inside, hostile::trace);
 }
 
 // ---- known killers, in bounded memory ----
@@ -262,7 +303,11 @@ fn sum_up(name: &str, bytes: &[u8], malformed_max: u64) -> Result<TraceSummary, 
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join(name);
     fs::write(&path, bytes).expect("written");
-    summarize(&path, None, malformed_max)
+    let reading = TraceReading {
+        malformed_max,
+        ..TraceReading::default()
+    };
+    summarize(&path, &reading)
 }
 
 const HEADER: &str = "ts_us,op,dev,offset,len\n";
@@ -345,4 +390,26 @@ fn what_is_no_text_is_malformed() {
         sum_up("a.csv", b"\xff\xfe\n", 9).is_err(),
         "a header is text"
     );
+}
+
+#[test]
+fn what_a_block_of_our_own_says_of_itself_costs_no_memory() {
+    if runs_limited("what_a_block_of_our_own_says_of_itself_costs_no_memory") {
+        return;
+    }
+    // Lengths of four gigabytes at every place of a sound file.
+    let sound = kept(
+        HEADER
+            .as_bytes()
+            .iter()
+            .chain(b"1,W,0,0,512\n")
+            .copied()
+            .collect::<Vec<_>>()
+            .as_slice(),
+    );
+    for at in 0..sound.len() - 4 {
+        let mut forged = sound.clone();
+        forged[at..at + 4].copy_from_slice(&[0xff; 4]);
+        assert!(sum_up("a.trace", &forged, 9).is_err(), "{at}");
+    }
 }

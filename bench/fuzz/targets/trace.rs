@@ -1,4 +1,4 @@
-//! A recording: comma-separated or blkparse, plain or zstd.
+//! A recording of any form, packed or not.
 #![no_main]
 
 use delalloc_workloads::hostile;

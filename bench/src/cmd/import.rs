@@ -1,106 +1,165 @@
-//! `delalloc import`: what a trace holds and what of it a replay loses; `-o` converts it.
+//! `delalloc import`: what a trace holds and what of it is lost; `--to` and `-o` convert it.
 //!
-//! A trace replays as it is, so converting is for keeping: the result is delalloc's own CSV, one
-//! line per operation that a replay would carry out, times in nanoseconds from the first request.
-//! What that form cannot say (renames) is counted and left out.
+//! A trace replays as it is, so converting is for keeping. `--to` makes delalloc's own packed and indexed form, which keeps every
+//! request as it was understood. `-o` makes CSV, one line per operation that a replay would carry out, times in nanoseconds from the first
+//! request; what that form cannot say (renames) is lost as well. Where anything is lost, a conversion is refused unless it is
+//! asked for a second time, with `--lossy`.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use delalloc_results::ExitCode;
 use delalloc_workloads::plan::{
-    Bound, ContentPlan, JobPlan, Pace, PhaseEnd, PhasePlan, PhaseRole, TraceFormat, TracePlan,
-    TraceTiming, Work,
+    Bound, ContentPlan, FioWait, JobPlan, Pace, PhaseEnd, PhasePlan, PhaseRole, TraceDeal,
+    TraceEvents, TraceFormat, TracePlan, TraceReading, TraceTiming, Work,
 };
-use delalloc_workloads::trace::{TraceSummary, summarize};
+use delalloc_workloads::trace::{Converted, TraceSummary, convert, summarize};
 use delalloc_workloads::{Cursors, FileSlot, LoadPlan, Op, TimedOp};
 
 use crate::args::ImportArgs;
 use crate::failure::{Failure, OrExit};
 
-/// A trace with more lines than this that make no sense is probably of another format.
-const MALFORMED_MAX: u64 = 1000;
+const MADE_BY: &str = concat!("delalloc ", env!("CARGO_PKG_VERSION"));
 
-/// What was written, and what could not be.
+/// What was written as CSV, and what could not be.
 #[derive(Debug, Default, serde::Serialize)]
-struct Converted {
+struct Listed {
     lines: u64,
     renames_lost: u64,
 }
 
 pub(super) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
-    let format = args
-        .format
-        .as_deref()
-        .map(format_of)
-        .transpose()
-        .or_usage()?;
-    let summary = summarize(&args.trace, format, MALFORMED_MAX).or_usage()?;
-    let converted = match &args.output {
-        Some(output) => Some(convert(&summary, output).or_failed()?),
+    let reading = reading_of(args);
+    let summary = summarize(&args.trace, &reading).or_usage()?;
+    refuse_loss(args, &summary)?;
+    let converted = match &args.to {
+        Some(to) => Some(convert(&summary, &reading, to, MADE_BY).or_failed()?),
+        None => None,
+    };
+    let listed = match &args.output {
+        Some(output) => Some(list(&summary, &reading, output).or_failed()?),
         None => None,
     };
     if args.json {
         println!(
             "{}",
-            serde_json::json!({ "summary": summary, "converted": converted })
+            serde_json::json!({ "summary": summary, "converted": converted, "listed": listed })
         );
         return Ok(ExitCode::Good);
     }
     print!("{}", summary.text());
-    if let (Some(converted), Some(output)) = (&converted, &args.output) {
+    if let (Some(converted), Some(to)) = (&converted, &args.to) {
+        print_converted(converted, to);
+    }
+    if let (Some(listed), Some(output)) = (&listed, &args.output) {
         println!(
             "converted={} lines={} renames_lost={}",
             output.display(),
-            converted.lines,
-            converted.renames_lost
+            listed.lines,
+            listed.renames_lost
         );
     }
     Ok(ExitCode::Good)
 }
 
-fn format_of(name: &str) -> anyhow::Result<TraceFormat> {
-    Ok(match name {
-        "delalloc-csv" => TraceFormat::DelallocCsv,
-        "blkparse" => TraceFormat::Blkparse,
-        other => bail!("--format {other}: delalloc-csv or blkparse"),
-    })
+fn print_converted(converted: &Converted, to: &Path) {
+    println!(
+        "converted={} operations={} bytes={} source_sha256={}",
+        to.display(),
+        converted.operations,
+        converted.bytes,
+        converted.source_sha256
+    );
 }
 
-fn convert(summary: &TraceSummary, output: &Path) -> anyhow::Result<Converted> {
-    let load = load_of(summary);
+fn reading_of(args: &ImportArgs) -> TraceReading {
+    let named = |name: &String| TraceFormat::ALL.iter().find(|(known, _)| known == name);
+    TraceReading {
+        format: args
+            .format
+            .as_ref()
+            .and_then(named)
+            .map(|(_, format)| *format),
+        events: match args.events.as_str() {
+            "issue" => TraceEvents::Issue,
+            _ => TraceEvents::Queue,
+        },
+        fio_wait: match args.fio_wait.as_str() {
+            "relative_us" => FioWait::RelativeUs,
+            _ => FioWait::AbsoluteMs,
+        },
+        malformed_max: args.malformed_max,
+    }
+}
+
+/// A conversion that keeps less than the trace holds is somebody's decision.
+fn refuse_loss(args: &ImportArgs, summary: &TraceSummary) -> Result<(), Failure> {
+    if args.lossy || (args.to.is_none() && args.output.is_none()) {
+        return Ok(());
+    }
+    let mut lost = summary.lost_counts();
+    if args.output.is_some() {
+        let replayed = summary.not_replayed.iter();
+        lost.extend(replayed.map(|(reason, tally)| (reason.clone(), tally.count)));
+        let renames = summary.by_kind.get("rename");
+        lost.extend(
+            renames.map(|count| ("rename: CSV has no word for it".to_owned(), count.requests)),
+        );
+    }
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let reasons: Vec<String> = lost
+        .iter()
+        .map(|(reason, count)| format!("\n  {count} x {reason}"))
+        .collect();
+    Err(Failure::usage(anyhow!(
+        "{}: converting it would lose{}\n{}--lossy converts it all the same",
+        args.trace.display(),
+        reasons.concat(),
+        summary.text(),
+    )))
+}
+
+fn list(summary: &TraceSummary, reading: &TraceReading, output: &Path) -> anyhow::Result<Listed> {
+    let load = load_of(summary, reading);
     let streams = load.streams(0, &Arc::new(Cursors::new(&load)))?;
     let file = File::create(output).with_context(|| output.display().to_string())?;
     let mut out = BufWriter::new(file);
     writeln!(out, "ts_ns,op,thread,file,offset,len")?;
-    let mut converted = Converted::default();
+    let mut listed = Listed::default();
     for timed in streams.into_iter().flatten() {
         let timed = timed?;
         match line(&timed, |file| load.file_name(file).into_owned()) {
             Some(line) => {
                 writeln!(out, "{line}")?;
-                converted.lines += 1;
+                listed.lines += 1;
             }
-            None => converted.renames_lost += 1,
+            None => listed.renames_lost += 1,
         }
     }
     out.flush()?;
-    Ok(converted)
+    Ok(listed)
 }
 
 /// A load of one phase that replays the trace at its own pace.
-fn load_of(summary: &TraceSummary) -> LoadPlan {
+fn load_of(summary: &TraceSummary, reading: &TraceReading) -> LoadPlan {
     let trace = TracePlan {
         path: summary.path.clone(),
-        format: Some(summary.format),
+        reading: TraceReading {
+            format: Some(summary.format),
+            ..reading.clone()
+        },
         timing: TraceTiming::Recorded { time_scale: 1.0 },
+        deal: TraceDeal::File,
+        skip_ops: 0,
+        skip_time_ns: 0,
         limit_ops: None,
         limit_time_ns: None,
         limit_bytes: None,
-        malformed_max: MALFORMED_MAX,
         first_slot: FileSlot(0),
         slot_step: 1,
     };

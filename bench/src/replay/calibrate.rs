@@ -56,6 +56,7 @@ pub fn harness_cost(
             follow_schedule: false,
         },
         halt: &halt,
+        tape: None,
     };
     let finished = phase::run(&load.phases[index], streams, &shared, slack, &mut |_| {});
     if let Some(error) = halt.take() {

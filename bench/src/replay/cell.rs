@@ -27,6 +27,7 @@ use super::client::{Halt, Pacing, Shared};
 use super::files::FileTable;
 use super::pacer::{Pacer, SleepSlack};
 use super::phase;
+use super::tape::Tape;
 use super::verify::Expected;
 use crate::host::{self, Usage};
 use crate::recorder::Totals;
@@ -60,6 +61,8 @@ pub struct Setup<'a> {
     pub slack: SleepSlack,
     /// Interruptions.
     pub signals: &'a Signals,
+    /// Writes down what is done; none where nobody asked.
+    pub tape: Option<&'a Tape>,
 }
 
 /// A cell that is over.
@@ -126,6 +129,7 @@ impl CellRun {
                     follow_schedule: true,
                 },
                 halt: &halt,
+                tape: setup.tape,
             };
             watch.phase_started(plan);
             let start_ns = time.now_ns();

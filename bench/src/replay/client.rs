@@ -25,6 +25,7 @@ use parking_lot::Mutex;
 
 use super::files::{FileTable, OpenFiles};
 use super::pacer::{Pacer, Start};
+use super::tape::Tape;
 use super::verify::Expected;
 use crate::recorder::{Finished, Recorder, Totals};
 use crate::signals::Signals;
@@ -43,6 +44,8 @@ pub struct Shared<'a> {
     pub pacing: Pacing,
     /// Ends every client early.
     pub halt: &'a Halt,
+    /// Writes down what is done; none where nobody asked.
+    pub tape: Option<&'a Tape>,
 }
 
 /// How far a client follows its stream's times.
@@ -168,6 +171,9 @@ impl<'a> Client<'a> {
         let Some(due_ns) = self.wait(&timed, now_ns) else {
             return false;
         };
+        if let Some(tape) = self.shared.tape {
+            tape.note(self.number, timed.op, self.shared.files.target());
+        }
         match self.perform(timed.op) {
             Ok((begin_ns, end_ns)) => {
                 self.rests = timed.think_ns > 0 && self.shared.pacing.follow_schedule;

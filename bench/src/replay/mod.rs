@@ -16,6 +16,7 @@ pub mod order;
 pub mod pacer;
 pub mod phase;
 mod sampler;
+pub mod tape;
 mod threads;
 mod turns;
 pub mod verify;

@@ -6,8 +6,8 @@ use std::any::Any;
 
 use anyhow::anyhow;
 use delalloc_results::record::{PhaseRecord, PhaseRole, Sample};
-use delalloc_workloads::OpStream;
 use delalloc_workloads::plan::{self, PhaseEnd, PhasePlan};
+use delalloc_workloads::{Op, OpStream};
 
 use super::client::Shared;
 use super::pacer::{Pacer, SleepSlack};
@@ -67,6 +67,12 @@ pub fn run(
 /// Carries out what the phase ends with, and says how long that took.
 pub(super) fn end(phase: &PhasePlan, shared: &Shared<'_>, pacer: &Pacer) -> anyhow::Result<u64> {
     let begin_ns = pacer.now_ns();
+    if phase.end != PhaseEnd::None
+        && let Some(tape) = shared.tape
+    {
+        // Either end is a flush of everything, to whoever replays the recording.
+        tape.note(0, Op::VolumeSync, shared.files.target());
+    }
     match phase.end {
         PhaseEnd::None => {}
         PhaseEnd::Sync => {

@@ -315,7 +315,14 @@ fn work_text(load: &LoadPlan, work: &Work) -> String {
                     format!("one by one with its recorded rests, times {time_scale}")
                 }
             };
-            format!("replay {} {when}", trace.path.display())
+            let mut from = String::new();
+            if trace.skip_ops > 0 {
+                from += &format!(" from request {}", trace.skip_ops);
+            }
+            if trace.skip_time_ns > 0 {
+                from += &format!(" from {} s on", trace.skip_time_ns as f64 / 1e9);
+            }
+            format!("replay {}{from} {when}", trace.path.display())
         }
     }
 }

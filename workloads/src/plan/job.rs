@@ -458,7 +458,10 @@ fn trace_plan(spec: &TraceSpec, report: &mut Report) -> TracePlan {
     }
     TracePlan {
         path: spec.path.clone(),
-        format: spec.format,
+        reading: spec.reading.clone(),
+        deal: spec.deal,
+        skip_ops: spec.skip_ops,
+        skip_time_ns: spec.skip_time_ns,
         timing: match spec.timing {
             TimingWord::Recorded => TraceTiming::Recorded { time_scale },
             TimingWord::AsFastAsPossible => TraceTiming::AsFastAsPossible,
@@ -467,7 +470,6 @@ fn trace_plan(spec: &TraceSpec, report: &mut Report) -> TracePlan {
         limit_ops: spec.limit_ops,
         limit_time_ns: spec.limit_time_ns,
         limit_bytes: spec.limit_bytes,
-        malformed_max: spec.malformed_max,
         // Known when all traces are counted: `load` deals the slots out.
         first_slot: FileSlot(0),
         slot_step: 1,

@@ -20,6 +20,7 @@ mod job;
 mod load;
 mod resolve;
 mod streams;
+mod trace;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -32,6 +33,9 @@ pub use content::{
 };
 pub use dry_run::dry_run_text;
 pub(crate) use resolve::resolve;
+pub use trace::{
+    FioWait, TraceDeal, TraceEvents, TraceFormat, TracePlan, TraceReading, TraceTiming,
+};
 
 use crate::knob::Knobs;
 use crate::op::FileSlot;
@@ -500,57 +504,6 @@ pub enum Bound {
     Bytes(u64),
     /// With the phase.
     Phase,
-}
-
-/// A recording to replay.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TracePlan {
-    /// The file, `.zst` or not.
-    pub path: PathBuf,
-    /// Its form; none to tell it by its first lines.
-    pub format: Option<TraceFormat>,
-    /// When.
-    pub timing: TraceTiming,
-    /// Ends after so many requests.
-    pub limit_ops: Option<u64>,
-    /// Ends after so much recorded time.
-    pub limit_time_ns: Option<u64>,
-    /// Ends after so many bytes.
-    pub limit_bytes: Option<u64>,
-    /// Gives up at more malformed lines than this.
-    pub malformed_max: u64,
-    /// The slot of the first file that the recording brings.
-    pub first_slot: FileSlot,
-    /// From there to the slot of the next: the traces of a plan take turns, so that slots have no gaps.
-    pub slot_step: u32,
-}
-
-/// Forms of recordings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TraceFormat {
-    /// Comma-separated with a header, in one of the three dialects.
-    DelallocCsv,
-    /// The default text of blkparse; queue events.
-    Blkparse,
-}
-
-/// When the requests of a recording are due.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TraceTiming {
-    /// At the recorded time, times `time_scale`: open loop.
-    Recorded {
-        /// 0.5 is twice as fast.
-        time_scale: f64,
-    },
-    /// One after the other without a rest.
-    AsFastAsPossible,
-    /// The recorded gap, times `time_scale`, is a rest after each request: closed loop.
-    ClosedLoop {
-        /// 0.5 is half the rest.
-        time_scale: f64,
-    },
 }
 
 impl LoadPlan {

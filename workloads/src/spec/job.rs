@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use super::read_name;
 use crate::decode::{At, Fields, Report, named, nearest, number, quantity, size, text, word};
 use crate::fault::{Fault, Span};
-use crate::plan::{BlockSize, TraceFormat};
+use crate::plan::{BlockSize, FioWait, TraceDeal, TraceEvents, TraceFormat, TraceReading};
 use crate::units;
 use crate::yaml::{Data, Node};
 
@@ -87,13 +87,15 @@ pub(crate) enum RateSpec {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TraceSpec {
     pub(crate) path: PathBuf,
-    pub(crate) format: Option<TraceFormat>,
+    pub(crate) reading: TraceReading,
     pub(crate) timing: TimingWord,
     pub(crate) time_scale: Option<At<f64>>,
+    pub(crate) deal: TraceDeal,
+    pub(crate) skip_ops: u64,
+    pub(crate) skip_time_ns: u64,
     pub(crate) limit_ops: Option<u64>,
     pub(crate) limit_time_ns: Option<u64>,
     pub(crate) limit_bytes: Option<u64>,
-    pub(crate) malformed_max: u64,
 }
 
 /// One kind of work, by one or several clients. Exactly one of read, write, mix, append, trim, truncate, create,
@@ -249,10 +251,20 @@ struct RateMap {
 #[schemars(deny_unknown_fields, rename = "Trace")]
 #[expect(dead_code, reason = "lends its shape to the schema")]
 struct TraceMap {
-    /// The file, `.zst` or not.
+    /// The file, packed (zstd, gzip) or not.
     path: String,
-    /// Its form (default: told by its first lines).
+    /// Its form (default: told by how it begins).
     format: Option<FormatWord>,
+    /// Of a block layer's recording, which events are requests (default queue).
+    events: Option<EventsWord>,
+    /// Of a fio log of version 2, what a wait means (default absolute_ms, as fio's code takes it).
+    fio_wait: Option<FioWaitWord>,
+    /// Which client does what: that of the file, or that of the recorded thread (default file).
+    clients_by: Option<DealWord>,
+    /// Begin after so many requests.
+    skip_ops: Option<u64>,
+    /// Begin after so much recorded time, such as 30s.
+    skip_time: Option<String>,
     /// When the requests are due (default recorded).
     timing: Option<TimingWord>,
     /// Recorded times are multiplied by it: 0.5 replays twice as fast (default 1).
@@ -272,8 +284,49 @@ struct TraceMap {
 #[schemars(rename = "TraceFormat", rename_all = "kebab-case")]
 #[expect(dead_code, reason = "lends its shape to the schema")]
 enum FormatWord {
+    Delalloc,
     DelallocCsv,
     Blkparse,
+    Blktrace,
+    FioIolog,
+    Msr,
+    Alibaba,
+    Tencent,
+    Spc,
+    Vscsi,
+    Heimdall,
+    Strace,
+    Mobigen,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename = "TraceEvents", rename_all = "snake_case")]
+#[expect(dead_code, reason = "lends its shape to the schema")]
+enum EventsWord {
+    /// What was asked for (Q).
+    Queue,
+    /// What the device got (D).
+    Issue,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename = "FioWait", rename_all = "snake_case")]
+#[expect(dead_code, reason = "lends its shape to the schema")]
+enum FioWaitWord {
+    /// Until so many milliseconds after the start: what fio's code does.
+    AbsoluteMs,
+    /// So many microseconds after the wait before it: what its manual says.
+    RelativeUs,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename = "TraceDeal", rename_all = "snake_case")]
+#[expect(dead_code, reason = "lends its shape to the schema")]
+enum DealWord {
+    /// Requests of a file to one client, those of a device by megabyte.
+    File,
+    /// Requests of a recorded thread to one client.
+    Thread,
 }
 
 /// When the requests of a recording are due.
@@ -594,13 +647,24 @@ fn read_trace(node: &Node, report: &mut Report) -> Option<TraceSpec> {
     let path = fields
         .require("path", report)
         .and_then(|n| text(n, "a path", report));
-    let formats = [
-        ("delalloc-csv", TraceFormat::DelallocCsv),
-        ("blkparse", TraceFormat::Blkparse),
-    ];
     let format = fields
         .take("format")
-        .and_then(|n| word(n, "form of a trace", &formats, report));
+        .and_then(|n| word(n, "form of a trace", &TraceFormat::ALL, report));
+    let kinds = [("queue", TraceEvents::Queue), ("issue", TraceEvents::Issue)];
+    let events = fields
+        .take("events")
+        .and_then(|n| word(n, "kind of events", &kinds, report));
+    let waits = [
+        ("absolute_ms", FioWait::AbsoluteMs),
+        ("relative_us", FioWait::RelativeUs),
+    ];
+    let fio_wait = fields
+        .take("fio_wait")
+        .and_then(|n| word(n, "meaning of a wait", &waits, report));
+    let deals = [("file", TraceDeal::File), ("thread", TraceDeal::Thread)];
+    let deal = fields
+        .take("clients_by")
+        .and_then(|n| word(n, "way to deal out a trace", &deals, report));
     let timings = [
         ("recorded", TimingWord::Recorded),
         ("as_fast_as_possible", TimingWord::AsFastAsPossible),
@@ -612,6 +676,12 @@ fn read_trace(node: &Node, report: &mut Report) -> Option<TraceSpec> {
     let time_scale = fields
         .take("time_scale")
         .and_then(|n| number(n, "time_scale", 0.000_001..=1_000_000.0, report));
+    let skip_ops = fields
+        .take("skip_ops")
+        .and_then(|n| number(n, "skip_ops", 0..=u64::MAX, report));
+    let skip_time = fields
+        .take("skip_time")
+        .and_then(|n| quantity(n, "skip_time", units::parse_duration, report));
     let limit_ops = fields
         .take("limit_ops")
         .and_then(|n| number(n, "limit_ops", 1..=u64::MAX, report));
@@ -627,12 +697,19 @@ fn read_trace(node: &Node, report: &mut Report) -> Option<TraceSpec> {
     fields.finish(report);
     Some(TraceSpec {
         path: path?.value.into(),
-        format: format.map(|at| at.value),
+        reading: TraceReading {
+            format: format.map(|at| at.value),
+            events: events.map_or_else(TraceEvents::default, |at| at.value),
+            fio_wait: fio_wait.map_or_else(FioWait::default, |at| at.value),
+            malformed_max: malformed_max.map_or(100, |at| at.value),
+        },
+        deal: deal.map_or_else(TraceDeal::default, |at| at.value),
+        skip_ops: skip_ops.map_or(0, |at| at.value),
+        skip_time_ns: skip_time.map_or(0, |at| at.value),
         timing: timing.map_or(TimingWord::Recorded, |at| at.value),
         time_scale,
         limit_ops: limit_ops.map(|at| at.value),
         limit_time_ns: limit_time.map(|at| at.value),
         limit_bytes: limit_bytes.map(|at| at.value),
-        malformed_max: malformed_max.map_or(100, |at| at.value),
     })
 }

@@ -1,30 +1,41 @@
-//! Recordings as workloads: read line by line, never held whole.
+//! Recordings as workloads: read bit by bit, never held whole.
 //!
 //! ```text
-//!   file[.zst] --lines--> text --csv | blkparse--> Request --slots--> Op        (stream: replayed)
-//!                                                     |
-//!                                                     +--> counts, footprint    (summary: looked at first)
+//!   file[.zst|.gz] --input--> line or record --form--> Request --slots--> Op    (stream: replayed)
+//!                                                         |
+//!                                                         +--> counts, footprint  (summary: looked at first)
+//!                                                         +--> our own form       (convert: kept)
+//!   Op of a run ----------------------------------------------> our own form      (record)
 //! ```
 //!
-//! Forms: the comma-separated one with a header, in three dialects that its columns tell apart, and the default text of blkparse. Requests
-//! keep their offsets and lengths to the byte, aligned or not. Offsets on a device are kept as offsets in a sparse file: compacting
-//! them would invent neighbours that never were.
+//! One file per form, in `form`; our own in `own`. Requests keep their offsets and lengths to the byte, aligned or not. Offsets on
+//! a device are kept as offsets in a sparse file: compacting them would invent neighbours that never were.
 //!
-//! What a replay cannot keep (a close, a delete of a file never seen) is counted by reason and shown; nothing is dropped in silence.
-//! Memory is constant but for two tables: the files that exist at a time, and in the summary a bit per 4 KiB touched.
+//! What a form cannot keep, and what a replay cannot (a close, a delete of a file never seen), is counted by reason with its first
+//! line and shown; nothing is dropped in silence. Memory is constant but for two tables: the files that exist at a time, and
+//! in the summary a bit per 4 KiB touched.
 
-mod blkparse;
-mod csv;
+mod convert;
 mod footprint;
-mod lines;
+mod form;
+mod input;
+mod notes;
+mod own;
 mod reader;
+mod record;
+mod reorder;
 mod request;
 mod slots;
 mod stream;
 mod summary;
 
-pub(crate) use lines::Lines;
+pub use convert::{Converted, convert};
+pub(crate) use input::Input;
+pub use notes::Tally;
+pub(crate) use own::forge;
+pub use own::{TraceHeader, Units};
 pub(crate) use reader::TraceReader;
+pub use record::{Began, TraceRecording};
 pub(crate) use stream::TraceStream;
 pub(crate) use summary::summary_of;
 pub use summary::{KindCount, Malformed, TraceSummary, summarize};

@@ -1,4 +1,4 @@
-//! One line of a recording, understood.
+//! One line or record of a recording, understood.
 
 /// What a line asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +15,7 @@ pub(crate) enum RequestKind {
     Create,
     Remove,
     Rename,
+    Close,
 }
 
 impl RequestKind {
@@ -30,7 +31,13 @@ impl RequestKind {
             Self::Create => "create",
             Self::Remove => "remove",
             Self::Rename => "rename",
+            Self::Close => "close",
         }
+    }
+
+    /// Has it an offset and a length?
+    pub(crate) fn has_range(self) -> bool {
+        matches!(self, Self::Read | Self::Write | Self::Discard)
     }
 }
 
@@ -51,23 +58,87 @@ pub(crate) struct Request {
     pub(crate) kind: RequestKind,
     pub(crate) place: Place,
     pub(crate) offset: u64,
+    /// Of a truncation: the size afterwards.
     pub(crate) bytes: u64,
     /// Everything before it is durable first.
     pub(crate) flush_before: bool,
     /// It is durable itself before it is done.
     pub(crate) through: bool,
+    /// Who asked; 0 where the recording does not tell.
+    pub(crate) thread: u32,
+    /// From the request to its answer; 0 where the recording does not tell.
+    pub(crate) took_ns: u64,
 }
 
-/// What became of a line.
+/// The most that an offset and a length come to.
+pub(crate) const END_MAX: u64 = i64::MAX as u64;
+/// What is said of a request beyond it.
+pub(crate) const TOO_FAR: &str = "it ends beyond the largest offset";
+
+impl Request {
+    /// One without a range.
+    pub(crate) fn new(at_ns: u64, kind: RequestKind, place: Place) -> Self {
+        Self {
+            at_ns,
+            kind,
+            place,
+            offset: 0,
+            bytes: 0,
+            flush_before: false,
+            through: false,
+            thread: 0,
+            took_ns: 0,
+        }
+    }
+
+    /// The same with a range, or what is wrong with the range.
+    pub(crate) fn at(self, offset: u64, bytes: u64) -> Result<Self, &'static str> {
+        match offset.checked_add(bytes) {
+            Some(end) if end <= END_MAX => Ok(Self {
+                offset,
+                bytes,
+                ..self
+            }),
+            _ => Err(TOO_FAR),
+        }
+    }
+
+    /// The same with a range in sectors of 512 bytes.
+    pub(crate) fn at_sectors(self, sector: u64, count: u64) -> Result<Self, &'static str> {
+        let bytes = |sectors: u64| sectors.checked_mul(SECTOR_BYTES).ok_or(TOO_FAR);
+        self.at(bytes(sector)?, bytes(count)?)
+    }
+
+    /// The same by `thread`.
+    pub(crate) fn by(self, thread: u32) -> Self {
+        Self { thread, ..self }
+    }
+}
+
+/// The sector of the block layer and of every form that counts in sectors.
+pub(crate) const SECTOR_BYTES: u64 = 512;
+
+/// What became of a line or record.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Parsed {
     Request(Request),
-    /// Understood and not replayed, and why.
+    /// Several, in this order.
+    Several(Vec<Request>),
+    /// Understood and not kept, and why.
     Lost(&'static str),
-    /// Not a request and not meant to be one.
+    /// Not a request and not meant to be one, or one that is held back.
     Skipped,
     /// Not understood.
     Malformed(&'static str),
+}
+
+impl From<Result<Request, &'static str>> for Parsed {
+    fn from(result: Result<Request, &'static str>) -> Self {
+        match result {
+            Ok(request) => Self::Request(request),
+            Err(reason) => Self::Malformed(reason),
+        }
+    }
 }
 
 /// The identity of a name.

@@ -1,27 +1,31 @@
 //! A recording as the operations of one client.
 //!
-//! With several clients, each reads the whole recording and does its part: the requests of a file stay with one client, in order;
-//! those of a device are dealt out by megabyte, since nothing else tells its parallel strands apart. Reading it once per client costs
-//! a little CPU and buys streams that share nothing.
+//! With several clients, each reads the whole recording and does its part. By file, the requests of a file stay with one client, in
+//! order, and those of a device are dealt out by megabyte. By thread, those of a thread stay with one client, in order, and one client has
+//! one thread where there are as many; nothing orders the threads but their times. Reading it once per client costs a little
+//! CPU and buys streams that share nothing.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 
 use super::reader::TraceReader;
 use super::request::{Place, Request, RequestKind};
 use super::slots::Slots;
 use crate::op::{Op, TimedOp};
-use crate::plan::{TracePlan, TraceTiming};
+use crate::plan::{TraceDeal, TracePlan, TraceTiming};
 use crate::random::mix_all;
 use crate::stream::{Parts, Share, StreamError, Versions};
 
 /// Reasons for not replaying a request.
 pub(crate) const REMOVE_UNSEEN: &str = "remove of a file never seen";
 pub(crate) const NO_BYTES: &str = "request of no bytes";
+pub(crate) const CLOSE: &str = "close: nothing to replay";
 pub(crate) const TOO_MANY_FILES: &str = "request of a file beyond the 2^24th";
 
 /// How a device is dealt out to clients.
 const DEVICE_STRIPE_BYTES: u64 = 1 << 20;
+/// Threads that get their turn; later ones are dealt out by their number.
+const THREADS_MAX: usize = 1 << 16;
 
 /// The stream.
 pub(crate) struct TraceStream {
@@ -33,20 +37,31 @@ pub(crate) struct TraceStream {
     versions: Versions,
     /// Due times end here.
     until_ns: u64,
-    first_ns: Option<u64>,
-    /// The latest request so far: those out of order are due with it.
-    now_ns: u64,
+    /// What was left out at the beginning is behind.
+    is_begun: bool,
+    /// The time of the first request that is replayed.
+    first_ns: u64,
+    /// The latest request so far, as recorded: those out of order are due with it.
+    clock_ns: u64,
+    /// The turn of each thread.
+    threads: HashMap<u32, u32>,
     requests: u64,
     bytes: u64,
     ready: VecDeque<TimedOp>,
-    /// Closed loop: the last operation and when its request was recorded; its rest is known when the next one is.
-    held: Option<(TimedOp, u64)>,
+    /// Closed loop: the last operation, its rest is known when the next one is.
+    held: Option<Held>,
     is_over: bool,
+}
+
+/// An operation and when it was recorded to begin and to end.
+struct Held {
+    timed: TimedOp,
+    end_ns: u64,
 }
 
 impl TraceStream {
     pub(crate) fn open(plan: &TracePlan, parts: Parts) -> Result<Self, StreamError> {
-        let reader = TraceReader::open(&plan.path, plan.format, plan.malformed_max)?;
+        let reader = TraceReader::open(&plan.path, &plan.reading, parts.seed)?;
         Ok(Self::over(reader, plan, parts))
     }
 
@@ -59,8 +74,10 @@ impl TraceStream {
             share: parts.share,
             versions: parts.versions,
             until_ns: parts.until_ns,
-            first_ns: None,
-            now_ns: 0,
+            is_begun: false,
+            first_ns: 0,
+            clock_ns: 0,
+            threads: HashMap::new(),
             requests: 0,
             bytes: 0,
             ready: VecDeque::new(),
@@ -73,44 +90,111 @@ impl TraceStream {
     /// Reads on until something is ready or the recording is over.
     fn fill(&mut self) -> Result<(), StreamError> {
         while self.ready.is_empty() && !self.is_over {
-            match self.reader.next()? {
+            let next = if self.is_begun {
+                self.reader.next()?
+            } else {
+                self.is_begun = true;
+                self.first_kept()?
+            };
+            match next {
                 Some(request) if !self.is_beyond_limits(&request) => self.take(&request)?,
                 _ => {
                     self.is_over = true;
-                    self.ready.extend(self.held.take().map(|(op, _)| op));
+                    self.ready.extend(self.held.take().map(|held| held.timed));
                 }
             }
         }
         Ok(())
     }
 
+    /// The first request behind what is left out at the beginning. Where the recording has an index, what is left out is not read.
+    fn first_kept(&mut self) -> Result<Option<Request>, StreamError> {
+        let Some(mut request) = self.reader.next()? else {
+            return Ok(None);
+        };
+        self.clock_ns = request.at_ns;
+        let (skip_ops, from_ns) = (
+            self.plan.skip_ops,
+            request.at_ns.saturating_add(self.plan.skip_time_ns),
+        );
+        let mut nth = 0;
+        if skip_ops > 0 || self.plan.skip_time_ns > 0 {
+            // A time that was not asked for leaves the choice to the number.
+            let at_ns = if self.plan.skip_time_ns > 0 {
+                from_ns
+            } else {
+                u64::MAX
+            };
+            let op = if skip_ops > 0 { skip_ops } else { u64::MAX };
+            let (skipped, clock_ns) = self.reader.seek(op, at_ns)?;
+            if self.reader.header().is_some() {
+                self.clock_ns = self.clock_ns.max(clock_ns);
+                nth = skipped;
+                match self.reader.next()? {
+                    Some(next) => request = next,
+                    None => return Ok(None),
+                }
+            }
+        }
+        loop {
+            self.clock_ns = self.clock_ns.max(request.at_ns);
+            if nth >= skip_ops && self.clock_ns >= from_ns {
+                self.first_ns = self.clock_ns;
+                return Ok(Some(request));
+            }
+            match self.reader.next()? {
+                Some(next) => request = next,
+                None => return Ok(None),
+            }
+            nth += 1;
+        }
+    }
+
+    /// The latest time so far, from the first request that is replayed.
+    fn now_ns(&self) -> u64 {
+        self.clock_ns - self.first_ns
+    }
+
     /// Limits hold for the recording, not for the client: all clients stop at the same line.
     fn is_beyond_limits(&mut self, request: &Request) -> bool {
-        let first_ns = *self.first_ns.get_or_insert(request.at_ns);
-        self.now_ns = self.now_ns.max(request.at_ns.saturating_sub(first_ns));
+        self.clock_ns = self.clock_ns.max(request.at_ns);
+        let now_ns = self.now_ns();
         self.requests += 1;
-        self.bytes = self.bytes.saturating_add(request.bytes);
+        if request.kind.has_range() {
+            self.bytes = self.bytes.saturating_add(request.bytes);
+        }
         self.plan.limit_ops.is_some_and(|max| self.requests > max)
             || self.plan.limit_bytes.is_some_and(|max| self.bytes > max)
-            || self.plan.limit_time_ns.is_some_and(|max| self.now_ns > max)
+            || self.plan.limit_time_ns.is_some_and(|max| now_ns > max)
             || self.due_ns().is_some_and(|due| due >= self.until_ns)
     }
 
     fn due_ns(&self) -> Option<u64> {
         match self.plan.timing {
-            TraceTiming::Recorded { time_scale } => Some(scaled(self.now_ns, time_scale)),
+            TraceTiming::Recorded { time_scale } => Some(scaled(self.now_ns(), time_scale)),
             TraceTiming::AsFastAsPossible | TraceTiming::ClosedLoop { .. } => None,
         }
     }
 
-    fn is_mine(&self, request: &Request) -> bool {
+    fn is_mine(&mut self, request: &Request) -> bool {
+        let clients = self.share.clients;
+        if self.plan.deal == TraceDeal::Thread && request.thread != 0 {
+            let turn = u32::try_from(self.threads.len()).expect("no more than 2^16");
+            let turn = if self.threads.len() < THREADS_MAX {
+                *self.threads.entry(request.thread).or_insert(turn)
+            } else {
+                let known = self.threads.get(&request.thread);
+                known.copied().unwrap_or(request.thread)
+            };
+            return turn % clients == self.share.client;
+        }
         let key = match (request.kind, request.place) {
             // A flush is of everything: one client does it.
             (RequestKind::Flush, _) => return self.share.client == 0,
             (_, Place::Device(name)) => [name, request.offset / DEVICE_STRIPE_BYTES],
             (_, Place::File(name)) => [name, 0],
         };
-        mix_all(&key) % u64::from(self.share.clients) == u64::from(self.share.client)
+        mix_all(&key) % u64::from(clients) == u64::from(self.share.client)
     }
 
     fn take(&mut self, request: &Request) -> Result<(), StreamError> {
@@ -128,9 +212,15 @@ impl TraceStream {
                 think_ns: 0,
             };
             if let TraceTiming::ClosedLoop { time_scale } = self.plan.timing {
-                if let Some((mut before, at_ns)) = self.held.replace((timed, self.now_ns)) {
-                    before.think_ns = scaled(self.now_ns - at_ns, time_scale);
-                    self.ready.push_back(before);
+                let now_ns = self.now_ns();
+                let held = Held {
+                    timed,
+                    end_ns: now_ns.saturating_add(request.took_ns),
+                };
+                if let Some(mut before) = self.held.replace(held) {
+                    before.timed.think_ns =
+                        scaled(now_ns.saturating_sub(before.end_ns), time_scale);
+                    self.ready.push_back(before.timed);
                 }
             } else {
                 self.ready.push_back(timed);
@@ -144,10 +234,14 @@ impl TraceStream {
         if request.kind == RequestKind::Flush {
             return Ok([Some(Op::VolumeSync), None, None, None]);
         }
+        if request.kind == RequestKind::Close {
+            self.reader.notes.lose(CLOSE);
+            return Ok([None; 4]);
+        }
         if request.kind == RequestKind::Remove {
             let removed = self.slots.remove(request.place);
             if removed.is_none() {
-                self.reader.lose(REMOVE_UNSEEN);
+                self.reader.notes.lose(REMOVE_UNSEEN);
             }
             return Ok([
                 removed.map(|slot| Op::Remove { file: slot.file }),
@@ -156,6 +250,7 @@ impl TraceStream {
                 None,
             ]);
         }
+        let has_opens = self.reader.has_opens();
         let Some(slot) = self.slots.of(request.place) else {
             return Err(StreamError::Trace {
                 path: self.path.clone(),
@@ -164,15 +259,11 @@ impl TraceStream {
         };
         let file = slot.file;
         let opens = matches!(request.kind, RequestKind::Open | RequestKind::Create);
-        let open = (is_mine && !slot.is_open && !opens).then_some(Op::Open { file });
+        let open = (is_mine && !slot.is_open && !opens && !has_opens).then_some(Op::Open { file });
         slot.is_open |= is_mine;
         let (offset, bytes) = (request.offset, request.bytes);
-        let has_range = matches!(
-            request.kind,
-            RequestKind::Read | RequestKind::Write | RequestKind::Discard
-        );
-        if has_range && bytes == 0 {
-            self.reader.lose(NO_BYTES);
+        if request.kind.has_range() && bytes == 0 {
+            self.reader.notes.lose(NO_BYTES);
             return Ok([None; 4]);
         }
         let op = match request.kind {
@@ -203,7 +294,9 @@ impl TraceStream {
                     serial: slot.renames,
                 }
             }
-            RequestKind::Flush | RequestKind::Remove => unreachable!("answered above"),
+            RequestKind::Flush | RequestKind::Remove | RequestKind::Close => {
+                unreachable!("answered above")
+            }
         };
         Ok([
             request.flush_before.then_some(Op::VolumeSync),

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::footprint::Footprint;
+use super::notes::{Tallies, Tally, note};
+use super::own::TraceHeader;
 use super::reader::TraceReader;
 use super::request::{Request, RequestKind};
 use super::slots::Slots;
 use crate::op::FileSlot;
-use crate::plan::TraceFormat;
+use crate::plan::{TraceFormat, TraceReading};
 use crate::stream::StreamError;
 
 /// Requests of a kind.
@@ -42,8 +44,12 @@ pub struct TraceSummary {
     pub format: TraceFormat,
     /// What its requests address.
     pub dialect: String,
-    /// Lines read.
+    /// The header of a recording of our own.
+    pub header: Option<TraceHeader>,
+    /// Lines (records, operations) read.
     pub lines: u64,
+    /// Lines that are no requests and are not meant to be: other events, calls that touch no file, sums for people.
+    pub skipped: u64,
     /// By kind: read, write, flush, fsync, discard, and so on.
     pub by_kind: BTreeMap<String, KindCount>,
     /// Devices and files addressed.
@@ -62,14 +68,28 @@ pub struct TraceSummary {
     pub malformed: u64,
     /// The first few of them.
     pub malformed_first: Vec<Malformed>,
-    /// What a replay cannot keep: reason and how often.
-    pub lost: BTreeMap<String, u64>,
+    /// What was understood and cannot be kept, neither by a replay nor by a conversion.
+    pub lost: BTreeMap<String, Tally>,
+    /// What was kept by a guess.
+    pub mended: BTreeMap<String, Tally>,
+    /// What a conversion keeps and a replay does not carry out.
+    pub not_replayed: BTreeMap<String, Tally>,
 }
 
 impl TraceSummary {
     /// All requests.
     pub fn requests(&self) -> u64 {
         self.by_kind.values().map(|count| count.requests).sum()
+    }
+
+    /// Lines that a conversion does not keep, by reason.
+    pub fn lost_counts(&self) -> BTreeMap<String, u64> {
+        let lost = self.lost.iter();
+        let malformed = ("malformed".to_owned(), self.malformed);
+        lost.map(|(reason, tally)| (reason.clone(), tally.count))
+            .chain([malformed])
+            .filter(|(_, count)| *count > 0)
+            .collect()
     }
 
     /// For people.
@@ -101,14 +121,24 @@ impl TraceSummary {
                 self.out_of_order
             );
         }
-        for (reason, count) in &self.lost {
-            out += &format!("  not replayed: {count} x {reason}\n");
+        let unit = self.format.unit();
+        let mut tell = |word: &str, tallies: &BTreeMap<String, Tally>| {
+            for (reason, tally) in tallies {
+                let (count, first) = (tally.count, tally.first_line);
+                out += &format!("  {word}: {count} x {reason} (first: {unit} {first})\n");
+            }
+        };
+        tell("lost", &self.lost);
+        tell("guessed", &self.mended);
+        tell("not replayed", &self.not_replayed);
+        if self.skipped > 0 {
+            out += &format!("  {} {unit}s are no requests\n", self.skipped);
         }
         if self.malformed > 0 {
-            out += &format!("  {} malformed lines; the first:\n", self.malformed);
+            out += &format!("  {} malformed {unit}s; the first:\n", self.malformed);
         }
         for bad in &self.malformed_first {
-            out += &format!("    line {}: {}: {}\n", bad.line, bad.reason, bad.text);
+            out += &format!("    {unit} {}: {}: {}\n", bad.line, bad.reason, bad.text);
         }
         out
     }
@@ -121,13 +151,9 @@ fn mebibytes(bytes: u64) -> f64 {
 /// Reads `path` once from end to end.
 ///
 /// # Errors
-/// Where it cannot be read, or has more than `malformed_max` malformed lines.
-pub fn summarize(
-    path: &Path,
-    format: Option<TraceFormat>,
-    malformed_max: u64,
-) -> Result<TraceSummary, StreamError> {
-    summary_of(TraceReader::open(path, format, malformed_max)?, path)
+/// Where it cannot be read, or has more malformed lines than it may have.
+pub fn summarize(path: &Path, reading: &TraceReading) -> Result<TraceSummary, StreamError> {
+    summary_of(TraceReader::open(path, reading, 0)?, path)
 }
 
 /// The summary of what `reader` reads, which it calls `path`.
@@ -138,7 +164,7 @@ pub(crate) fn summary_of(
     let mut counts = Counts::default();
     while let Some(request) = reader.next()? {
         if let Some(reason) = counts.add(&request) {
-            reader.lose(reason);
+            note(&mut counts.not_replayed, reason, reader.line_number());
         }
     }
     let (format, dialect) = reader.form();
@@ -146,7 +172,9 @@ pub(crate) fn summary_of(
         path: path.to_owned(),
         format,
         dialect: dialect.to_owned(),
+        header: reader.header().cloned(),
         lines: reader.line_number(),
+        skipped: reader.notes.skipped,
         by_kind: counts
             .by_kind
             .iter()
@@ -170,12 +198,17 @@ pub(crate) fn summary_of(
                 text: bad.text.clone(),
             })
             .collect(),
-        lost: reader
-            .lost
-            .iter()
-            .map(|(reason, count)| ((*reason).to_owned(), *count))
-            .collect(),
+        lost: owned(&reader.notes.lost),
+        mended: owned(&reader.notes.mended),
+        not_replayed: owned(&counts.not_replayed),
     })
+}
+
+fn owned(tallies: &Tallies) -> BTreeMap<String, Tally> {
+    tallies
+        .iter()
+        .map(|(reason, tally)| ((*reason).to_owned(), *tally))
+        .collect()
 }
 
 /// What is counted on the way.
@@ -189,6 +222,7 @@ struct Counts {
     touched: Footprint,
     written: Footprint,
     offset_max: u64,
+    not_replayed: Tallies,
 }
 
 impl Default for Counts {
@@ -203,6 +237,7 @@ impl Default for Counts {
             touched: Footprint::default(),
             written: Footprint::default(),
             offset_max: 0,
+            not_replayed: Tallies::new(),
         }
     }
 }
@@ -212,12 +247,17 @@ impl Counts {
     fn add(&mut self, request: &Request) -> Option<&'static str> {
         let count = self.by_kind.entry(request.kind).or_default();
         count.requests += 1;
-        count.bytes = count.bytes.saturating_add(request.bytes);
+        if request.kind.has_range() {
+            count.bytes = count.bytes.saturating_add(request.bytes);
+        }
         self.first_ns.get_or_insert(request.at_ns);
         self.out_of_order += u64::from(request.at_ns < self.last_ns);
         self.last_ns = self.last_ns.max(request.at_ns);
         if request.kind == RequestKind::Flush {
             return None;
+        }
+        if request.kind == RequestKind::Close {
+            return Some(super::stream::CLOSE);
         }
         if request.kind == RequestKind::Remove {
             return match self.slots.remove(request.place) {
@@ -230,11 +270,7 @@ impl Counts {
         };
         let file = slot.file;
         self.seen = u64::from(self.slots.count());
-        let has_range = matches!(
-            request.kind,
-            RequestKind::Read | RequestKind::Write | RequestKind::Discard
-        );
-        if !has_range {
+        if !request.kind.has_range() {
             return None;
         }
         if request.bytes == 0 {

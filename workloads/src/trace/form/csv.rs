@@ -11,8 +11,10 @@
 //! A column `rwbs`, where there is one, adds the flags of blktrace. Columns that mean nothing here may hold anything, commas
 //! included as long as they come last.
 
+use super::super::notes::Notes;
+use super::super::request::{Parsed, Place, Request, RequestKind, decimal_ns, name_hash};
+use super::LineForm;
 use super::blkparse::Flags;
-use super::request::{Parsed, Place, Request, RequestKind, decimal_ns, name_hash};
 
 /// More columns than any dialect needs.
 const COLUMNS_MAX: usize = 24;
@@ -27,6 +29,9 @@ pub(crate) struct Csv {
     len: usize,
     address: Address,
     rwbs: Option<usize>,
+    thread: Option<usize>,
+    /// What people call the file.
+    file_name: Option<usize>,
     /// Lines have at least so many fields.
     columns_min: usize,
 }
@@ -101,16 +106,60 @@ impl Csv {
             len,
             address,
             rwbs: find("rwbs").filter(|at| *at < COLUMNS_MAX),
+            thread: find("thread").filter(|at| *at < COLUMNS_MAX),
+            file_name: find("file_name").filter(|at| *at < COLUMNS_MAX),
             columns_min,
         })
     }
 
-    /// What to call the dialect.
-    pub(crate) fn dialect(&self) -> &'static str {
+    /// The recording names no file here, though its dialect addresses files.
+    fn is_nameless(&self, fields: &[&str; COLUMNS_MAX]) -> bool {
+        match self.address {
+            Address::File { name, .. } => fields[name].is_empty(),
+            Address::FileOrDevice { file, .. } => fields[file].is_empty(),
+            Address::Device { .. } => false,
+        }
+    }
+
+    fn address(
+        &self,
+        fields: &[&str; COLUMNS_MAX],
+        kind: RequestKind,
+        notes: &mut Notes,
+    ) -> Option<(Place, u64)> {
+        let offset = |at: usize| {
+            let offset = number(fields[at])?;
+            let is_missing = fields[at].is_empty() && kind.has_range();
+            (!is_missing).then_some(offset)
+        };
+        match self.address {
+            Address::Device { name, offset: at } => Some((notes.device(fields[name]), offset(at)?)),
+            Address::File { name, offset: at } => Some((notes.file(fields[name]), offset(at)?)),
+            Address::FileOrDevice {
+                file,
+                file_offset,
+                device_offset,
+            } => {
+                if fields[file].is_empty() {
+                    Some((notes.device(""), offset(device_offset)?))
+                } else {
+                    let offset = offset(file_offset)?;
+                    let place = Place::File(name_hash(fields[file]));
+                    let told = self.file_name.map_or("", |at| fields[at]);
+                    let name = if told.is_empty() { fields[file] } else { told };
+                    Some((notes.named(place, name), offset))
+                }
+            }
+        }
+    }
+}
+
+impl LineForm for Csv {
+    fn dialect(&self) -> &'static str {
         self.dialect
     }
 
-    pub(crate) fn parse(&self, line: &str) -> Parsed {
+    fn parse(&mut self, line: &str, notes: &mut Notes) -> Parsed {
         if line.is_empty() {
             return Parsed::Skipped;
         }
@@ -138,86 +187,35 @@ impl Csv {
             "delete" | "unlink" => RequestKind::Remove,
             "moveto" => RequestKind::Rename,
             "movefrom" => return Parsed::Skipped,
-            "close" => return Parsed::Lost("close: nothing to replay"),
+            "close" => RequestKind::Close,
             _ => return Parsed::Malformed("the operation is not known"),
-        };
-        let Some((place, offset)) = self.address(&fields, kind) else {
-            return Parsed::Malformed("the offset is no number");
         };
         let bytes = match number(fields[self.len]) {
             Some(bytes) => bytes,
-            None if is_sized(kind) => return Parsed::Malformed("the length is no number"),
+            None if kind.has_range() => return Parsed::Malformed("the length is no number"),
             None => 0,
         };
-        if is_sized(kind) && fields[self.len].is_empty() {
+        if kind.has_range() && fields[self.len].is_empty() {
             return Parsed::Malformed("there is no length");
-        }
-        if offset
-            .checked_add(bytes)
-            .is_none_or(|end| end > i64::MAX as u64)
-        {
-            return Parsed::Malformed("it ends beyond the largest offset");
         }
         if kind == RequestKind::Remove && self.is_nameless(&fields) {
             return Parsed::Lost("unlink of a path that no open file is known by");
         }
+        let Some((place, offset)) = self.address(&fields, kind, notes) else {
+            return Parsed::Malformed("the offset is no number");
+        };
         let flags = self
             .rwbs
             .map_or_else(Flags::default, |at| Flags::parse(fields[at]));
-        Parsed::Request(Request {
-            at_ns,
-            kind,
-            place,
-            offset,
-            bytes,
+        let thread = self.thread.and_then(|at| fields[at].parse().ok());
+        let request = Request {
             flush_before: flags.flush_before && kind != RequestKind::Flush,
             through: flags.through && kind == RequestKind::Write,
-        })
-    }
-
-    /// The recording names no file here, though its dialect addresses files.
-    fn is_nameless(&self, fields: &[&str; COLUMNS_MAX]) -> bool {
-        match self.address {
-            Address::File { name, .. } => fields[name].is_empty(),
-            Address::FileOrDevice { file, .. } => fields[file].is_empty(),
-            Address::Device { .. } => false,
-        }
-    }
-
-    fn address(&self, fields: &[&str; COLUMNS_MAX], kind: RequestKind) -> Option<(Place, u64)> {
-        let offset = |at: usize| {
-            let offset = number(fields[at])?;
-            let is_missing = fields[at].is_empty() && is_sized(kind);
-            (!is_missing).then_some(offset)
+            thread: thread.unwrap_or(0),
+            ..Request::new(at_ns, kind, place)
         };
-        match self.address {
-            Address::Device { name, offset: at } => {
-                Some((Place::Device(name_hash(fields[name])), offset(at)?))
-            }
-            Address::File { name, offset: at } => {
-                Some((Place::File(name_hash(fields[name])), offset(at)?))
-            }
-            Address::FileOrDevice {
-                file,
-                file_offset,
-                device_offset,
-            } => {
-                if fields[file].is_empty() {
-                    Some((Place::Device(name_hash("")), offset(device_offset)?))
-                } else {
-                    Some((Place::File(name_hash(fields[file])), offset(file_offset)?))
-                }
-            }
-        }
+        request.at(offset, bytes).into()
     }
-}
-
-/// Has this kind an offset and a length?
-fn is_sized(kind: RequestKind) -> bool {
-    matches!(
-        kind,
-        RequestKind::Read | RequestKind::Write | RequestKind::Discard
-    )
 }
 
 /// A number; nothing is 0.
@@ -232,6 +230,10 @@ fn number(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
+    fn parse(csv: &mut Csv, line: &str) -> Parsed {
+        csv.parse(line, &mut Notes::default())
+    }
+
     fn request(parsed: Parsed) -> Request {
         match parsed {
             Parsed::Request(request) => request,
@@ -241,14 +243,14 @@ mod tests {
 
     #[test]
     fn a_device_dialect_is_read() {
-        let csv = Csv::from_header("ts_us,op,dev,offset,len,process,rwbs").unwrap();
-        let write = request(csv.parse("1.85,W,8:16,4096,512,a,WFS"));
+        let mut csv = Csv::from_header("ts_us,op,dev,offset,len,process,rwbs").unwrap();
+        let write = request(parse(&mut csv, "1.85,W,8:16,4096,512,a,WFS"));
         assert_eq!(write.at_ns, 1850);
         assert_eq!(write.place, Place::Device(name_hash("8:16")));
         assert_eq!((write.offset, write.bytes), (4096, 512));
         assert!(write.through && !write.flush_before);
         assert_eq!(
-            request(csv.parse("2,F,8:16,0,0,a,F")).kind,
+            request(parse(&mut csv, "2,F,8:16,0,0,a,F")).kind,
             RequestKind::Flush
         );
     }
@@ -256,33 +258,40 @@ mod tests {
     #[test]
     fn a_blank_file_is_the_device_under_the_files() {
         let header = "ts_ns,op,dev_offset,len,flags,ioclass,file,file_name,file_offset,file_size";
-        let csv = Csv::from_header(header).unwrap();
-        let data = request(csv.parse("35081,W,846106624,131072,,19,76.0,14.sst,131072,9"));
+        let mut csv = Csv::from_header(header).unwrap();
+        let data = request(parse(
+            &mut csv,
+            "35081,W,846106624,131072,,19,76.0,14.sst,131072,9",
+        ));
         assert_eq!(data.place, Place::File(name_hash("76.0")));
         assert_eq!(data.offset, 131_072);
-        let log = request(csv.parse("66617357,W,187541861376,5120,,1,,,,"));
+        let log = request(parse(&mut csv, "66617357,W,187541861376,5120,,1,,,,"));
         assert_eq!(log.place, Place::Device(name_hash("")));
         assert_eq!(log.offset, 187_541_861_376);
         assert_eq!(
-            request(csv.parse("9,create,,,,,80.1,M,,")).kind,
+            request(parse(&mut csv, "9,create,,,,,80.1,M,,")).kind,
             RequestKind::Create
         );
     }
 
     #[test]
     fn a_file_dialect_is_read() {
-        let csv = Csv::from_header("ts_us,op,thread,file,offset,len,note").unwrap();
+        let mut csv = Csv::from_header("ts_us,op,thread,file,offset,len,note").unwrap();
         assert_eq!(
-            request(csv.parse("82472,fsync,7,10,,,")).kind,
+            request(parse(&mut csv, "82472,fsync,7,10,,,")).kind,
             RequestKind::Sync
         );
-        assert!(matches!(csv.parse("97404,close,7,9,,,"), Parsed::Lost(_)));
-        assert!(matches!(csv.parse("1,unlink,24,,,,/x"), Parsed::Lost(_)));
+        let close = request(parse(&mut csv, "97404,close,7,9,,,"));
+        assert_eq!((close.kind, close.thread), (RequestKind::Close, 7));
+        assert!(matches!(
+            parse(&mut csv, "1,unlink,24,,,,/x"),
+            Parsed::Lost(_)
+        ));
     }
 
     #[test]
     fn what_is_not_understood_is_malformed() {
-        let csv = Csv::from_header("ts_us,op,dev,offset,len").unwrap();
+        let mut csv = Csv::from_header("ts_us,op,dev,offset,len").unwrap();
         for line in [
             "1,R,0",
             "x,R,0,0,512",
@@ -292,7 +301,10 @@ mod tests {
             "1,R,0,,512",
             "1,R,0,18446744073709551615,512",
         ] {
-            assert!(matches!(csv.parse(line), Parsed::Malformed(_)), "{line}");
+            assert!(
+                matches!(parse(&mut csv, line), Parsed::Malformed(_)),
+                "{line}"
+            );
         }
         assert!(Csv::from_header("0,R,0,0,512").is_err());
         assert!(

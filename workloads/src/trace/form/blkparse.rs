@@ -1,14 +1,16 @@
 //! The default text of blkparse. Requests are its queue events (`Q`): what was asked for, before the block layer merged and
-//! sorted it.
+//! sorted it; or, where that is wanted, its issue events (`D`): what the device got.
 
-use super::request::{Parsed, Place, Request, RequestKind, decimal_ns, name_hash};
-
-/// The unit of its sectors.
-const SECTOR_BYTES: u64 = 512;
+use super::super::notes::Notes;
+use super::super::request::{Parsed, Request, RequestKind, decimal_ns};
+use super::LineForm;
+use crate::plan::TraceEvents;
 
 /// Reads the lines; knows whether the requests are over.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Blkparse {
+    /// The action that is a request.
+    action: &'static str,
     /// A blank line ends the requests; sums for people follow.
     is_over: bool,
 }
@@ -42,18 +44,50 @@ impl Flags {
         }
         flags
     }
+
+    /// The request that they make of what was `asked` in these sectors.
+    pub(crate) fn of(
+        self,
+        asked: impl Fn(RequestKind) -> Request,
+        (sector, count): (u64, u64),
+    ) -> Parsed {
+        match self.kind {
+            Some(kind) if count > 0 => {
+                let request = Request {
+                    flush_before: self.flush_before,
+                    through: self.through && kind == RequestKind::Write,
+                    ..asked(kind)
+                };
+                request.at_sectors(sector, count).into()
+            }
+            _ if self.flush_before => Parsed::Request(asked(RequestKind::Flush)),
+            _ => Parsed::Lost("event without sectors: nothing to replay"),
+        }
+    }
+}
+
+/// Could `line` be of this form?
+pub(crate) fn looks_like(line: &str) -> bool {
+    let mut fields = line.split_ascii_whitespace();
+    fields.next().is_some_and(is_device)
+        && fields.next().is_some_and(|cpu| cpu.parse::<u32>().is_ok())
+        && fields.next().is_some_and(|seq| seq.parse::<u64>().is_ok())
 }
 
 impl Blkparse {
-    /// Could `line` be of this form?
-    pub(crate) fn looks_like(line: &str) -> bool {
-        let mut fields = line.split_ascii_whitespace();
-        fields.next().is_some_and(is_device)
-            && fields.next().is_some_and(|cpu| cpu.parse::<u32>().is_ok())
-            && fields.next().is_some_and(|seq| seq.parse::<u64>().is_ok())
+    pub(crate) fn new(events: TraceEvents) -> Self {
+        Self {
+            action: match events {
+                TraceEvents::Queue => "Q",
+                TraceEvents::Issue => "D",
+            },
+            is_over: false,
+        }
     }
+}
 
-    pub(crate) fn parse(&mut self, line: &str) -> Parsed {
+impl LineForm for Blkparse {
+    fn parse(&mut self, line: &str, notes: &mut Notes) -> Parsed {
         if self.is_over {
             return Parsed::Skipped;
         }
@@ -65,58 +99,29 @@ impl Blkparse {
         if !is_device(device) {
             return Parsed::Malformed("it does not start with a device");
         }
-        let (Some(time), Some(action), Some(rwbs)) = (fields.nth(2), fields.nth(1), fields.next())
+        let (Some(time), Some(pid), Some(action), Some(rwbs)) =
+            (fields.nth(2), fields.next(), fields.next(), fields.next())
         else {
             return Parsed::Malformed("too few fields");
         };
-        if action != "Q" {
+        if action != self.action {
             return Parsed::Skipped;
         }
         let Some(at_ns) = decimal_ns(time, 1_000_000_000) else {
             return Parsed::Malformed("the time is no number");
         };
-        let flags = Flags::parse(rwbs);
-        let place = Place::Device(name_hash(device));
         let extent = match (fields.next(), fields.next(), fields.next()) {
             (Some(sector), Some("+"), Some(count)) => {
                 let (Ok(sector), Ok(count)) = (sector.parse::<u64>(), count.parse::<u64>()) else {
                     return Parsed::Malformed("the sectors are no numbers");
                 };
-                let (Some(offset), Some(bytes)) = (
-                    sector.checked_mul(SECTOR_BYTES),
-                    count.checked_mul(SECTOR_BYTES),
-                ) else {
-                    return Parsed::Malformed("it ends beyond the largest offset");
-                };
-                if offset
-                    .checked_add(bytes)
-                    .is_none_or(|end| end > i64::MAX as u64)
-                {
-                    return Parsed::Malformed("it ends beyond the largest offset");
-                }
-                (offset, bytes)
+                (sector, count)
             }
             _ => (0, 0),
         };
-        let request = |kind, (offset, bytes), flush_before, through| {
-            Parsed::Request(Request {
-                at_ns,
-                kind,
-                place,
-                offset,
-                bytes,
-                flush_before,
-                through,
-            })
-        };
-        match flags.kind {
-            Some(kind) if extent.1 > 0 => {
-                let through = flags.through && kind == RequestKind::Write;
-                request(kind, extent, flags.flush_before, through)
-            }
-            _ if flags.flush_before => request(RequestKind::Flush, (0, 0), false, false),
-            _ => Parsed::Lost("queue event without sectors: nothing to replay"),
-        }
+        let place = notes.device(device);
+        let asked = |kind| Request::new(at_ns, kind, place).by(pid.parse().unwrap_or(0));
+        Flags::parse(rwbs).of(asked, extent)
     }
 }
 
@@ -132,8 +137,22 @@ mod tests {
     use super::*;
 
     fn all(text: &str) -> Vec<Parsed> {
-        let mut form = Blkparse::default();
-        text.lines().map(|line| form.parse(line)).collect()
+        super::super::testing::parsed(&mut Blkparse::new(TraceEvents::Queue), text).0
+    }
+
+    #[test]
+    fn issue_events_are_requests_where_they_are_wanted() {
+        let text = "\
+  8,0    0        1     0.000000500  1234  Q   W 2048 + 8 [a]
+  8,0    0        2     0.000000700    77  D   W 2048 + 16 [b]
+";
+        let mut form = Blkparse::new(TraceEvents::Issue);
+        let found = super::super::testing::requests(&mut form, text);
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            (found[0].at_ns, found[0].bytes, found[0].thread),
+            (700, 8192, 77)
+        );
     }
 
     #[test]
