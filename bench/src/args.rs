@@ -257,6 +257,9 @@ pub struct ParamsArgs {
 pub struct SchemaArgs {
     /// Of what
     pub what: SchemaOf,
+    /// Print the reference page of the workload language, made from its schema, instead
+    #[arg(long)]
+    pub markdown: bool,
 }
 
 /// What has a schema.

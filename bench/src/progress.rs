@@ -108,9 +108,10 @@ fn share_done(phase: &PhasePlan, reached: &Reached) -> Option<f64> {
     let (mut bytes, mut ops) = (0, 0);
     for job in &phase.jobs {
         match (job.bound, &job.work) {
+            _ if job.duration_ns.is_some() => return None,
             (Bound::Bytes(job_bytes), _) => bytes += job_bytes,
             (Bound::Ops(job_ops), _) => ops += job_ops,
-            (Bound::Once, Work::Access(access)) => {
+            (Bound::Once, Work::Access(access)) if access.mix.is_empty() && !access.whole_files => {
                 bytes += access.region_bytes * u64::from(access.files.count);
             }
             _ => return None,

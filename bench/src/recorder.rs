@@ -169,6 +169,8 @@ impl OpTotals {
 #[derive(Debug, Default)]
 pub struct Recorder {
     totals: Totals,
+    /// What was done before anything counted.
+    warm_up: Totals,
     mailbox: Arc<Mailbox>,
 }
 
@@ -177,6 +179,7 @@ impl Recorder {
     pub fn new(mailbox: Arc<Mailbox>) -> Self {
         Self {
             totals: Totals::default(),
+            warm_up: Totals::default(),
             mailbox,
         }
     }
@@ -184,6 +187,18 @@ impl Recorder {
     /// An operation succeeded.
     pub fn finished(&mut self, finished: Finished) {
         self.totals.record(finished);
+        self.post(finished);
+    }
+
+    /// An operation succeeded that does not count; `is_shown` where it is part of the interval series all the same.
+    pub fn warmed_up(&mut self, finished: Finished, is_shown: bool) {
+        self.warm_up.record(finished);
+        if is_shown {
+            self.post(finished);
+        }
+    }
+
+    fn post(&mut self, finished: Finished) {
         let mut interval = self.mailbox.0.lock();
         interval.ops += 1;
         interval.bytes += finished.bytes;
@@ -209,9 +224,9 @@ impl Recorder {
         self.totals.due_while_busy += 1;
     }
 
-    /// Everything recorded.
-    pub fn into_totals(self) -> Totals {
-        self.totals
+    /// Everything that counts, and what was done before.
+    pub fn into_totals(self) -> (Totals, Totals) {
+        (self.totals, self.warm_up)
     }
 }
 
@@ -233,7 +248,7 @@ mod tests {
         let mut recorder = Recorder::default();
         recorder.finished(write(1000, None));
         recorder.finished(write(1000, Some(1_000_000)));
-        let totals = recorder.into_totals();
+        let (totals, _) = recorder.into_totals();
         let row = totals.of(OpKind::Write).unwrap().row("write");
         assert_eq!((row.count, row.bytes, row.response.count), (2, 8192, 2));
         assert_eq!(row.service.count, 2);
@@ -245,11 +260,22 @@ mod tests {
         let (mut closed, mut open) = (Recorder::default(), Recorder::default());
         closed.finished(write(10_000, None));
         open.finished(write(20_000, Some(900_000)));
-        let mut all = closed.into_totals();
-        all.merge(&open.into_totals());
+        let (mut all, _) = closed.into_totals();
+        all.merge(&open.into_totals().0);
         let row = &all.rows()[0];
         assert_eq!((row.response.count, row.service.count), (2, 2));
         assert!(row.service.ns_max < 21_000);
+    }
+
+    #[test]
+    fn what_does_not_count_is_kept_apart() {
+        let mut recorder = Recorder::default();
+        recorder.warmed_up(write(5, None), true);
+        recorder.warmed_up(write(5, None), false);
+        recorder.finished(write(5, None));
+        assert_eq!(recorder.mailbox.0.lock().ops, 2);
+        let (totals, warm_up) = recorder.into_totals();
+        assert_eq!((totals.ops(), warm_up.ops()), (1, 2));
     }
 
     #[test]

@@ -48,6 +48,39 @@ fn a_workload_that_makes_no_sense_is_a_usage_error_with_its_place() {
 }
 
 #[test]
+fn what_is_included_is_part_of_the_workload_and_of_its_faults() {
+    let bench = Bench::new();
+    bench.workload("base.yaml", &small(""));
+    let over = bench.workload("over.yaml", "include: base.yaml\nrounds: 2\n");
+    let dry_run = |workload: &std::path::Path| {
+        let mut command = bench.delalloc();
+        command.arg("replay").arg(workload).arg("--dry-run");
+        command.assert()
+    };
+    dry_run(&over)
+        .code(0)
+        .stdout(predicate::str::contains("2 rounds").and(predicate::str::contains("includes ")));
+    bench.workload("base.yaml", &small("sead: 4\n"));
+    dry_run(&over).code(2).stderr(
+        predicate::str::contains("base.yaml:")
+            .and(predicate::str::contains("did you mean `seed`?")),
+    );
+}
+
+#[test]
+fn a_key_written_twice_is_a_usage_error() {
+    let bench = Bench::new();
+    let twice = bench.workload("twice.yaml", &small("rounds: 1\nrounds: 2\n"));
+    bench
+        .delalloc()
+        .arg("replay")
+        .arg(&twice)
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("`rounds` is written twice"));
+}
+
+#[test]
 fn an_unknown_knob_and_knobs_that_contradict_are_usage_errors() {
     let bench = Bench::new();
     let workload = bench.workload("small.yaml", &small(""));

@@ -112,6 +112,9 @@ fn conclude(record: &RunRecord, assertions: &[AssertionOutcome], mismatches: u64
             format!("unknown: {} ({})", unknown.text, unknown.reason),
         );
     }
+    if let Some(reason) = restless(record) {
+        return Outcome::new(ExitCode::Inconclusive, reason);
+    }
     if record.cells.is_empty() {
         return Outcome::new(ExitCode::Inconclusive, "nothing was measured");
     }
@@ -123,10 +126,33 @@ fn conclude(record: &RunRecord, assertions: &[AssertionOutcome], mismatches: u64
     Outcome::new(ExitCode::Good, format!("complete; {held}"))
 }
 
+/// A phase that had to become steady and did not.
+fn restless(record: &RunRecord) -> Option<String> {
+    record.cells.iter().find_map(|cell| {
+        let phase = cell.phases.iter().find(|phase| {
+            let steady = phase.steady.as_ref();
+            steady.is_some_and(|steady| steady.required && !steady.attained)
+        })?;
+        let steady = phase.steady.as_ref()?;
+        Some(format!(
+            "{} of {} round {} did not become steady: {} was to stay within {}% and moved by {}",
+            phase.name,
+            cell.target,
+            cell.round,
+            steady.metric,
+            steady.within * 100.0,
+            match (steady.deviation, steady.drift) {
+                (Some(deviation), Some(drift)) => format!("{:.1}%", deviation.max(drift) * 100.0),
+                _ => "more than could be told".to_owned(),
+            }
+        ))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Cell, Target, Tool, Workload};
+    use crate::record::{Cell, PhaseRecord, SteadyRecord, Target, Tool, Workload};
 
     fn record() -> RunRecord {
         let mut record =
@@ -176,6 +202,33 @@ mod tests {
         let verdict = RunVerdict::of(&record);
         assert_eq!(verdict.exit.code, ExitCode::Failed);
         assert!(verdict.exit.reason.contains("table page 7"));
+    }
+
+    #[test]
+    fn a_phase_that_had_to_be_steady_and_was_not_leaves_the_run_open() {
+        let mut record = record();
+        let steady = SteadyRecord {
+            metric: "iops".to_owned(),
+            within: 0.05,
+            deviation: Some(0.2),
+            drift: Some(0.1),
+            ..SteadyRecord::default()
+        };
+        record.cells[0].phases.push(PhaseRecord {
+            name: "serve".to_owned(),
+            steady: Some(steady),
+            ..PhaseRecord::default()
+        });
+        assert_eq!(code(&record), ExitCode::Good, "it was not asked for");
+        record.cells[0].phases[0].steady.as_mut().unwrap().required = true;
+        let verdict = RunVerdict::of(&record);
+        assert_eq!(verdict.exit.code, ExitCode::Inconclusive);
+        assert!(
+            verdict.exit.reason.contains("serve of engine"),
+            "{verdict:?}"
+        );
+        record.cells[0].phases[0].steady.as_mut().unwrap().attained = true;
+        assert_eq!(code(&record), ExitCode::Good);
     }
 
     #[test]

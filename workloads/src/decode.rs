@@ -40,7 +40,7 @@ impl<T> At<T> {
     }
 }
 
-/// The closest of `known` to `word`, if any is close.
+/// The closest of `known` to `word`, if any is close: a slip in three letters, no more. A wrong guess is worse than none.
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let word = word.to_ascii_lowercase();
     known
@@ -52,7 +52,7 @@ pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
             )
         })
         .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, k)| *distance <= 1 + word.len().min(k.len()) / 3)
+        .filter(|(distance, k)| *distance <= (word.len().min(k.len()) / 3).max(1))
         .map(|(_, k)| k)
 }
 
@@ -291,6 +291,28 @@ pub(crate) fn size(
         return None;
     }
     Some(bytes)
+}
+
+/// A share within `range`, 1 being the whole.
+pub(crate) fn percent(
+    node: &Node,
+    what: &str,
+    range: RangeInclusive<f64>,
+    report: &mut Report,
+) -> Option<At<f64>> {
+    let share = quantity(node, what, units::parse_percent, report)?;
+    if !range.contains(&share.value) {
+        report.add(Fault::new(
+            node.span,
+            format!(
+                "{what} is from {} to {}",
+                units::format_percent(*range.start()),
+                units::format_percent(*range.end())
+            ),
+        ));
+        return None;
+    }
+    Some(share)
 }
 
 /// Anything with a unit.

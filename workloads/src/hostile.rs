@@ -190,7 +190,7 @@ fn stream(
     let parts = Parts {
         share,
         bound: Bound::Once,
-        pacer: Pacer::new(Pace::Recorded, (0, 1), None, &[]),
+        pacer: Pacer::new(&Pace::Recorded, (0, 1), None, &[]),
         versions: Versions::new(0),
         seed: 0,
         until_ns: u64::MAX,

@@ -27,6 +27,9 @@ pub fn library() -> &'static [(&'static str, &'static str)] {
         ("heuristic", "../heuristic.yaml"),
         ("order-scope", "../order-scope.yaml"),
         ("device-models", "../device-models.yaml"),
+        ("mail-spool", "../mail-spool.yaml"),
+        ("bursts-over-base", "../bursts-over-base.yaml"),
+        ("steady-mix", "../steady-mix.yaml"),
         ("trace-rocksdb", "../trace-rocksdb.yaml"),
         ("engine-vs-kernel", "../engine-vs-kernel.yaml"),
     ]

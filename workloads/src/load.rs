@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::decode::nearest;
 use crate::fault::Faults;
+use crate::include::Home;
 use crate::knob::Checks;
 use crate::library::{self, library};
 use crate::plan::WorkloadPlan;
@@ -49,7 +50,8 @@ pub fn load(
             path: path.to_owned(),
             source,
         })?;
-        return load_str(&text, file_or_name, sets, checks);
+        let home = Home::File(path.to_owned());
+        return load_text(&text, file_or_name, &home, sets, checks);
     }
     let Some(text) = library::find(file_or_name) else {
         return Err(LoadError::UnknownName {
@@ -61,7 +63,7 @@ pub fn load(
     load_str(text, file_or_name, sets, checks)
 }
 
-/// Loads a text; `origin` is what messages call it.
+/// Loads a text; `origin` is what messages call it. It may include workloads of the library, and no files.
 ///
 /// # Errors
 /// Everything that is wrong with it, at once.
@@ -71,6 +73,16 @@ pub fn load_str(
     sets: &[String],
     checks: Checks<'_>,
 ) -> Result<WorkloadPlan, LoadError> {
-    crate::plan::resolve(text, origin, sets, checks)
+    load_text(text, origin, &Home::Nowhere, sets, checks)
+}
+
+fn load_text(
+    text: &str,
+    origin: &str,
+    home: &Home,
+    sets: &[String],
+    checks: Checks<'_>,
+) -> Result<WorkloadPlan, LoadError> {
+    crate::plan::resolve(text, origin, home, sets, checks)
         .map_err(|faults| LoadError::Faults(Box::new(faults)))
 }

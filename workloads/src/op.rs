@@ -88,6 +88,11 @@ pub enum Op {
         /// Counts the renames of this file, from 1.
         serial: u32,
     },
+    /// Everything written to this file so far can be read back afterwards; what of its metadata does not serve that may be lost.
+    DataSync {
+        /// Which file.
+        file: FileSlot,
+    },
 }
 
 /// What `serial` renames make of a name.
@@ -119,11 +124,13 @@ pub enum OpKind {
     Remove,
     /// `Op::Rename`.
     Rename,
+    /// `Op::DataSync`.
+    DataSync,
 }
 
 impl OpKind {
     /// All of them, in the order of the variants.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Read,
         Self::Write,
         Self::Sync,
@@ -134,6 +141,7 @@ impl OpKind {
         Self::Open,
         Self::Remove,
         Self::Rename,
+        Self::DataSync,
     ];
 
     /// The name that records and assertions use.
@@ -149,6 +157,7 @@ impl OpKind {
             Self::Open => "open",
             Self::Remove => "remove",
             Self::Rename => "rename",
+            Self::DataSync => "fdatasync",
         }
     }
 }
@@ -167,6 +176,7 @@ impl Op {
             Self::Open { .. } => OpKind::Open,
             Self::Remove { .. } => OpKind::Remove,
             Self::Rename { .. } => OpKind::Rename,
+            Self::DataSync { .. } => OpKind::DataSync,
         }
     }
 
@@ -181,7 +191,8 @@ impl Op {
             | Self::Create { file }
             | Self::Open { file }
             | Self::Remove { file }
-            | Self::Rename { file, .. } => Some(file),
+            | Self::Rename { file, .. }
+            | Self::DataSync { file } => Some(file),
             Self::VolumeSync => None,
         }
     }

@@ -154,7 +154,7 @@ impl Override {
             Data::List(items) => match find_item(items, step) {
                 Some(at) => self.set_path(&mut items[at], rest, report),
                 None => {
-                    let names: Vec<&str> = items.iter().filter_map(item_name).collect();
+                    let names: Vec<&str> = items.iter().filter_map(Node::name).collect();
                     let fault = Fault::new(
                         self.name_span,
                         format!("there is no `{step}` among {} items", items.len()),
@@ -240,7 +240,7 @@ fn ensure<'n>(node: &'n mut Node, key: &str, span: Span) -> &'n mut Node {
 }
 
 /// Takes a knob out of a map of knobs, whether it stands there dotted or nested.
-fn remove_knob(node: &mut Node, name: &str) {
+pub(crate) fn remove_knob(node: &mut Node, name: &str) {
     let Data::Map(entries) = &mut node.data else {
         return;
     };
@@ -256,21 +256,10 @@ fn remove_knob(node: &mut Node, name: &str) {
 }
 
 fn find_item(items: &[Node], step: &str) -> Option<usize> {
-    if let Some(at) = items.iter().position(|item| item_name(item) == Some(step)) {
+    if let Some(at) = items.iter().position(|item| item.name() == Some(step)) {
         return Some(at);
     }
     step.parse().ok().filter(|at| *at < items.len())
-}
-
-/// What `name:` of a phase or job says.
-fn item_name(item: &Node) -> Option<&str> {
-    let Data::Map(entries) = &item.data else {
-        return None;
-    };
-    entries.iter().find_map(|entry| match &entry.value.data {
-        Data::Scalar(name) if entry.key == "name" => Some(&**name),
-        _ => None,
-    })
 }
 
 fn shift_spans(node: &mut Node, by: usize) {

@@ -20,6 +20,11 @@ pub(crate) fn mix_all(parts: &[u64]) -> u64 {
     })
 }
 
+/// A number that stands for a name.
+pub(crate) fn name_hash(name: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(name.as_bytes())
+}
+
 /// A generator of its own for the part that `parts` name.
 #[derive(Debug, Clone)]
 pub(crate) struct Dice(Xoshiro256PlusPlus);
@@ -43,6 +48,18 @@ impl Dice {
     /// In [0, 1).
     pub(crate) fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Exponential with mean 1: the inverse of its distribution function.
+    pub(crate) fn exponential(&mut self) -> f64 {
+        -libm::log(1.0 - self.unit())
+    }
+
+    /// Normal with mean 0 and deviation 1 (Box and Muller 1958, "A Note on the Generation of Random Normal Deviates"; one of
+    /// the pair is used).
+    pub(crate) fn normal(&mut self) -> f64 {
+        let radius = (2.0 * self.exponential()).sqrt();
+        radius * libm::cos(std::f64::consts::TAU * self.unit())
     }
 }
 

@@ -5,7 +5,7 @@
 //! references, and is no substitute for `--dry-run`.
 
 use schemars::generate::SchemaSettings;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::spec::WorkloadSpec;
 
@@ -14,6 +14,12 @@ pub fn workload_schema() -> Value {
     let generator = SchemaSettings::draft2020_12().into_generator();
     let mut schema = generator.into_root_schema_for::<WorkloadSpec>();
     schema.insert("title".to_owned(), "delalloc workload".into());
+    // A workload that includes another need not say what that one says.
+    schema.insert("required".to_owned(), json!(["version"]));
+    schema.insert(
+        "anyOf".to_owned(),
+        json!([{ "required": ["include"] }, { "required": ["targets", "phases"] }]),
+    );
     let mut schema = schema.to_value();
     refuse_nulls(&mut schema);
     schema

@@ -41,6 +41,17 @@ pub(crate) struct Entry {
 }
 
 impl Node {
+    /// What `name:` of a phase or job says.
+    pub(crate) fn name(&self) -> Option<&str> {
+        let Data::Map(entries) = &self.data else {
+            return None;
+        };
+        entries.iter().find_map(|entry| match &entry.value.data {
+            Data::Scalar(name) if entry.key == "name" => Some(&**name),
+            _ => None,
+        })
+    }
+
     /// What to call it in a message.
     pub(crate) fn kind(&self) -> &'static str {
         match self.data {

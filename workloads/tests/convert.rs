@@ -230,7 +230,7 @@ fn as_done(ops: impl IntoIterator<Item = Op>, met: &mut HashMap<FileSlot, u32>) 
                 offset,
                 bytes,
             },
-            Op::Sync { file } => Op::Sync { file: slot(file) },
+            Op::Sync { file } | Op::DataSync { file } => Op::Sync { file: slot(file) },
             Op::Truncate { file, bytes } => Op::Truncate {
                 file: slot(file),
                 bytes,

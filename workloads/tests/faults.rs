@@ -283,7 +283,7 @@ fn each_fault_has_its_place_and_guess() {
             "block: 1MiB",
             "block: 1MiB, pattern: zipf",
             &[
-                "8:50 `zipf` is no pattern; there are sequential, random, shuffle, { zipf: }, { stride: } [{ zipf: 1.1 }]",
+                "8:50 `zipf` is no pattern; there are sequential, backward, random, shuffle, { stride: }, { zipf: }, { pareto: }, { normal: }, { zones: } [{ zipf: 1.1 }]",
             ],
         ),
         (
@@ -468,6 +468,282 @@ fn each_fault_has_its_place_and_guess() {
     for (old, new, expected) in cases {
         assert_eq!(short(&with(old, new), &[]), *expected, "{new}");
     }
+}
+
+/// What fio makes of these, as measured, is beside each; here each has its place, the right guess, and no run.
+#[test]
+fn what_fio_takes_wrongly_is_refused_in_place() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        // A wrong suggestion, and the job dropped.
+        (
+            "block: 1MiB",
+            "block: 1MiB, patern: random",
+            &["8:41 a job has no key `patern` [pattern]"],
+        ),
+        // "failed parsing", with the valid words elsewhere.
+        (
+            "write: table",
+            "wrte: table",
+            &["8:14 a job has no key `wrte` [write]"],
+        ),
+        // A range without a place.
+        (
+            "block: 1MiB",
+            "block: 1MiB, clients: 5000",
+            &["8:50 clients is a number from 1 to 1024, not `5000`"],
+        ),
+        (
+            "block: 1MiB",
+            "block: 1MiB, clients: abc",
+            &["8:50 clients is a number from 1 to 1024, not `abc`"],
+        ),
+        // Taken as 1 byte.
+        (
+            "size: 256MiB",
+            "size: 1q",
+            &[
+                "5:18 the size of a file: `q` is no unit of a size; there are KiB, MiB, GiB, TiB, B, kB, MB, GB, TB",
+                "8:21 `table` has no size to work within",
+            ],
+        ),
+        // An option outside of a section.
+        (
+            "files:",
+            "rate: 50/s\nfiles:",
+            &["4:1 a workload has no key `rate`"],
+        ),
+        // The last one won in silence.
+        (
+            "write: table",
+            "write: table, write: table",
+            &["8:28 `write` is written twice"],
+        ),
+        // A missing size, with a line of fio's own source.
+        (
+            "{ size: 256MiB }",
+            "{}",
+            &["8:21 `table` has no size to work within"],
+        ),
+        // An unknown engine ended in a message of the dynamic linker.
+        (
+            "engine: { engine:",
+            "engine: { engin:",
+            &["3:13 a target has no key `engin` [engine]"],
+        ),
+        // `randrw:foo` was taken for years.
+        (
+            "block: 1MiB",
+            "block: 1MiB, pattern: \"random:foo\"",
+            &[
+                "8:50 `random:foo` is no pattern; there are sequential, backward, random, shuffle, { stride: }, { zipf: }, { pareto: }, { normal: }, { zones: } [random]",
+            ],
+        ),
+    ];
+    for (old, new, expected) in cases {
+        assert_eq!(short(&with(old, new), &[]), *expected, "{new}");
+        let text = rendered(&with(old, new), &[]);
+        let place = expected[0].split(' ').next().unwrap();
+        assert!(text.contains(&format!("w.yaml:{place}\n")), "{text}");
+        assert!(
+            text.contains('^') && text.contains("nothing was run"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_quantity_without_its_unit_is_refused_wherever_one_is_meant() {
+    // The caret stands under the number, which `expected` quotes.
+    let job = |keys: &str, expected: &str| {
+        let text = with("block: 1MiB", &format!("block: 1MiB, {keys}"));
+        let number = expected.split('`').nth(1).unwrap();
+        let line = text.lines().nth(7).unwrap();
+        let at = line.rfind(&format!(": {number}")).unwrap() + 3;
+        let message = format!("8:{at} {expected}");
+        let found = short(&text, &[]);
+        assert!(found.contains(&message), "{keys}: {found:?}");
+    };
+    job(
+        "offset: 4096",
+        "the offset of a region: `4096` has no unit [4KiB]",
+    );
+    job(
+        "length: 5",
+        "the length of a region: `5` has no unit [5KiB]",
+    );
+    job("align: 512", "align: `512` has no unit [512KiB]");
+    job("bytes: 100", "bytes: `100` has no unit [100KiB]");
+    job("think: 5", "think: `5` has no unit [5s]");
+    job("delay: 5", "delay: `5` has no unit [5s]");
+    job("duration: 5", "duration: `5` has no unit [5s]");
+    job("rate: { poisson: 5 }", "a rate: `5` has no unit [5/s]");
+    job(
+        "pattern: { stride: 4096 }",
+        "a stride: `4096` has no unit [4KiB]",
+    );
+    job(
+        "pattern: { pareto: 0.2 }",
+        "the share of pareto: `0.2` has no unit [20%]",
+    );
+    job(
+        "pattern: { normal: { deviation: 10 } }",
+        "deviation: `10` has no unit [10%]",
+    );
+    job(
+        "think: { exponential: { mean: 5 } }",
+        "think: `5` has no unit [5s]",
+    );
+    job(
+        "rate: { bursts: { rate: 5/s, for: 1, every: 2s } }",
+        "a burst: `1` has no unit [1s]",
+    );
+    let phase = |keys: &str, expected: &str| {
+        let found = short(&with("    jobs", &format!("    {keys}\n    jobs")), &[]);
+        assert!(
+            found.iter().any(|fault| fault.ends_with(expected)),
+            "{found:?}"
+        );
+    };
+    phase("duration: 5", "duration: `5` has no unit [5s]");
+    phase("warmup: 5", "warmup: `5` has no unit [5s]");
+    phase(
+        "steady: { metric: iops, within: 5, window: 5s, limit: 60s }",
+        "within: `5` has no unit [5%]",
+    );
+}
+
+#[test]
+fn each_new_part_of_the_language_has_its_faults() {
+    let job = |keys: &str| short(&with("block: 1MiB", &format!("block: 1MiB, {keys}")), &[]);
+    let cases: &[(&str, &str)] = &[
+        (
+            "pattern: { zones: [{ accesses: 80%, space: 50% }, { accesses: 30%, space: 50% }] }",
+            "8:59 the `accesses` of zones add up to 100%, not 110%",
+        ),
+        (
+            "pattern: { zones: [{ accesses: 50%, space: 0.1% }, { accesses: 50%, space: 99.9% }] }",
+            "8:50 256 blocks are too few: a zone would be without any",
+        ),
+        (
+            "pattern: { pareto: 60% }",
+            "8:60 the share of pareto is from 0.1% to 50%",
+        ),
+        (
+            "pattern: { zipf: 1, pareto: 20% }",
+            "8:50 a pattern is exactly one of sequential, stride, zipf, pareto, normal, zones",
+        ),
+        (
+            "pattern: pareto",
+            "8:50 `pareto` is no pattern; there are sequential, backward, random, shuffle, { stride: }, { zipf: }, { pareto: }, { normal: }, { zones: } [{ pareto: 20% }]",
+        ),
+        (
+            "pattern: { stride: 4KiB }",
+            "8:50 a stride of 4KiB is shorter than the block, 1MiB",
+        ),
+        (
+            "pattern: backward, align: 1MiB",
+            "8:67 `align` is for places that are drawn; this pattern goes block by block",
+        ),
+        (
+            "fsync_every: 1, fdatasync_every: 1",
+            "8:74 a job syncs with `fsync_every` or with `fdatasync_every`",
+        ),
+        (
+            "rate: { bursts: { rate: 5/s, for: 2s, every: 2s } }",
+            "8:75 a burst that lasts until the next one is no burst",
+        ),
+        (
+            "rate: { ramp: { from: 5/s, to: 9/s } }",
+            "8:55 a ramp needs `over:`",
+        ),
+        (
+            "think: { uniform: { from: 5ms, to: 1ms } }",
+            "8:76 `to` is below `from`",
+        ),
+        (
+            "think: { normal: { mean: 1ms, deviation: 2ms } }",
+            "8:82 a deviation above the mean leaves no bell",
+        ),
+        (
+            "think: { exponentail: { mean: 1ms } }",
+            "8:50 think has no key `exponentail` [exponential]",
+        ),
+        (
+            "start_after: wirte-table",
+            "8:54 no job of this phase is called `wirte-table` [write-table]",
+        ),
+        (
+            "start_after: write-table",
+            "8:54 `write-table` waits for this job in turn",
+        ),
+        ("duration: 0s", "8:51 a job of no time at all"),
+    ];
+    for (keys, expected) in cases {
+        assert_eq!(job(keys), [*expected], "{keys}");
+    }
+    let whole = |old: &str, new: &str, expected: &str| {
+        assert_eq!(short(&with(old, new), &[]), [expected], "{new}");
+    };
+    let load = "{ write: table, block: 1MiB }";
+    whole(
+        load,
+        "{ write: table, block: { read: 4KiB, write: 8KiB } }",
+        "8:35 only a mix has blocks by direction",
+    );
+    whole(
+        load,
+        "{ mix: { write: 1, remove: 1 }, file: table, block: 4KiB, clients: 2 }",
+        "8:50 2 clients cannot share 1 files",
+    );
+    whole(
+        load,
+        "{ mix: { create: 1, remove: 1 }, file: table, bytes: 4KiB }",
+        "8:65 `bytes` means nothing to a mix that goes to no place in a file",
+    );
+    whole(
+        load,
+        "{ mix: { append: 1 }, file: table, ops: 1 }",
+        "8:14 `mix` needs `block:`",
+    );
+    whole(
+        load,
+        "{ each: table, do: [create, wirte] }",
+        "8:40 `wirte` is no step of a loop; there are create, write, append, read, sync, fdatasync, rename, remove [write]",
+    );
+    whole(load, "{ each: table }", "8:12 a job needs `do:`");
+    whole(
+        load,
+        "{ each: table, do: [read], block: 4KiB }",
+        "8:20 nothing has written `table` before it is read here",
+    );
+    whole(
+        "    jobs",
+        "    warmup: 5s\n    jobs",
+        "8:13 `warmup` needs a `duration:`",
+    );
+    whole(
+        "    jobs",
+        "    duration: 5s\n    steady: { metric: iosp, within: 5%, window: 5s, limit: 9s }\n    jobs",
+        "9:23 `iosp` is no metric of a steady state; there are iops, throughput, p50, p99 [iops]",
+    );
+    whole(
+        "    jobs",
+        "    repeat: 0\n    jobs",
+        "8:13 repeat is a number from 1 to 1000, not `0`",
+    );
+    whole(
+        "{ size: 256MiB }",
+        "{ count: 4, size: { uniform: { from: 1MiB, to: 2MiB } } }\n  x: {}\ninclude: nowhere",
+        "7:10 there is no workload `nowhere` to include",
+    );
+    let many = [load; 20].join(", ").replace("1MiB", "1MiB, clients: 1024");
+    let many = with("    jobs", "    repeat: 1000\n    jobs").replace(load, &many);
+    assert_eq!(
+        short(&many, &[]),
+        [
+            "7:11 with this phase and its repetitions there are 20000 jobs and 20480000 clients; 10000 and 16777216 are too many"
+        ]
+    );
 }
 
 #[test]

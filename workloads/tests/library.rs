@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use delalloc_workloads::{
-    Checks, Cursors, LoadPlan, Op, WorkloadPlan, dry_run_text, library, load, workload_schema,
+    Checks, Cursors, LoadPlan, Op, WorkloadPlan, dry_run_text, library, load, workload_reference,
+    workload_schema,
 };
 
 /// Hashes of the first 10,000 operations of each workload. A change here changes results: it is to be meant, and said
@@ -144,6 +145,21 @@ fn the_committed_schema_is_that_of_the_types() {
     assert!(
         fresh == committed,
         "workload.schema.json is not that of the types; write it again with DELALLOC_BLESS=1"
+    );
+}
+
+#[test]
+fn the_committed_reference_is_that_of_the_schema() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/workload-language.md");
+    let fresh = workload_reference();
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    if fresh != committed && std::env::var_os("DELALLOC_BLESS").is_some() {
+        std::fs::write(&path, &fresh).unwrap();
+        return;
+    }
+    assert!(
+        fresh == committed,
+        "docs/workload-language.md is not that of the schema; write it again with DELALLOC_BLESS=1"
     );
 }
 

@@ -27,7 +27,12 @@ pub fn harness_cost(
     slack: SleepSlack,
     signals: &Signals,
 ) -> anyhow::Result<Option<HarnessCost>> {
-    let repeats = |job: &JobPlan| matches!(job.work, Work::Access(_) | Work::Append { .. });
+    let repeats = |job: &JobPlan| {
+        matches!(
+            job.work,
+            Work::Access(_) | Work::Append { .. } | Work::Each { .. }
+        )
+    };
     let measured = |job: &JobPlan| repeats(job) || matches!(job.work, Work::Trace(_));
     let measurable = |phase: &PhasePlan| phase.jobs.iter().any(measured);
     let Some(index) = load.phases.iter().rposition(measurable) else {
@@ -36,10 +41,12 @@ pub fn harness_cost(
     let mut load = load.clone();
     let plan = &mut load.phases[index];
     plan.end = PhaseEnd::None;
+    (plan.warm_up_ns, plan.steady) = (0, None);
     plan.duration_ns = Some(u64::try_from(MEASURED.as_nanos()).expect("a moment"));
     for job in plan.jobs.iter_mut().filter(|job| repeats(job)) {
         // Jobs start over until the time is up, so that a short phase is measured as well as a long one.
         job.bound = Bound::Phase;
+        job.duration_ns = None;
     }
     let target = NullTarget;
     let files = FileTable::new(&target, &load);

@@ -136,7 +136,7 @@ impl CellRun {
             let mut finished = phase::run(plan, streams, &shared, setup.slack, &mut |sample| {
                 watch.sampled(plan, sample);
             });
-            finished.record.start_ns = start_ns;
+            finished.record.start_ns += start_ns;
             watch.phase_finished(&finished.record);
             self.cell.phases.push(finished.record);
             totals.merge(&finished.totals);

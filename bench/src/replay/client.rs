@@ -24,9 +24,11 @@ use delalloc_workloads::{Content, FileSlot, Op, OpStream, TimedOp};
 use parking_lot::Mutex;
 
 use super::files::{FileTable, OpenFiles};
+use super::gates::Gates;
 use super::pacer::{Pacer, Start};
 use super::tape::Tape;
 use super::verify::Expected;
+use super::window::Window;
 use crate::recorder::{Finished, Recorder, Totals};
 use crate::signals::Signals;
 
@@ -94,6 +96,12 @@ impl Shared<'_> {
 /// One client.
 pub struct Client<'a> {
     shared: &'a Shared<'a>,
+    /// What of the phase counts.
+    window: &'a Window,
+    /// Due times count from here, in nanoseconds of the phase: when the job that this one waits for was through.
+    start_ns: u64,
+    /// The job's own end.
+    job_end_ns: u64,
     pacer: Pacer,
     /// Its number in the phase: its slot in `Expected`.
     number: usize,
@@ -112,6 +120,7 @@ impl<'a> Client<'a> {
     /// A client that has not begun.
     pub fn new(
         shared: &'a Shared<'a>,
+        window: &'a Window,
         pacer: Pacer,
         number: usize,
         stream: OpStream,
@@ -119,6 +128,9 @@ impl<'a> Client<'a> {
     ) -> Self {
         Self {
             shared,
+            window,
+            start_ns: 0,
+            job_end_ns: u64::MAX,
             pacer,
             number,
             stream,
@@ -131,23 +143,63 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Carries out the stream.
-    pub fn run(mut self) -> Totals {
-        self.free_ns = self.pacer.now_ns();
-        while self.take().is_some() {
-            if self.rests {
-                self.pacer.wait_until(self.free_ns, || self.shared.halted());
-                self.free_ns = self.pacer.now_ns();
-            }
-            if !self.issue(self.free_ns) {
-                break;
+    /// Carries out the stream: what counts of it, and what does not.
+    pub fn run(mut self, gates: &Gates) -> (Totals, Totals) {
+        let _through = gates.leaves_on_drop(self.job(), self.pacer.clone());
+        if self.start(gates) {
+            self.free_ns = self.pacer.now_ns();
+            while self.take().is_some() {
+                if self.rests {
+                    self.pacer.wait_until(self.free_ns, || self.is_over());
+                    self.free_ns = self.pacer.now_ns();
+                }
+                if !self.issue(self.free_ns) {
+                    break;
+                }
             }
         }
         self.into_totals()
     }
 
+    /// The job it works at.
+    pub fn job(&self) -> usize {
+        self.stream.job()
+    }
+
+    /// The job that has to be through before it begins.
+    pub fn starts_after(&self) -> Option<usize> {
+        let follows = self.shared.pacing.follow_schedule;
+        self.stream.start_after().filter(|_| follows)
+    }
+
+    /// The job that it waits for was through at `through_ns`, or it waits for none.
+    pub fn begin(&mut self, through_ns: u64) {
+        if self.shared.pacing.follow_schedule {
+            self.start_ns = through_ns;
+            self.free_ns = through_ns.saturating_add(self.stream.delay_ns());
+            let end_ns = self.stream.end_ns().unwrap_or(u64::MAX);
+            self.job_end_ns = through_ns.saturating_add(end_ns);
+        }
+    }
+
+    /// Waits until the job may start; false where the phase is over by then.
+    fn start(&mut self, gates: &Gates) -> bool {
+        let mut through_ns = 0;
+        if let Some(job) = self.starts_after() {
+            let Some(ns) = gates.wait(job, || self.is_over()) else {
+                return false;
+            };
+            through_ns = ns;
+        }
+        self.begin(through_ns);
+        if self.free_ns > 0 {
+            self.pacer.wait_until(self.free_ns, || self.is_over());
+        }
+        !self.shared.halted()
+    }
+
     /// Takes the next operation from the stream: from when on it may be issued, in nanoseconds of the
-    /// phase, and no later than the phase ends. None where there is no more.
+    /// phase, and no later than its end. None where there is no more.
     pub fn take(&mut self) -> Option<u64> {
         let timed = match self.stream.next()? {
             Ok(timed) => timed,
@@ -177,13 +229,15 @@ impl<'a> Client<'a> {
         match self.perform(timed.op) {
             Ok((begin_ns, end_ns)) => {
                 self.rests = timed.think_ns > 0 && self.shared.pacing.follow_schedule;
-                self.free_ns = end_ns + if self.rests { timed.think_ns } else { 0 };
-                self.recorder.finished(Finished {
+                let rest_ns = if self.rests { timed.think_ns } else { 0 };
+                self.free_ns = end_ns.saturating_add(rest_ns);
+                let finished = Finished {
                     kind: timed.op.kind(),
                     bytes: timed.op.payload_bytes(),
                     service_ns: end_ns.saturating_sub(begin_ns),
                     response_ns: due_ns.map(|due_ns| end_ns.saturating_sub(due_ns)),
-                });
+                };
+                self.record(due_ns.unwrap_or(begin_ns), finished);
                 true
             }
             Err(error) => {
@@ -196,17 +250,42 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// What it recorded.
-    pub fn into_totals(self) -> Totals {
+    /// What it recorded: what counts, and what does not.
+    pub fn into_totals(self) -> (Totals, Totals) {
         self.recorder.into_totals()
     }
 
-    fn end_ns(&self) -> u64 {
-        self.shared.pacing.end_ns.unwrap_or(u64::MAX)
+    /// No operation starts at or after this; it may move while the phase waits for a steady state.
+    pub fn end_ns(&self) -> u64 {
+        self.phase_end_ns().min(self.job_end_ns)
+    }
+
+    fn phase_end_ns(&self) -> u64 {
+        let fixed = self.shared.pacing.end_ns.unwrap_or(u64::MAX);
+        fixed.min(self.window.end_ns())
+    }
+
+    /// The phase is, or should be.
+    fn is_over(&self) -> bool {
+        self.shared.halted() || self.pacer.now_ns() >= self.phase_end_ns()
+    }
+
+    /// Files an operation that began, or was due, at `from_ns`.
+    fn record(&mut self, from_ns: u64, finished: Finished) {
+        let counts_from_ns = self.window.from_ns();
+        if from_ns >= counts_from_ns {
+            self.recorder.finished(finished);
+        } else {
+            let is_shown = self.pacer.now_ns() < counts_from_ns;
+            self.recorder.warmed_up(finished, is_shown);
+        }
     }
 
     fn due_ns(&self, timed: &TimedOp) -> Option<u64> {
-        timed.due_ns.filter(|_| self.shared.pacing.follow_schedule)
+        let due_ns = timed
+            .due_ns
+            .filter(|_| self.shared.pacing.follow_schedule)?;
+        Some(due_ns.saturating_add(self.start_ns))
     }
 
     /// Waits for an operation's time. `None` when there is no time left; `Some(None)` without a schedule.
@@ -216,8 +295,9 @@ impl<'a> Client<'a> {
     )]
     fn wait(&mut self, timed: &TimedOp, now_ns: u64) -> Option<Option<u64>> {
         let end_ns = self.end_ns();
+        let due_ns = self.due_ns(timed);
         if self.shared.halted() || now_ns >= end_ns {
-            if let Some(due_ns) = timed.due_ns {
+            if let Some(due_ns) = due_ns {
                 let backlog_ns = now_ns.saturating_sub(due_ns);
                 self.shared
                     .halt
@@ -226,17 +306,19 @@ impl<'a> Client<'a> {
             }
             return None;
         }
-        let Some(due_ns) = self.due_ns(timed) else {
+        let Some(due_ns) = due_ns else {
             return Some(None);
         };
         if due_ns >= end_ns {
             return None;
         }
-        match self.pacer.wait_until(due_ns, || self.shared.halted()) {
+        match self.pacer.wait_until(due_ns, || self.is_over()) {
             Start::Idle { late_ns } => self.recorder.began_late(late_ns),
             Start::Busy => self.recorder.was_busy(),
         }
-        (!self.shared.halted()).then_some(Some(due_ns))
+        // The end may have moved meanwhile; what was due before it is still done.
+        let is_due = due_ns < self.phase_end_ns();
+        (is_due && !self.shared.halted()).then_some(Some(due_ns))
     }
 
     /// Carries out one operation; begin and end of the target's part, in nanoseconds of the phase.
@@ -256,6 +338,10 @@ impl<'a> Client<'a> {
             Op::Sync { file } => {
                 let target = self.open.get(self.shared.files, file)?;
                 timed(&self.pacer, || target.sync()).context("sync")
+            }
+            Op::DataSync { file } => {
+                let target = self.open.get(self.shared.files, file)?;
+                timed(&self.pacer, || target.sync_data()).context("fdatasync")
             }
             Op::VolumeSync => timed(&self.pacer, || self.shared.files.target().sync_all()),
             Op::Truncate { file, bytes } => self.zeros(file, bytes..u64::MAX, |client| {
@@ -286,13 +372,14 @@ impl<'a> Client<'a> {
     }
 
     fn read(&mut self, file: FileSlot, offset: u64, bytes: u64) -> anyhow::Result<(u64, u64)> {
-        let target = self.open.get(self.shared.files, file)?;
         let buffer = room(&mut self.buffer, bytes);
+        // Before the handle is looked up: a file that is removed in between was there when the read began.
         if let Some(expected) = self.shared.expected {
             expected.begin_read(self.number);
         }
+        let target = self.open.get(self.shared.files, file);
         let begin_ns = self.pacer.begin_call(bytes);
-        let result = target.read_at(offset, buffer);
+        let result = target.and_then(|target| target.read_at(offset, buffer));
         let end_ns = self.pacer.now_ns();
         match (result, self.shared.expected) {
             (Ok(read), Some(expected)) => {
@@ -316,7 +403,6 @@ impl<'a> Client<'a> {
         bytes: u64,
         version: u64,
     ) -> anyhow::Result<(u64, u64)> {
-        let target = self.open.get(self.shared.files, file)?;
         let buffer = room(&mut self.buffer, bytes);
         if let Some(content) = self.shared.content {
             content.fill(file, offset, version, buffer);
@@ -326,8 +412,10 @@ impl<'a> Client<'a> {
             .shared
             .expected
             .map(|expected| (expected, expected.begin_write(file, range, version)));
+        // After the write was announced: one that goes to a file which is removed meanwhile overlaps the removal.
+        let target = self.open.get(self.shared.files, file);
         let begin_ns = self.pacer.begin_call(bytes);
-        let result = target.write_at(offset, buffer);
+        let result = target.and_then(|target| target.write_at(offset, buffer));
         let end_ns = self.pacer.now_ns();
         if let Some((expected, change)) = change {
             match &result {

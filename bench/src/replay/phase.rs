@@ -11,7 +11,8 @@ use delalloc_workloads::{Op, OpStream};
 
 use super::client::Shared;
 use super::pacer::{Pacer, SleepSlack};
-use super::sampler::Sampler;
+use super::sampler::{Looked, Sampler};
+use super::window::{Waiting, Window};
 use super::{threads, turns};
 use crate::recorder::Totals;
 
@@ -28,6 +29,8 @@ pub struct Finished {
 /// What the clients came to.
 pub(super) struct Ran {
     pub(super) totals: Totals,
+    /// What they did before anything counted.
+    pub(super) warm_up: Totals,
     pub(super) end_ns: u64,
 }
 
@@ -39,12 +42,22 @@ pub fn run(
     slack: SleepSlack,
     seen: &mut dyn FnMut(&Sample),
 ) -> Finished {
-    let mut sampler = Sampler::new(shared, streams.len(), seen);
-    let Ran { totals, end_ns } = match shared.files.target().clock() {
+    let window = Window::of(phase);
+    let mut sampler = Sampler::new(shared, &window, Waiting::of(phase), streams.len(), seen);
+    let Ran {
+        mut totals,
+        warm_up,
+        end_ns,
+    } = match shared.files.target().clock() {
         None => threads::run(phase, streams, shared, slack, &mut sampler),
         Some(clock) => turns::run(phase, streams, shared, (clock, slack), &mut sampler),
     };
-    let (series, wall_ns) = sampler.finish();
+    let Looked {
+        series,
+        counted_from_ns,
+        last_ns,
+        steady,
+    } = sampler.finish();
     let record = PhaseRecord {
         name: phase.name.clone(),
         role: match phase.role {
@@ -52,11 +65,14 @@ pub fn run(
             plan::PhaseRole::WarmUp => PhaseRole::WarmUp,
             plan::PhaseRole::Measured => PhaseRole::Steady,
         },
-        start_ns: 0,
-        wall_ns,
+        start_ns: counted_from_ns,
+        wall_ns: last_ns - counted_from_ns,
         ops: totals.rows(),
+        warm_up_ns: counted_from_ns,
+        steady,
         series,
     };
+    totals.merge(&warm_up);
     Finished {
         record,
         totals,

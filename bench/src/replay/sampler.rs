@@ -4,20 +4,33 @@
 
 use std::sync::Arc;
 
-use delalloc_results::record::{Sample, Stall};
+use delalloc_results::record::{Sample, Stall, SteadyRecord};
 
 use super::client::Shared;
+use super::window::{Waiting, Window};
 use crate::recorder::{Interval, Mailbox};
 use crate::targets::Levels;
 
 /// From one look to the next.
 const INTERVAL_NS: u64 = 200_000_000;
 
+/// What there was to see.
+pub(super) struct Looked {
+    pub(super) series: Vec<Sample>,
+    /// When counting began; the end, where it never did.
+    pub(super) counted_from_ns: u64,
+    pub(super) last_ns: u64,
+    pub(super) steady: Option<SteadyRecord>,
+}
+
 /// The interval series of a phase, while it grows.
 pub(super) struct Sampler<'a> {
     shared: &'a Shared<'a>,
+    window: &'a Window,
+    waiting: Option<Waiting>,
     mailboxes: Vec<Arc<Mailbox>>,
     seen: &'a mut dyn FnMut(&Sample),
+    /// Of what counts; times count from where that begins.
     series: Vec<Sample>,
     last_ns: u64,
     spare: Interval,
@@ -29,11 +42,15 @@ impl<'a> Sampler<'a> {
     /// Of so many clients; `seen` gets each sample as it is taken.
     pub(super) fn new(
         shared: &'a Shared<'a>,
+        window: &'a Window,
+        waiting: Option<Waiting>,
         clients: usize,
         seen: &'a mut dyn FnMut(&Sample),
     ) -> Self {
         Self {
             shared,
+            window,
+            waiting,
             mailboxes: (0..clients).map(|_| Arc::default()).collect(),
             seen,
             series: Vec::new(),
@@ -44,6 +61,11 @@ impl<'a> Sampler<'a> {
         }
     }
 
+    /// What of the phase counts.
+    pub(super) fn window(&self) -> &'a Window {
+        self.window
+    }
+
     /// Where a client leaves what it finished.
     pub(super) fn mailbox(&self, client: usize) -> Arc<Mailbox> {
         Arc::clone(&self.mailboxes[client])
@@ -51,7 +73,14 @@ impl<'a> Sampler<'a> {
 
     /// When the next look is due, in nanoseconds of the phase.
     pub(super) fn next_ns(&self) -> u64 {
-        self.last_ns + INTERVAL_NS
+        let next_ns = self.last_ns + INTERVAL_NS;
+        // An interval ends where counting begins, so that none is half of it.
+        let from_ns = self.window.from_ns();
+        if self.last_ns < from_ns {
+            next_ns.min(from_ns)
+        } else {
+            next_ns
+        }
     }
 
     /// Looks; it is now `now_ns`.
@@ -63,8 +92,9 @@ impl<'a> Sampler<'a> {
             self.merged.merge(&self.spare);
         }
         let before = std::mem::replace(&mut self.levels, self.shared.files.target().levels());
+        let begun_ns = self.last_ns;
         self.last_ns = now_ns;
-        let sample = Sample {
+        let mut sample = Sample {
             t_ns: self.last_ns,
             ops: self.merged.ops,
             bytes: self.merged.bytes,
@@ -78,7 +108,15 @@ impl<'a> Sampler<'a> {
             stalls: stalls(&before, &self.levels),
         };
         (self.seen)(&sample);
-        self.series.push(sample);
+        if let Some(waiting) = &mut self.waiting {
+            waiting.saw(begun_ns, &sample, self.window);
+        }
+        let from_ns = self.window.from_ns();
+        // The first interval that counts may begin a moment late, never early: what it holds began inside.
+        if begun_ns >= from_ns {
+            sample.t_ns -= from_ns;
+            self.series.push(sample);
+        }
     }
 
     /// The last look, where it sees more than the one before it.
@@ -88,9 +126,14 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// The series, and when the last look was.
-    pub(super) fn finish(self) -> (Vec<Sample>, u64) {
-        (self.series, self.last_ns)
+    /// What there was to see.
+    pub(super) fn finish(self) -> Looked {
+        Looked {
+            counted_from_ns: self.window.from_ns().min(self.last_ns),
+            last_ns: self.last_ns,
+            steady: self.waiting.map(|waiting| waiting.record(self.last_ns)),
+            series: self.series,
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use delalloc_workloads::plan::PhasePlan;
 use parking_lot::{Condvar, Mutex};
 
 use super::client::{Client, Shared};
+use super::gates::Gates;
 use super::pacer::{Pacer, SleepSlack};
 use super::phase::{Ran, end, panicked};
 use super::sampler::Sampler;
@@ -33,21 +34,23 @@ pub(super) fn run(
     let line = Barrier::new(streams.len() + 1);
     let origin = OnceLock::new();
     let (running, ending) = (Running::new(streams.len()), Running::new(1));
-    let mut totals = Totals::default();
+    let (mut totals, mut warm_up) = (Totals::default(), Totals::default());
     let mut end_ns = 0;
+    let gates = Gates::new(streams.iter().map(OpStream::job));
 
     std::thread::scope(|scope| {
         let mut clients = Vec::new();
         for (number, stream) in streams.into_iter().enumerate() {
             let recorder = Recorder::new(sampler.mailbox(number));
             let (line, origin, running) = (&line, &origin, &running);
+            let (window, gates) = (sampler.window(), &gates);
             let body = move || {
                 line.wait();
                 let started = *origin.get().expect("set before the line opens");
                 let pacer = Pacer::new(started, slack);
-                let client = Client::new(shared, pacer, number, stream, recorder);
+                let client = Client::new(shared, window, pacer, number, stream, recorder);
                 let _leaves = running.leaves_on_drop();
-                client.run()
+                client.run(gates)
             };
             let thread = std::thread::Builder::new().name(format!("client-{number}"));
             clients.push(
@@ -63,7 +66,10 @@ pub(super) fn run(
         sample_until(&running, started, &pacer, sampler);
         for client in clients {
             match client.join() {
-                Ok(client_totals) => totals.merge(&client_totals),
+                Ok((counted, not)) => {
+                    totals.merge(&counted);
+                    warm_up.merge(&not);
+                }
                 Err(panic) => shared.halt.raise(panicked("a client", &*panic)),
             }
         }
@@ -84,7 +90,11 @@ pub(super) fn run(
         }
         sampler.look_last(pacer.now_ns());
     });
-    Ran { totals, end_ns }
+    Ran {
+        totals,
+        warm_up,
+        end_ns,
+    }
 }
 
 /// Samples at every interval until all of `running` have left.

@@ -10,10 +10,12 @@
 //! service time. A closed loop keeps no more than one operation of all clients in the target; what
 //! overlaps is the target's own background work. The order follows from times and numbers alone.
 //!
+//! A client whose job waits for another one joins the line when the last client of that is through.
+//!
 //! A call cannot be looked into: the sample that falls due during one is taken when it returns.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -41,7 +43,14 @@ pub(super) fn run(
         .enumerate()
         .map(|(number, stream)| {
             let recorder = Recorder::new(sampler.mailbox(number));
-            Client::new(shared, pacer.clone(), number, stream, recorder)
+            Client::new(
+                shared,
+                sampler.window(),
+                pacer.clone(),
+                number,
+                stream,
+                recorder,
+            )
         })
         .collect();
     // A panic below a call is the target's, as on threads.
@@ -64,33 +73,87 @@ pub(super) fn run(
         }
     };
     sampler.look_last(pacer.now_ns());
-    let mut totals = Totals::default();
+    let (mut totals, mut warm_up) = (Totals::default(), Totals::default());
     for client in clients {
-        totals.merge(&client.into_totals());
+        let (counted, not) = client.into_totals();
+        totals.merge(&counted);
+        warm_up.merge(&not);
     }
-    Ran { totals, end_ns }
+    Ran {
+        totals,
+        warm_up,
+        end_ns,
+    }
 }
 
 fn play(clients: &mut [Client<'_>], pacer: &Pacer, sampler: &mut Sampler<'_>) {
-    let mut line: BinaryHeap<Reverse<(u64, usize)>> = clients
-        .iter_mut()
-        .enumerate()
-        .filter_map(|(number, client)| Some(Reverse((client.take()?, number))))
-        .collect();
-    while let Some(Reverse((ready_ns, number))) = line.pop() {
+    let mut line = Line::default();
+    for client in clients.iter() {
+        *line.at_work.entry(client.job()).or_default() += 1;
+    }
+    for number in 0..clients.len() {
+        match clients[number].starts_after() {
+            Some(job) => line.waiting.push((job, number)),
+            None => line.begin(clients, number, 0),
+        }
+    }
+    while let Some(Reverse((ready_ns, number))) = line.ready.pop() {
+        // The phase may have got an earlier end since.
+        let ready_ns = ready_ns.min(clients[number].end_ns()).max(pacer.now_ns());
         while sampler.next_ns() < ready_ns {
             pacer.pass_to(sampler.next_ns());
             sampler.sample(pacer.now_ns());
         }
         pacer.pass_to(ready_ns);
-        let client = &mut clients[number];
-        if client.issue(pacer.now_ns())
-            && let Some(ready_ns) = client.take()
-        {
-            line.push(Reverse((ready_ns, number)));
+        if clients[number].issue(pacer.now_ns()) {
+            line.again(clients, number, pacer.now_ns());
+        } else {
+            line.leave(clients, number, pacer.now_ns());
         }
         if pacer.now_ns() >= sampler.next_ns() {
             sampler.sample(pacer.now_ns());
+        }
+    }
+}
+
+/// Who may issue when, and who waits for a job to be through.
+#[derive(Default)]
+struct Line {
+    ready: BinaryHeap<Reverse<(u64, usize)>>,
+    /// The job that is waited for, and the client.
+    waiting: Vec<(usize, usize)>,
+    /// Clients of each job that are not through.
+    at_work: BTreeMap<usize, usize>,
+}
+
+impl Line {
+    fn begin(&mut self, clients: &mut [Client<'_>], number: usize, through_ns: u64) {
+        clients[number].begin(through_ns);
+        self.again(clients, number, through_ns);
+    }
+
+    /// The client takes its next operation, or is through.
+    fn again(&mut self, clients: &mut [Client<'_>], number: usize, now_ns: u64) {
+        match clients[number].take() {
+            Some(ready_ns) => self.ready.push(Reverse((ready_ns, number))),
+            None => self.leave(clients, number, now_ns),
+        }
+    }
+
+    /// The client is through; who waits for the last one of its job begins.
+    fn leave(&mut self, clients: &mut [Client<'_>], number: usize, now_ns: u64) {
+        let job = clients[number].job();
+        let left = self.at_work.get_mut(&job).expect("it was at work");
+        *left -= 1;
+        if *left > 0 {
+            return;
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        let (begin, wait): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|(after, _)| *after == job);
+        self.waiting = wait;
+        for (_, number) in begin {
+            self.begin(clients, number, now_ns);
         }
     }
 }

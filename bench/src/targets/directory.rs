@@ -230,6 +230,10 @@ impl TargetFile for DirectoryFile {
         Ok(self.0.sync_all()?)
     }
 
+    fn sync_data(&self) -> anyhow::Result<()> {
+        Ok(self.0.sync_data()?)
+    }
+
     fn truncate(&self, file_bytes: u64) -> anyhow::Result<()> {
         Ok(self.0.set_len(file_bytes)?)
     }

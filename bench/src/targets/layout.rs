@@ -114,7 +114,8 @@ fn overreaches(load: &LoadPlan, places: &[Place]) -> Vec<String> {
 /// How far the jobs of a phase reach into their files, where that is written down.
 fn reaches(phase: &PhasePlan) -> impl Iterator<Item = (&str, FileSpan, u64)> {
     phase.jobs.iter().filter_map(|job| match &job.work {
-        Work::Access(access) => {
+        // Files that differ in size are worked on from end to end, and so fit their places.
+        Work::Access(access) if !access.whole_files => {
             let end = access.region_start.saturating_add(access.region_bytes);
             Some((&*job.name, access.files, end))
         }

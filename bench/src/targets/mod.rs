@@ -150,6 +150,10 @@ pub trait TargetFile: Send + Sync {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> anyhow::Result<()>;
     /// What was written to this file is durable.
     fn sync(&self) -> anyhow::Result<()>;
+    /// The same of what reading the file back needs; no more than `sync` promises, and where the target knows no difference, that.
+    fn sync_data(&self) -> anyhow::Result<()> {
+        self.sync()
+    }
     /// Cuts or extends the file.
     fn truncate(&self, file_bytes: u64) -> anyhow::Result<()>;
     /// Makes a range read as zeros and gives its space back; the file keeps its length.

@@ -84,6 +84,40 @@ pub struct PhaseRecord {
     pub ops: Vec<OpRecord>,
     /// Intervals in order of time.
     pub series: Vec<Sample>,
+    /// How long operations ran before any was counted: a warm-up, and waiting for a steady state. Not part of the times above.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub warm_up_ns: u64,
+    /// What became of the wait for a steady state, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steady: Option<SteadyRecord>,
+}
+
+/// The wait of a phase for a steady state.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct SteadyRecord {
+    /// What was looked at: `iops`, `throughput`, `p50`, `p99`.
+    pub metric: String,
+    /// The share of its mean that it had to stay within.
+    pub within: f64,
+    /// It did.
+    pub attained: bool,
+    /// The run is inconclusive where it did not.
+    pub required: bool,
+    /// How long it took, or how long was waited in vain.
+    pub waited_ns: u64,
+    /// The largest deviation of a fifth of the last window, as a share of the mean; none where there was no whole window.
+    pub deviation: Option<f64>,
+    /// The drift over the last window, as a share of the mean.
+    pub drift: Option<f64>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde asks for"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// One kind of operation in one phase.

@@ -26,7 +26,7 @@ mod store;
 pub use crate::hist::Latency;
 pub use cell::{
     Cell, OpRecord, PhaseRecord, PhaseRole, PoolRecord, Sample, Setting, StageRecord, Stall,
-    Verification, point_label,
+    SteadyRecord, Verification, point_label,
 };
 pub use content::ContentRecord;
 pub use machine::{Doubt, Machine};

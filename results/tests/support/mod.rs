@@ -495,6 +495,7 @@ fn phase(
         wall_ns,
         ops,
         series,
+        ..PhaseRecord::default()
     }
 }
 

@@ -3,14 +3,15 @@
 use std::fmt::Write as _;
 
 use super::estimate::{
-    Amount, GUESSED_BYTES_PER_S, cells, content_bytes, job_bytes, load_bytes, load_ns,
+    Amount, GUESSED_BYTES_PER_S, cells, content_bytes, load_bytes, load_ns, phase_ns,
+    tracking_bytes,
 };
+use super::job_text::job_text;
 use super::{
-    AccessPlan, BackendPlan, BlockPlan, Bound, DevicePlan, FileSpan, JobPlan, LoadPlan, Mover,
-    Pace, PatternPlan, PhaseEnd, PhasePlan, PhaseRole, TargetKind, TargetPlan, TraceTiming, Verb,
-    Work, WorkloadPlan,
+    BackendPlan, DevicePlan, LoadPlan, Mover, PhaseEnd, PhasePlan, PhaseRole, TargetKind,
+    TargetPlan, Work, WorkloadPlan,
 };
-use crate::units::{format_duration, format_size};
+use crate::units::{format_duration, format_percent, format_size};
 
 /// More points than this are not listed one by one.
 const POINTS_SHOWN: usize = 64;
@@ -38,6 +39,12 @@ pub fn dry_run_text(plan: &WorkloadPlan) -> String {
         out.line(
             1,
             "deterministic: one thread in virtual time, equal seeds give equal results to the last byte",
+        );
+    }
+    for included in &plan.source.included {
+        out.line(
+            1,
+            &format!("includes {} (xxh3 {})", included.origin, included.text_xxh3),
         );
     }
     for set in &plan.overrides {
@@ -71,7 +78,7 @@ impl Text {
     }
 }
 
-fn counted(count: u64, noun: &str) -> String {
+pub(super) fn counted(count: u64, noun: &str) -> String {
     match count {
         1 => format!("1 {noun}"),
         _ => format!("{count} {noun}s"),
@@ -189,8 +196,12 @@ fn load_text(load: &LoadPlan, out: &mut Text) {
         at += file_line(load, at, out);
     }
     out.line(0, "phases");
-    for phase in &load.phases {
-        phase_lines(load, phase, out);
+    for (at, phase) in load.phases.iter().enumerate() {
+        if phase.repetition == 0 {
+            let after = load.phases[at + 1..].iter();
+            let again = after.take_while(|next| next.repetition > 0).count();
+            phase_lines(load, phase, again + 1, out);
+        }
     }
 }
 
@@ -205,9 +216,18 @@ fn file_line(load: &LoadPlan, at: usize, out: &mut Text) -> usize {
                 || (stem(&other.name).is_some() && stem(&other.name) == stem(&file.name))
         })
         .count();
-    let size = match file.size_bytes {
-        Some(bytes) => format_size(bytes),
-        None => "grows".to_owned(),
+    let sizes = load.files[at..at + alike]
+        .iter()
+        .filter_map(|f| f.size_bytes);
+    let size = match (sizes.clone().min(), sizes.clone().max()) {
+        (Some(least), Some(most)) if least < most => format!(
+            "{} to {}, {} in all",
+            rounded_size(least),
+            rounded_size(most),
+            rounded_size(sizes.sum())
+        ),
+        (Some(bytes), _) => format_size(bytes),
+        _ => "grows".to_owned(),
     };
     let content = match &file.content {
         Some(content) => format!(", {}", content),
@@ -221,14 +241,23 @@ fn file_line(load: &LoadPlan, at: usize, out: &mut Text) -> usize {
     alike
 }
 
-fn phase_lines(load: &LoadPlan, phase: &PhasePlan, out: &mut Text) {
+fn phase_lines(load: &LoadPlan, phase: &PhasePlan, times: usize, out: &mut Text) {
     let mut facts = Vec::new();
+    if times > 1 {
+        facts.push(format!("{times} times"));
+    }
     match phase.role {
         PhaseRole::Prepare => facts.push("prepares, not measured".to_owned()),
         PhaseRole::WarmUp => facts.push("warms up, not measured".to_owned()),
         PhaseRole::Measured => {}
     }
-    facts.extend(phase.duration_ns.map(format_duration));
+    facts.extend(phase.duration_ns.map(duration_text(phase)));
+    if phase.duration_ns.is_none() && phase.role == PhaseRole::Measured {
+        let seconds = phase_ns(load, phase) as f64 / 1e9;
+        if seconds >= 0.1 {
+            facts.push(format!("about {seconds:.1} s"));
+        }
+    }
     if phase.drop_caches {
         facts.push("caches dropped before".to_owned());
     }
@@ -243,137 +272,39 @@ fn phase_lines(load: &LoadPlan, phase: &PhasePlan, out: &mut Text) {
     }
 }
 
-fn job_text(load: &LoadPlan, phase: &PhasePlan, job: &JobPlan) -> String {
-    let mut facts = vec![work_text(load, &job.work)];
-    if job.clients > 1 {
-        facts.push(format!("{} clients", job.clients));
-    }
-    match job.pace {
-        Pace::Closed { think_ns: 0 } | Pace::Recorded => {}
-        Pace::Closed { think_ns } => facts.push(format!("{} between", format_duration(think_ns))),
-        Pace::Fixed { ops_per_s } => facts.push(format!("{ops_per_s}/s, evenly")),
-        Pace::Poisson { ops_per_s } => facts.push(format!("{ops_per_s}/s, at random")),
-    }
-    match job.bound {
-        Bound::Once => {}
-        Bound::Ops(ops) => facts.push(format!("{ops} times")),
-        Bound::Bytes(bytes) => facts.push(format!("{} in all", format_size(bytes))),
-        Bound::Phase => facts.push("until the phase ends".to_owned()),
-    }
-    let moved = job_bytes(job, phase);
-    if moved.bytes > 0 {
-        facts.push(format!("moves {}", amount_text(moved)));
-    }
-    format!("{}: {}", job.name, facts.join(", "))
-}
-
-fn span_text(load: &LoadPlan, files: FileSpan) -> String {
-    let first = load.file_name(files.first);
-    match files.count {
-        1 => first.into_owned(),
-        count => format!("{count} files from {first}"),
-    }
-}
-
-fn work_text(load: &LoadPlan, work: &Work) -> String {
-    let synced = |every: u64| match every {
-        0 => String::new(),
-        1 => ", each synced".to_owned(),
-        every => format!(", synced every {every}"),
-    };
-    match work {
-        Work::Access(access) => format!(
-            "{}{}",
-            access_text(load, access),
-            synced(access.fsync_every)
-        ),
-        Work::Append {
-            files,
-            block,
-            fsync_every,
-        } => format!(
-            "append {} to {}{}",
-            block_text(block),
-            span_text(load, *files),
-            synced(*fsync_every)
-        ),
-        Work::Truncate { files, to_bytes } => format!(
-            "truncate {} to {}",
-            span_text(load, *files),
-            format_size(*to_bytes)
-        ),
-        Work::Create { files } => format!("create {}", span_text(load, *files)),
-        Work::Remove { files } => format!("remove {}", span_text(load, *files)),
-        Work::Sync { files } => format!("sync {}", span_text(load, *files)),
-        Work::Trace(trace) => {
-            let when = match trace.timing {
-                TraceTiming::Recorded { time_scale } => {
-                    format!("at its recorded times, times {time_scale}")
-                }
-                TraceTiming::AsFastAsPossible => "as fast as possible".to_owned(),
-                TraceTiming::ClosedLoop { time_scale } => {
-                    format!("one by one with its recorded rests, times {time_scale}")
-                }
-            };
-            let mut from = String::new();
-            if trace.skip_ops > 0 {
-                from += &format!(" from request {}", trace.skip_ops);
-            }
-            if trace.skip_time_ns > 0 {
-                from += &format!(" from {} s on", trace.skip_time_ns as f64 / 1e9);
-            }
-            format!("replay {}{from} {when}", trace.path.display())
+/// The time that counts, and what comes before it.
+fn duration_text(phase: &PhasePlan) -> impl Fn(u64) -> String {
+    move |all_ns| {
+        let wait_ns = phase.steady.map_or(0, |steady| steady.limit_ns);
+        let counted_ns = all_ns
+            .saturating_sub(phase.warm_up_ns)
+            .saturating_sub(wait_ns);
+        let mut text = format_duration(counted_ns);
+        if phase.warm_up_ns > 0 {
+            text = format!(
+                "{text} after {} of warm-up",
+                format_duration(phase.warm_up_ns)
+            );
         }
+        if let Some(steady) = phase.steady {
+            text = format!(
+                "{text}, once {} is within {} over {} ({} at most{})",
+                steady.metric.word(),
+                format_percent(steady.within),
+                format_duration(steady.window_ns),
+                format_duration(steady.limit_ns),
+                if steady.require {
+                    ", or inconclusive"
+                } else {
+                    ""
+                }
+            );
+        }
+        text
     }
 }
 
-fn access_text(load: &LoadPlan, access: &AccessPlan) -> String {
-    let verb = match access.verb {
-        Verb::Read => "read".to_owned(),
-        Verb::Write => "write".to_owned(),
-        Verb::Trim => "trim".to_owned(),
-        Verb::Mix {
-            read_weight,
-            write_weight,
-        } => format!("read {read_weight} and write {write_weight} of"),
-    };
-    let pattern = match access.pattern {
-        PatternPlan::Sequential => "sequentially".to_owned(),
-        PatternPlan::Stride { stride_bytes } => format!("{} apart", format_size(stride_bytes)),
-        PatternPlan::Random => "at random".to_owned(),
-        PatternPlan::Shuffle => "shuffled".to_owned(),
-        PatternPlan::Zipf { theta, .. } => format!("by zipf {theta}"),
-    };
-    let region = match load.files.get(access.files.first.0 as usize) {
-        Some(file) if access.region_start == 0 && file.size_bytes == Some(access.region_bytes) => {
-            String::new()
-        }
-        _ => format!(
-            ", {} from {}",
-            format_size(access.region_bytes),
-            format_size(access.region_start)
-        ),
-    };
-    format!(
-        "{verb} {} {pattern} in {}{region}",
-        span_text(load, access.files),
-        block_text(&access.block)
-    )
-}
-
-fn block_text(block: &BlockPlan) -> String {
-    let sizes: Vec<String> = block
-        .sizes
-        .iter()
-        .map(|size| match block.sizes.len() {
-            1 => format_size(size.bytes),
-            _ => format!("{} x {}", size.weight, format_size(size.bytes)),
-        })
-        .collect();
-    sizes.join(" / ")
-}
-
-fn amount_text(amount: Amount) -> String {
+pub(super) fn amount_text(amount: Amount) -> String {
     let shown = rounded_size(amount.bytes);
     if amount.is_at_least {
         format!("at least {shown}")
@@ -383,7 +314,7 @@ fn amount_text(amount: Amount) -> String {
 }
 
 /// In the largest unit that leaves a number above 1, to a tenth.
-fn rounded_size(bytes: u64) -> String {
+pub(super) fn rounded_size(bytes: u64) -> String {
     let units = [
         (1u64 << 40, "TiB"),
         (1 << 30, "GiB"),
@@ -449,11 +380,13 @@ fn estimate(plan: &WorkloadPlan, out: &mut Text) {
     } else {
         ""
     };
+    let tracking = plan.loads.iter().map(|load| tracking_bytes(load)).max();
     out.line(
         1,
         &format!(
-            "memory: content {}{corpus}; the engine's cache is a knob",
-            rounded_size(content.bytes)
+            "memory: content {}{corpus}, keeping track of files {}; the engine's cache is a knob",
+            rounded_size(content.bytes),
+            rounded_size(tracking.unwrap_or(0))
         ),
     );
 }

@@ -6,24 +6,32 @@ use std::collections::HashMap;
 
 use super::job::build_job;
 use super::{
-    Bound, ContentPlan, FilePlan, FileSpan, JobPlan, LoadPlan, Pace, PhaseEnd, PhasePlan,
-    PhaseRole, TracePlan, Work,
+    AccessPlan, BlockPlan, BlockSize, Bound, ContentPlan, FilePlan, FileSpan, JobPlan, LoadPlan,
+    Pace, PatternPlan, PhaseEnd, PhasePlan, PhaseRole, SyncEveryPlan, TracePlan, Verb, Work,
 };
 use crate::decode::{At, Report, nearest};
 use crate::fault::Fault;
 use crate::op::FileSlot;
-use crate::plan::{AccessPlan, BlockPlan, BlockSize, PatternPlan, Verb};
-use crate::spec::{FileSpec, PhaseSpec, WorkloadSpec};
+use crate::random::{Dice, name_hash};
+use crate::spec::{FILE_BYTES_MAX, FILE_COUNT_MAX, FileSpec, JobSpec, PhaseSpec, WorkloadSpec};
+use crate::stream::{STREAM_COUNT_MAX, Sampler};
 
 /// What a file is filled with at a time.
 const FILL_BLOCK_BYTES: u64 = 1 << 20;
 /// Unless the workload says otherwise: what databases and source trees come to.
 const CONTENT_DEFAULT: ContentPlan = ContentPlan::Ratio(2.5);
 
+/// Jobs of all phases and repetitions together; more is a slip.
+const JOB_COUNT_MAX: usize = 10_000;
+
 /// A file as jobs see it.
+#[derive(Clone, Copy)]
 pub(crate) struct FileRef<'s> {
     pub(crate) span: FileSpan,
+    /// Of the largest instance.
     pub(crate) size_bytes: Option<u64>,
+    /// The instances differ in size.
+    pub(crate) is_varied: bool,
     pub(crate) spec: &'s FileSpec,
     /// Something has been written to it by the time the current phase starts, or is in it.
     pub(crate) is_written: bool,
@@ -32,6 +40,8 @@ pub(crate) struct FileRef<'s> {
 /// The files by name.
 pub(crate) struct Names<'s> {
     files: HashMap<&'s str, FileRef<'s>>,
+    /// By slot.
+    pub(crate) plans: Vec<FilePlan>,
 }
 
 impl<'s> Names<'s> {
@@ -59,13 +69,16 @@ pub(crate) fn build_load(spec: &WorkloadSpec, report: &mut Report) -> Option<Loa
     let before = report.faults.len();
     let mut names = Names {
         files: HashMap::new(),
+        plans: Vec::new(),
     };
-    let mut files = Vec::new();
     for (name, file) in &spec.files {
-        let span = add_files(name, file, &mut files, report)?;
+        let span = add_files(name, file, spec.seed, &mut names.plans, report)?;
+        let mut sizes = names.plans[span.indices()].iter().map(|f| f.size_bytes);
+        let first = sizes.next().expect("a file has at least one instance");
         let known = FileRef {
             span,
-            size_bytes: file.size_bytes.as_ref().map(|at| at.value),
+            is_varied: sizes.clone().any(|size_bytes| size_bytes != first),
+            size_bytes: sizes.fold(first, Option::max),
             spec: file,
             is_written: file.filled,
         };
@@ -74,8 +87,11 @@ pub(crate) fn build_load(spec: &WorkloadSpec, report: &mut Report) -> Option<Loa
     let mut phases: Vec<PhasePlan> = fill_phase(spec, &names).into_iter().collect();
     for phase in &spec.phases {
         check_phase_name(phase, spec, report);
-        phases.extend(build_phase(phase, &mut names, report));
+        if let Some(plan) = build_phase(phase, &mut names, report) {
+            add_repetitions(plan, phase, &mut phases, report);
+        }
     }
+    let files = names.plans;
     deal_slots(&mut phases, files.len());
     (report.faults.len() == before).then(|| LoadPlan {
         seed: spec.seed,
@@ -92,25 +108,30 @@ pub(crate) fn build_load(spec: &WorkloadSpec, report: &mut Report) -> Option<Loa
 fn add_files(
     name: &At<String>,
     spec: &FileSpec,
+    seed: u64,
     files: &mut Vec<FilePlan>,
     report: &mut Report,
 ) -> Option<FileSpan> {
     let first = u32::try_from(files.len()).expect("slots are counted in u32");
     let count = spec.count.unwrap_or(1);
-    if first + count > crate::spec::FILE_COUNT_MAX {
+    if first + count > FILE_COUNT_MAX {
         report.add(Fault::new(
             name.span,
-            format!("more than {} files in all", crate::spec::FILE_COUNT_MAX),
+            format!("more than {} files in all", FILE_COUNT_MAX),
         ));
         return None;
     }
+    let mut dice = Dice::new(&[seed, name_hash(&name.value), 6]);
+    let sizes = spec.size_bytes.as_ref().map(|at| Sampler::new(&at.value));
     for nth in 0..count {
         files.push(FilePlan {
             name: match spec.count {
                 Some(_) => format!("{}.{nth}", name.value),
                 None => name.value.clone(),
             },
-            size_bytes: spec.size_bytes.as_ref().map(|at| at.value),
+            size_bytes: sizes
+                .as_ref()
+                .map(|sizes| sizes.draw(&mut dice).clamp(1, FILE_BYTES_MAX)),
             content: spec.content.as_ref().map(|content| content.0.clone()),
         });
     }
@@ -141,10 +162,16 @@ fn fill_phase(spec: &WorkloadSpec, names: &Names<'_>) -> Option<PhasePlan> {
                     },
                     region_start: 0,
                     region_bytes,
-                    fsync_every: 0,
+                    syncs: SyncEveryPlan::default(),
+                    write_block: None,
+                    whole_files: file.is_varied,
+                    mix: Vec::new(),
                 }),
                 pace: Pace::Closed { think_ns: 0 },
                 bound: Bound::Once,
+                delay_ns: 0,
+                duration_ns: None,
+                start_after: None,
             })
         })
         .collect();
@@ -152,6 +179,9 @@ fn fill_phase(spec: &WorkloadSpec, names: &Names<'_>) -> Option<PhasePlan> {
         name: "prepare".to_owned(),
         role: PhaseRole::Prepare,
         duration_ns: None,
+        warm_up_ns: 0,
+        steady: None,
+        repetition: 0,
         drop_caches: false,
         end: PhaseEnd::Commit,
         jobs,
@@ -200,6 +230,7 @@ fn check_phase_name(phase: &PhaseSpec, spec: &WorkloadSpec, report: &mut Report)
 
 fn build_phase(spec: &PhaseSpec, names: &mut Names<'_>, report: &mut Report) -> Option<PhasePlan> {
     let mut jobs: Vec<JobPlan> = Vec::new();
+    let mut specs: Vec<&JobSpec> = Vec::new();
     // A job may read what a neighbour in the same phase writes: writers are noted before readers are judged.
     for job in &spec.jobs {
         if let Some(file) = job.written_file()
@@ -223,7 +254,12 @@ fn build_phase(spec: &PhaseSpec, names: &mut Names<'_>, report: &mut Report) -> 
             }
         }
         jobs.push(plan);
+        specs.push(job);
     }
+    find_forerunners(&mut jobs, &specs, report);
+    let warm_up_ns = spec.warm_up_ns.as_ref().map_or(0, |at| at.value);
+    let steady = spec.steady.as_ref().map(|at| at.value);
+    let wait_ns = warm_up_ns.saturating_add(steady.map_or(0, |steady| steady.limit_ns));
     Some(PhasePlan {
         name: spec.name.value.clone(),
         role: if spec.warm_up {
@@ -231,11 +267,81 @@ fn build_phase(spec: &PhaseSpec, names: &mut Names<'_>, report: &mut Report) -> 
         } else {
             PhaseRole::Measured
         },
-        duration_ns: spec.duration_ns.as_ref().map(|at| at.value),
+        duration_ns: spec
+            .duration_ns
+            .as_ref()
+            .map(|at| at.value.saturating_add(wait_ns)),
+        warm_up_ns,
+        steady,
+        repetition: 0,
         drop_caches: spec.drop_caches,
         end: spec.end,
         jobs,
     })
+}
+
+/// The job that each `start_after` names. Waiting in a circle would last for ever.
+fn find_forerunners(jobs: &mut [JobPlan], specs: &[&JobSpec], report: &mut Report) {
+    for at in 0..jobs.len() {
+        let Some(wanted) = &specs[at].start_after else {
+            continue;
+        };
+        let found = jobs.iter().position(|job| job.name == wanted.value);
+        let Some(found) = found else {
+            let names = jobs.iter().map(|job| job.name.as_str());
+            report.add(
+                Fault::new(
+                    wanted.span,
+                    format!("no job of this phase is called `{}`", wanted.value),
+                )
+                .did_you_mean(nearest(&wanted.value, names)),
+            );
+            continue;
+        };
+        jobs[at].start_after = Some(found);
+        let mut next = Some(found);
+        while let Some(job) = next {
+            if job == at {
+                report.add(Fault::new(
+                    wanted.span,
+                    format!("`{}` waits for this job in turn", wanted.value),
+                ));
+                jobs[at].start_after = None;
+                return;
+            }
+            next = jobs[job].start_after;
+        }
+    }
+}
+
+/// Adds a phase as often as it says.
+fn add_repetitions(
+    plan: PhasePlan,
+    spec: &PhaseSpec,
+    phases: &mut Vec<PhasePlan>,
+    report: &mut Report,
+) {
+    let repeat = spec.repeat as usize;
+    let all = || phases.iter().flat_map(|phase| &phase.jobs);
+    let clients = |job: &JobPlan| u64::from(job.clients);
+    let jobs_count = all().count() + repeat * plan.jobs.len();
+    let streams = all().map(clients).sum::<u64>()
+        + u64::from(spec.repeat) * plan.jobs.iter().map(clients).sum::<u64>();
+    if jobs_count > JOB_COUNT_MAX || streams >= STREAM_COUNT_MAX {
+        report.add(Fault::new(
+            spec.name.span,
+            format!(
+                "with this phase and its repetitions there are {jobs_count} jobs and {streams} clients; {JOB_COUNT_MAX} and {STREAM_COUNT_MAX} are too many"
+            ),
+        ));
+        return;
+    }
+    for repetition in 0..u64::from(spec.repeat) {
+        phases.push(PhasePlan {
+            repetition,
+            ..plan.clone()
+        });
+    }
 }
 
 /// `name-2`, `name-3` and so on: the first that no job has.

@@ -12,15 +12,19 @@
 //!
 //! Everything here serialises: the record of a run holds the plan it ran.
 
+mod access;
 mod content;
 mod deterministic;
 mod dry_run;
 mod estimate;
 mod job;
+mod job_text;
 mod load;
+mod pace;
 mod resolve;
 mod streams;
 mod trace;
+mod work;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -32,9 +36,14 @@ pub use content::{
     ContentPlan, DedupePlan, Looks, MixPart, MosaicPlan, RatioCodec, Recipe, RecipePlan,
 };
 pub use dry_run::dry_run_text;
+pub use pace::{Arrivals, Distribution, Pace, RateShape, WeightedValue};
 pub(crate) use resolve::resolve;
 pub use trace::{
     FioWait, TraceDeal, TraceEvents, TraceFormat, TracePlan, TraceReading, TraceTiming,
+};
+pub use work::{
+    AccessPlan, BlockPlan, BlockSize, Bound, FileSpan, JobPlan, MixShare, MixVerb, PatternPlan,
+    Step, SyncEveryPlan, Verb, Work, ZonePlan,
 };
 
 use crate::knob::Knobs;
@@ -83,6 +92,9 @@ pub struct PlanSource {
     pub text_xxh3: String,
     /// The text itself.
     pub text: String,
+    /// What it includes, in the order of reading.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub included: Vec<Self>,
 }
 
 /// One thing to replay on.
@@ -314,196 +326,24 @@ pub struct PhasePlan {
     pub name: String,
     /// Does it count?
     pub role: PhaseRole,
-    /// Ends then even if jobs have more to do; jobs without a bound of their own start over until then.
+    /// Ends then even if jobs have more to do; jobs without a bound of their own start over until then. With warm-up, and with
+    /// the longest wait for a steady state.
     pub duration_ns: Option<u64>,
+    /// Operations that start before it are run and not counted. Part of the duration.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub warm_up_ns: u64,
+    /// Counting waits, after the warm-up, until this holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steady: Option<SteadyPlan>,
+    /// Which repetition of its phase it is, from 0; all have one name and count as one.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub repetition: u64,
     /// Drop the target's and the kernel's caches before it starts.
     pub drop_caches: bool,
     /// What happens when the jobs are through.
     pub end: PhaseEnd,
     /// Side by side.
     pub jobs: Vec<JobPlan>,
-}
-
-/// A job: one kind of work by one or several clients.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct JobPlan {
-    /// Unique in the phase: `name:`, or the verb and the file.
-    pub name: String,
-    /// How many do it side by side, each on a stream of its own.
-    pub clients: u32,
-    /// What they do.
-    pub work: Work,
-    /// When.
-    pub pace: Pace,
-    /// When they are through, all clients together.
-    pub bound: Bound,
-}
-
-/// What a job does.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Work {
-    /// Reads and writes in a region of one or several files.
-    Access(AccessPlan),
-    /// Writes at the end.
-    Append {
-        /// One or the instances of one.
-        files: FileSpan,
-        /// Sizes.
-        block: BlockPlan,
-        /// A sync after so many writes of a client; 0 for never.
-        fsync_every: u64,
-    },
-    /// Make each file a given size.
-    Truncate {
-        /// One or the instances of one.
-        files: FileSpan,
-        /// The size.
-        to_bytes: u64,
-    },
-    /// Make each file afresh.
-    Create {
-        /// One or the instances of one.
-        files: FileSpan,
-    },
-    /// Remove each file.
-    Remove {
-        /// One or the instances of one.
-        files: FileSpan,
-    },
-    /// Sync each file.
-    Sync {
-        /// One or the instances of one.
-        files: FileSpan,
-    },
-    /// What a recording says.
-    Trace(TracePlan),
-}
-
-/// Reads and writes.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct AccessPlan {
-    /// One or the instances of one.
-    pub files: FileSpan,
-    /// What is done there.
-    pub verb: Verb,
-    /// Where the next operation goes.
-    pub pattern: PatternPlan,
-    /// Sizes.
-    pub block: BlockPlan,
-    /// First byte of the region.
-    pub region_start: u64,
-    /// Bytes of the region.
-    pub region_bytes: u64,
-    /// A sync after so many writes of a client; 0 for never.
-    pub fsync_every: u64,
-}
-
-/// What is done at an offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verb {
-    /// Read.
-    Read,
-    /// Write.
-    Write,
-    /// Punch a hole.
-    Trim,
-    /// Read or write.
-    Mix {
-        /// Out of `read_weight + write_weight`.
-        read_weight: u32,
-        /// Out of `read_weight + write_weight`.
-        write_weight: u32,
-    },
-}
-
-/// Consecutive slots: one file, or the instances of one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct FileSpan {
-    /// The first.
-    pub first: FileSlot,
-    /// How many, at least one.
-    pub count: u32,
-}
-
-/// Where the next operation goes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PatternPlan {
-    /// One after the other; clients take turns.
-    Sequential,
-    /// One after the other, this far apart; the next lap fills the gaps.
-    Stride {
-        /// From start to start.
-        stride_bytes: u64,
-    },
-    /// Each place alike, with repetition.
-    Random,
-    /// Each place once, in random order.
-    Shuffle,
-    /// The k-th most wanted place is wanted in proportion to 1 / k^theta.
-    Zipf {
-        /// 0 is uniform.
-        theta: f64,
-        /// Are the wanted places spread over the region (or all at its start)?
-        scatter: bool,
-    },
-}
-
-/// Sizes of operations.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BlockPlan {
-    /// Sizes and their weights; one or more.
-    pub sizes: Vec<BlockSize>,
-    /// Offsets are multiples of this, from the start of the region.
-    pub align_bytes: u64,
-}
-
-/// One size of a block.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct BlockSize {
-    /// How large.
-    pub bytes: u64,
-    /// Its share is its weight over the sum of the weights.
-    pub weight: f64,
-}
-
-/// When operations are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Pace {
-    /// Closed loop: each when the one before has returned, after a rest.
-    Closed {
-        /// The rest.
-        think_ns: u64,
-    },
-    /// Open loop, evenly, all clients together.
-    Fixed {
-        /// Operations in a second.
-        ops_per_s: f64,
-    },
-    /// Open loop, exponential gaps, all clients together.
-    Poisson {
-        /// Operations in a second.
-        ops_per_s: f64,
-    },
-    /// As the recording says ([`TraceTiming`]).
-    Recorded,
-}
-
-/// When a job is through. All of it is over the clients together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Bound {
-    /// After each place (or file) once.
-    Once,
-    /// After so many operations (syncs of `fsync_every` not counted).
-    Ops(u64),
-    /// After so many bytes.
-    Bytes(u64),
-    /// With the phase.
-    Phase,
 }
 
 impl LoadPlan {
@@ -514,6 +354,55 @@ impl LoadPlan {
             None => Cow::Owned(format!("trace.{}", file.0 as usize - self.files.len())),
         }
     }
+}
+
+/// When a phase is steady: the metric stays within a share of its mean, and does not drift, over a window.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct SteadyPlan {
+    /// What is looked at.
+    pub metric: SteadyMetric,
+    /// The largest deviation and the largest drift, as a share of the mean.
+    pub within: f64,
+    /// Over so much time.
+    pub window_ns: u64,
+    /// Waits no longer than this, counted from the end of the warm-up.
+    pub limit_ns: u64,
+    /// A phase that did not become steady makes the run inconclusive.
+    pub require: bool,
+}
+
+/// What has to be steady.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SteadyMetric {
+    /// Operations in a second.
+    Iops,
+    /// Bytes in a second.
+    Throughput,
+    /// The median of the response times.
+    P50,
+    /// The 99th percentile of the response times.
+    P99,
+}
+
+impl SteadyMetric {
+    /// The word that workloads use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Iops => "iops",
+            Self::Throughput => "throughput",
+            Self::P50 => "p50",
+            Self::P99 => "p99",
+        }
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde asks for"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn behind_arcs<S: serde::Serializer>(

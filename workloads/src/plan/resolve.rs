@@ -1,7 +1,7 @@
 //! From the workload as written to the plan: everything that takes more than one value to judge.
 //!
 //! ```text
-//! text --parse--> tree --(--set)--> tree --read--> WorkloadSpec --> targets, axes, checks
+//! text --parse--> tree --(include)--> tree --(--set)--> tree --read--> WorkloadSpec --> targets, axes, checks
 //!                                     |
 //!                                     +--(values of swept fields)--> tree --read--> load, one per combination
 //! ```
@@ -21,6 +21,7 @@ use super::{
 };
 use crate::decode::{At, Report};
 use crate::fault::{Fault, Faults, SourceText, Span};
+use crate::include::{Home, Includes};
 use crate::knob::{Checks, Knobs};
 use crate::overrides::{Override, Subject, subject};
 use crate::spec::{AxisSpec, KnobsSpec, TargetKindSpec, TargetSpec, WorkloadSpec};
@@ -32,15 +33,22 @@ const POINT_COUNT_MAX: usize = 10_000;
 /// Files of all loads together: each load of a sweep holds its own.
 const LOADS_FILE_COUNT_MAX: usize = 1 << 21;
 
-/// Reads `text` with `sets` applied.
+/// Reads `text` with what it includes beneath it and `sets` applied.
 pub(crate) fn resolve(
     text: &str,
     origin: &str,
+    home: &Home,
     sets: &[String],
     checks: Checks<'_>,
 ) -> Result<WorkloadPlan, Faults> {
     let mut report = Report::default();
-    let plan = read_and_resolve(text, origin, sets, checks, &mut report);
+    let source = |origin: &str, text: &str| SourceText {
+        origin: origin.to_owned(),
+        text: text.to_owned(),
+    };
+    let mut sources = vec![source(origin, text)];
+    sources.extend(sets.iter().map(|set| source("--set", set)));
+    let plan = read_and_resolve(&mut sources, home, sets, checks, &mut report);
     match plan {
         Some(plan) if report.faults.is_empty() => Ok(plan),
         _ => {
@@ -48,39 +56,29 @@ pub(crate) fn resolve(
                 !report.faults.is_empty(),
                 "a plan is missing and nobody says why"
             );
-            Err(faults(text, origin, sets, report))
+            let mut faults = report.faults;
+            faults.sort_by_key(|fault| (fault.span.text, fault.span.start));
+            Err(Faults { sources, faults })
         }
     }
 }
 
-fn faults(text: &str, origin: &str, sets: &[String], report: Report) -> Faults {
-    let mut sources = vec![SourceText {
-        origin: origin.to_owned(),
-        text: text.to_owned(),
-    }];
-    sources.extend(sets.iter().map(|set| SourceText {
-        origin: "--set".to_owned(),
-        text: set.clone(),
-    }));
-    let mut faults = report.faults;
-    faults.sort_by_key(|fault| (fault.span.text, fault.span.start));
-    Faults { sources, faults }
-}
-
 fn read_and_resolve(
-    text: &str,
-    origin: &str,
+    sources: &mut Vec<SourceText>,
+    home: &Home,
     sets: &[String],
     checks: Checks<'_>,
     report: &mut Report,
 ) -> Option<WorkloadPlan> {
-    let mut root = match yaml::parse(text, 0) {
+    let root = match yaml::parse(&sources[0].text, 0) {
         Ok(root) => root,
         Err(fault) => {
             report.add(*fault);
             return None;
         }
     };
+    let mut root = Includes::new(home, sources, report).expand(root, home);
+    let origin = &*sources[0].origin;
     let overrides: Vec<Override> = sets
         .iter()
         .zip(1..)
@@ -115,11 +113,20 @@ fn read_and_resolve(
         asserts: spec.asserts.iter().map(|at| at.value.clone()).collect(),
         overrides: sets.to_vec(),
         source: PlanSource {
-            origin: origin.to_owned(),
-            text_xxh3: format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes())),
-            text: text.to_owned(),
+            included: sources[1 + sets.len()..].iter().map(plan_source).collect(),
+            ..plan_source(&sources[0])
         },
     })
+}
+
+fn plan_source(source: &SourceText) -> PlanSource {
+    let hash = xxhash_rust::xxh3::xxh3_64(source.text.as_bytes());
+    PlanSource {
+        origin: source.origin.clone(),
+        text_xxh3: format!("{hash:016x}"),
+        text: source.text.clone(),
+        included: Vec::new(),
+    }
 }
 
 /// A path's file name without its ending.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{FileSpan, JobPlan, LoadPlan, PhasePlan, Work};
-use crate::random::mix_all;
+use super::{FileSpan, JobPlan, LoadPlan, PhasePlan, Step, Work};
+use crate::random::{mix_all, name_hash};
 use crate::stream::{
-    AccessStream, AppendStream, Cursors, FileStream, FileVerb, OpStream, Pacer, Parts, Share,
-    Source, StreamError, Versions,
+    AccessStream, AppendStream, Cursors, EachStream, FileStream, FileVerb, Layout, MixStream,
+    OpStream, Pacer, Parts, Share, Source, Start, StreamError, Versions,
 };
 
 impl LoadPlan {
@@ -25,7 +25,17 @@ impl LoadPlan {
         let mut streams = Vec::new();
         for (job_index, job) in plan.jobs.iter().enumerate() {
             // Names and not numbers, so that a phase or job put before this one leaves its operations alone.
-            let seed = mix_all(&[self.seed, name_hash(&plan.name), name_hash(&job.name)]);
+            let mut seed = mix_all(&[self.seed, name_hash(&plan.name), name_hash(&job.name)]);
+            if plan.repetition > 0 {
+                seed = mix_all(&[seed, plan.repetition]);
+            }
+            let until_ns = until_ns(job, plan);
+            let layout = match &job.work {
+                Work::Access(access) if access.mix.is_empty() => {
+                    Some(Layout::new(access, &self.files))
+                }
+                _ => None,
+            };
             for client in 0..job.clients {
                 let share = Share {
                     client,
@@ -34,14 +44,19 @@ impl LoadPlan {
                 let parts = Parts {
                     share,
                     bound: job.bound,
-                    pacer: pacer(job, plan, share, seed),
+                    pacer: pacer(job, until_ns, share, seed),
                     versions: Versions::new(ordinal),
                     seed,
-                    until_ns: plan.duration_ns.unwrap_or(u64::MAX),
+                    until_ns: until_ns.unwrap_or(u64::MAX),
                 };
                 ordinal += 1;
-                let source = self.source(job, parts, cursors)?;
-                streams.push(OpStream::new(job_index, client, source));
+                let start = Start {
+                    delay_ns: job.delay_ns,
+                    duration_ns: job.duration_ns,
+                    after: job.start_after,
+                };
+                let source = self.source(job, layout.as_ref(), parts, cursors)?;
+                streams.push(OpStream::new(job_index, client, start, source));
             }
         }
         Ok(streams)
@@ -50,6 +65,7 @@ impl LoadPlan {
     fn source(
         &self,
         job: &JobPlan,
+        layout: Option<&Layout>,
         parts: Parts,
         cursors: &Arc<Cursors>,
     ) -> Result<Source, StreamError> {
@@ -58,17 +74,33 @@ impl LoadPlan {
             Box::new(stream.map(Ok)) as Source
         };
         Ok(match &job.work {
-            Work::Access(access) => {
-                let moves_ends = self.is_end_used(access.files).then(|| Arc::clone(cursors));
-                Box::new(AccessStream::new(access, parts, moves_ends).map(Ok))
-            }
+            Work::Access(access) => match layout {
+                Some(layout) => {
+                    let moves_ends = self.is_end_used(access.files).then(|| Arc::clone(cursors));
+                    let layout = layout.clone();
+                    Box::new(AccessStream::new(access, layout, parts, moves_ends).map(Ok))
+                }
+                None => {
+                    let cursors = Arc::clone(cursors);
+                    Box::new(MixStream::new(access, &self.files, parts, cursors).map(Ok))
+                }
+            },
             Work::Append {
                 files,
                 block,
-                fsync_every,
+                syncs,
             } => {
                 let cursors = Arc::clone(cursors);
-                Box::new(AppendStream::new(*files, block, *fsync_every, parts, cursors).map(Ok))
+                Box::new(AppendStream::new(*files, block, *syncs, parts, cursors).map(Ok))
+            }
+            Work::Each {
+                files,
+                steps,
+                block,
+            } => {
+                let (block, cursors) = (block.as_ref(), Arc::clone(cursors));
+                let stream = EachStream::new(*files, steps, block, &self.files, parts, cursors);
+                Box::new(stream.map(Ok))
             }
             Work::Truncate { files, to_bytes } => on_files(
                 FileVerb::Truncate {
@@ -79,6 +111,7 @@ impl LoadPlan {
             ),
             Work::Create { files } => on_files(FileVerb::Create, *files, parts),
             Work::Remove { files } => on_files(FileVerb::Remove, *files, parts),
+            Work::Rename { files } => on_files(FileVerb::Rename, *files, parts),
             Work::Sync { files } => on_files(FileVerb::Sync, *files, parts),
             Work::Trace(trace) => Box::new(crate::trace::TraceStream::open(trace, parts)?),
         })
@@ -93,28 +126,35 @@ impl LoadPlan {
             .sum()
     }
 
-    /// Is any of `files` appended to somewhere, so that writes have to note how far they reach?
+    /// Does anything ask where `files` end or whether they are there, so that writes have to note it?
     fn is_end_used(&self, files: FileSpan) -> bool {
         let mut jobs = self.phases.iter().flat_map(|phase| &phase.jobs);
         jobs.any(|job| match &job.work {
-            Work::Append {
-                files: appended, ..
-            } => appended.first == files.first,
+            Work::Append { files: used, .. } => used.first == files.first,
+            Work::Access(access) => !access.mix.is_empty() && access.files.first == files.first,
+            Work::Each {
+                files: used, steps, ..
+            } => steps.contains(&Step::Append) && used.first == files.first,
             _ => false,
         })
     }
 }
 
-fn pacer(job: &JobPlan, phase: &PhasePlan, share: Share, seed: u64) -> Pacer {
-    let who = (share.client, share.clients);
-    Pacer::new(
-        job.pace,
-        who,
-        phase.duration_ns,
-        &[seed, 5, u64::from(share.client)],
-    )
+/// When nothing of `job` is due any more, counted from its start.
+fn until_ns(job: &JobPlan, phase: &PhasePlan) -> Option<u64> {
+    let in_phase = phase.duration_ns.map(|ns| ns.saturating_sub(job.delay_ns));
+    match (in_phase, job.duration_ns) {
+        (Some(phase), Some(own)) => Some(phase.min(own)),
+        (phase, own) => phase.or(own),
+    }
 }
 
-fn name_hash(name: &str) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(name.as_bytes())
+fn pacer(job: &JobPlan, until_ns: Option<u64>, share: Share, seed: u64) -> Pacer {
+    let who = (share.client, share.clients);
+    Pacer::new(
+        &job.pace,
+        who,
+        until_ns,
+        &[seed, 5, u64::from(share.client)],
+    )
 }

@@ -3,8 +3,10 @@
 use schemars::JsonSchema;
 
 use super::ContentSpec;
+use super::law::{DistributionShape, read_distribution};
 use crate::decode::{At, Fields, Report, flag, number, size};
 use crate::fault::Fault;
+use crate::plan::Distribution;
 use crate::yaml::Node;
 
 /// The largest file: beyond, offsets would not fit the kernel's.
@@ -16,9 +18,10 @@ pub(crate) const FILE_COUNT_MAX: u32 = 1 << 20;
 #[derive(Debug, Clone, PartialEq, JsonSchema)]
 #[schemars(deny_unknown_fields, rename = "File")]
 pub(crate) struct FileSpec {
-    /// Where offsets end, such as 256MiB; a file without a size only grows.
-    #[schemars(with = "Option<String>", rename = "size")]
-    pub(crate) size_bytes: Option<At<u64>>,
+    /// Where offsets end, such as 256MiB; a file without a size only grows. Of several files also a law that each has its
+    /// size from, such as { lognormal: { median: 8KiB, sigma: 1.2 } }.
+    #[schemars(with = "Option<DistributionShape>", rename = "size")]
+    pub(crate) size_bytes: Option<At<Distribution>>,
     /// So many of them, named `name.0`, `name.1` and so on.
     #[schemars(with = "Option<u32>", range(min = 1, max = 1_048_576))]
     pub(crate) count: Option<u32>,
@@ -32,9 +35,12 @@ pub(crate) struct FileSpec {
 impl FileSpec {
     pub(crate) fn read(node: &Node, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(node, "a file", report)?;
-        let size_bytes = fields
-            .take("size")
-            .and_then(|n| size(n, "the size of a file", 1..=FILE_BYTES_MAX, report));
+        let size_bytes = fields.take("size").and_then(|n| {
+            let bytes = |n: &Node, report: &mut Report| {
+                size(n, "the size of a file", 1..=FILE_BYTES_MAX, report)
+            };
+            read_distribution(n, "the size of a file", &bytes, report)
+        });
         let count = fields
             .take("count")
             .and_then(|n| number(n, "count", 1..=FILE_COUNT_MAX, report))

@@ -1,22 +1,22 @@
-//! Jobs as written: one verb, and what goes with it.
+//! Jobs as written: one verb (`verb`), and what goes with it; recordings.
 
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 
+use super::block::{BlockShape, BlockSpec, read_block};
+use super::law::{DistributionShape, read_distribution};
+use super::pattern::{PatternShape, read_pattern};
+use super::rate::{RateSchema, read_rate};
 use super::read_name;
-use crate::decode::{At, Fields, Report, named, nearest, number, quantity, size, text, word};
+use super::verb::{MixMap, StepWord, VERBS, VerbSpec, read_verb, report_verbs};
+use crate::decode::{At, Fields, Report, number, quantity, size, text, word};
 use crate::fault::{Fault, Span};
-use crate::plan::{BlockSize, FioWait, TraceDeal, TraceEvents, TraceFormat, TraceReading};
+use crate::plan::{
+    Distribution, FioWait, Pace, PatternPlan, TraceDeal, TraceEvents, TraceFormat, TraceReading,
+};
 use crate::units;
-use crate::yaml::{Data, Node};
-
-/// The largest single operation.
-const BLOCK_BYTES_MAX: u64 = 1 << 30;
-/// The verbs of a job, in the order in which they are explained.
-const VERBS: [&str; 10] = [
-    "read", "write", "mix", "append", "trim", "truncate", "create", "remove", "sync", "trace",
-];
+use crate::yaml::Node;
 
 /// A job as written.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,61 +26,24 @@ pub(crate) struct JobSpec {
     pub(crate) verb_span: Span,
     pub(crate) name: Option<At<String>>,
     pub(crate) clients: u32,
-    pub(crate) pattern: Option<At<PatternSpec>>,
+    pub(crate) pattern: Option<At<PatternPlan>>,
     pub(crate) block: Option<At<BlockSpec>>,
     /// `block:` is there, even if it could not be read.
     pub(crate) has_block: bool,
     pub(crate) align_bytes: Option<At<u64>>,
-    pub(crate) rate: Option<At<RateSpec>>,
-    pub(crate) think_ns: Option<At<u64>>,
+    pub(crate) rate: Option<At<Pace>>,
+    pub(crate) think_ns: Option<At<Distribution>>,
     pub(crate) fsync_every: Option<At<u64>>,
+    pub(crate) fdatasync_every: Option<At<u64>>,
     pub(crate) offset_bytes: Option<At<u64>>,
     pub(crate) length_bytes: Option<At<u64>>,
     pub(crate) total_bytes: Option<At<u64>>,
     pub(crate) total_ops: Option<At<u64>>,
-}
-
-/// What a job does, and to which file.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum VerbSpec {
-    Read(At<String>),
-    Write(At<String>),
-    Trim(At<String>),
-    Mix {
-        read_weight: u32,
-        write_weight: u32,
-        file: At<String>,
-    },
-    Append(At<String>),
-    Truncate {
-        file: At<String>,
-        to_bytes: u64,
-    },
-    Create(At<String>),
-    Remove(At<String>),
-    Sync(At<String>),
-    Trace(TraceSpec),
-}
-
-/// Where the next operation goes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum PatternSpec {
-    Sequential,
-    Random,
-    Shuffle,
-    Zipf { theta: f64, scatter: bool },
-    Stride(u64),
-}
-
-/// Sizes of operations and their weights.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct BlockSpec(pub(crate) Vec<BlockSize>);
-
-/// An open loop.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum RateSpec {
-    Fixed(f64),
-    Poisson(f64),
+    pub(crate) duration_ns: Option<At<u64>>,
+    /// `duration:` is there, even if it could not be read.
+    pub(crate) has_duration: bool,
+    pub(crate) delay_ns: Option<At<u64>>,
+    pub(crate) start_after: Option<At<String>>,
 }
 
 /// A recording to replay.
@@ -99,7 +62,7 @@ pub(crate) struct TraceSpec {
 }
 
 /// One kind of work, by one or several clients. Exactly one of read, write, mix, append, trim, truncate, create,
-/// remove, sync, trace says which.
+/// remove, rename, sync, each, trace says which.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, rename = "Job")]
 #[expect(dead_code, reason = "lends its shape to the schema")]
@@ -108,7 +71,7 @@ struct JobMap {
     read: Option<String>,
     /// Write this file.
     write: Option<String>,
-    /// Read and write `file:` in these shares, such as { read: 70, write: 30 }.
+    /// Do several things to `file:` in these shares, such as { read: 70, write: 30 }.
     mix: Option<MixMap>,
     /// Write at the end of this file.
     append: Option<String>,
@@ -120,8 +83,12 @@ struct JobMap {
     create: Option<String>,
     /// Remove this file, or each of its instances.
     remove: Option<String>,
+    /// Give this file, or each of its instances, another name.
+    rename: Option<String>,
     /// Sync this file, or each of its instances.
     sync: Option<String>,
+    /// Take each instance of this file in turn and `do:` all steps to it before the next.
+    each: Option<String>,
     /// Replay a recording.
     trace: Option<TraceMap>,
     /// What results call it (default: the verb and the file).
@@ -130,22 +97,29 @@ struct JobMap {
     file: Option<String>,
     /// The size that truncate makes (default 0).
     to: Option<String>,
+    /// The steps of each, such as [create, write, sync].
+    #[schemars(length(min = 1, max = 64))]
+    r#do: Option<Vec<StepWord>>,
     /// How many do it side by side (default 1).
     #[schemars(range(min = 1, max = 1024))]
     clients: Option<u32>,
     /// Where the next operation goes (default sequential).
     pattern: Option<PatternShape>,
-    /// Size of an operation, such as 4KiB, or sizes with weights, such as { 4KiB: 70, 64KiB: 30 }.
+    /// Size of an operation, such as 4KiB, or sizes with weights, such as { 4KiB: 70, 64KiB: 30 }; of a mix also
+    /// { read: ..., write: ... }.
     block: Option<BlockShape>,
     /// Offsets are multiples of this (default: the smallest block).
     align: Option<String>,
     /// Open loop: so many operations in a second, all clients together. Latency counts from when each was due.
-    rate: Option<RateShape>,
-    /// Closed loop: rest so long after each operation.
-    think: Option<String>,
+    rate: Option<RateSchema>,
+    /// Closed loop: rest so long after each operation, such as 5ms, or times drawn from a law.
+    think: Option<DistributionShape>,
     /// Sync the file after so many writes of a client.
     #[schemars(range(min = 1))]
     fsync_every: Option<u64>,
+    /// The same with fdatasync, where the target tells them apart.
+    #[schemars(range(min = 1))]
+    fdatasync_every: Option<u64>,
     /// Where in the file the job's region starts (default 0).
     offset: Option<String>,
     /// How large the region is (default: to the end of the file).
@@ -155,95 +129,12 @@ struct JobMap {
     /// Through after so many operations, all clients together.
     #[schemars(range(min = 1))]
     ops: Option<u64>,
-}
-
-/// Shares of reads and writes.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, rename = "ReadWriteMix")]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-struct MixMap {
-    #[schemars(range(max = 1_000_000))]
-    read: u32,
-    #[schemars(range(max = 1_000_000))]
-    write: u32,
-}
-
-/// Where the next operation goes.
-#[derive(JsonSchema)]
-#[schemars(untagged, rename = "Pattern")]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-enum PatternShape {
-    Word(PatternWord),
-    One(PatternMap),
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "snake_case")]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-enum PatternWord {
-    /// One after the other; each client has a contiguous share.
-    Sequential,
-    /// Each place alike, with repetition.
-    Random,
-    /// Each place once, in random order.
-    Shuffle,
-}
-
-/// One of these.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, extend("minProperties" = 1, "maxProperties" = 1))]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-struct PatternMap {
-    /// Few places are wanted often: the exponent, or { theta, scatter }.
-    zipf: Option<ZipfShape>,
-    /// One after the other, this far apart, such as 1MiB; the next lap fills the gaps.
-    stride: Option<String>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-enum ZipfShape {
-    Theta(f64),
-    Map(ZipfMap),
-}
-
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, rename = "Zipf")]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-struct ZipfMap {
-    /// The k-th most wanted place is wanted in proportion to 1 / k^theta.
-    #[schemars(range(min = 0.0, max = 10.0))]
-    theta: f64,
-    /// Are the wanted places spread over the region (default true) or all at its start?
-    scatter: Option<bool>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(untagged, rename = "Block")]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-enum BlockShape {
-    Fixed(String),
-    Weighted(std::collections::BTreeMap<String, f64>),
-}
-
-#[derive(JsonSchema)]
-#[schemars(untagged, rename = "Rate")]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-enum RateShape {
-    Fixed(String),
-    Map(RateMap),
-}
-
-/// One of these.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, extend("minProperties" = 1, "maxProperties" = 1))]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-struct RateMap {
-    /// Evenly, such as 5000/s.
-    fixed: Option<String>,
-    /// With exponential gaps, such as 5000/s.
-    poisson: Option<String>,
+    /// Through after so much time; without another bound it starts over until then.
+    duration: Option<String>,
+    /// Starts so long after the phase, or after the job that it waits for.
+    delay: Option<String>,
+    /// Starts when the job of this name is through.
+    start_after: Option<String>,
 }
 
 /// A recording to replay.
@@ -386,6 +277,7 @@ impl JobSpec {
         };
         let total_ops = count("ops", report);
         let fsync_every = count("fsync_every", report);
+        let fdatasync_every = count("fdatasync_every", report);
         let name = fields
             .take("name")
             .and_then(|n| text(n, "the name of a job", report))
@@ -398,9 +290,22 @@ impl JobSpec {
         let block_node = fields.take("block");
         let block = block_node.and_then(|n| read_block(n, report));
         let rate = fields.take("rate").and_then(|n| read_rate(n, report));
-        let think_ns = fields
-            .take("think")
-            .and_then(|n| quantity(n, "think", units::parse_duration, report));
+        let think_ns = fields.take("think").and_then(|n| {
+            let time =
+                |n: &Node, report: &mut Report| quantity(n, "think", units::parse_duration, report);
+            read_distribution(n, "think", &time, report)
+        });
+        let duration = fields.take("duration");
+        let mut time =
+            |node: Option<&Node>, what: &str| quantity(node?, what, units::parse_duration, report);
+        let duration_ns = time(duration, "duration");
+        let delay_ns = time(fields.take("delay"), "delay");
+        let start_after = fields
+            .take("start_after")
+            .and_then(|n| text(n, "start_after", report));
+        if let Some(none) = duration_ns.as_ref().filter(|at| at.value == 0) {
+            report.add(Fault::new(none.span, "a job of no time at all"));
+        }
         let span = fields.span();
         if verbs.len() == 1 {
             fields.finish(report);
@@ -419,230 +324,20 @@ impl JobSpec {
             rate,
             think_ns,
             fsync_every,
+            fdatasync_every,
             offset_bytes,
             length_bytes,
             total_bytes,
             total_ops,
+            duration_ns,
+            has_duration: duration.is_some(),
+            delay_ns,
+            start_after,
         })
     }
 }
 
-/// A job without a verb, or with several.
-fn report_verbs(
-    verbs: &[(&str, Span, &Node)],
-    mut fields: Fields<'_>,
-    before: usize,
-    report: &mut Report,
-) {
-    let span = fields.span();
-    // These belong to some verbs; without the verb nobody knows whether they are wanted.
-    fields.take("file");
-    fields.take("to");
-    fields.finish(report);
-    if let [(first, first_span, _), (second, second_span, _), ..] = verbs[..] {
-        report.add(
-            Fault::new(
-                second_span,
-                format!("a job does one thing, not `{first}` and `{second}`"),
-            )
-            .other(first_span, "first here")
-            .help("jobs of one phase run side by side: make it two jobs"),
-        );
-    } else if report.faults.len() == before {
-        report.add(
-            Fault::new(span, "a job says what it does")
-                .help(format!("one of {}", VERBS.join(", "))),
-        );
-    }
-}
-
-fn read_verb(
-    verb: &str,
-    value: &Node,
-    fields: &mut Fields<'_>,
-    report: &mut Report,
-) -> Option<VerbSpec> {
-    if verb == "trace" {
-        return read_trace(value, report).map(VerbSpec::Trace);
-    }
-    if verb == "mix" {
-        let shares = read_shares(value, report);
-        let file = fields
-            .require("file", report)
-            .and_then(|n| text(n, "a file", report));
-        let (read_weight, write_weight) = shares?;
-        return Some(VerbSpec::Mix {
-            read_weight,
-            write_weight,
-            file: file?,
-        });
-    }
-    let file = text(value, "a file", report);
-    Some(match verb {
-        "read" => VerbSpec::Read(file?),
-        "write" => VerbSpec::Write(file?),
-        "trim" => VerbSpec::Trim(file?),
-        "append" => VerbSpec::Append(file?),
-        "create" => VerbSpec::Create(file?),
-        "remove" => VerbSpec::Remove(file?),
-        "sync" => VerbSpec::Sync(file?),
-        "truncate" => {
-            let to_bytes = fields
-                .take("to")
-                .and_then(|n| size(n, "to", 0..=super::file::FILE_BYTES_MAX, report))
-                .map_or(0, |at| at.value);
-            VerbSpec::Truncate {
-                file: file?,
-                to_bytes,
-            }
-        }
-        other => unreachable!("{other} is not among VERBS"),
-    })
-}
-
-fn read_shares(node: &Node, report: &mut Report) -> Option<(u32, u32)> {
-    let mut fields = Fields::open(node, "a mix", report)?;
-    let mut share = |key, report: &mut Report| {
-        let node = fields.require(key, report)?;
-        number(node, "a share", 0..=1_000_000u32, report)
-    };
-    let (read, write) = (share("read", report), share("write", report));
-    fields.finish(report);
-    let (read, write) = (read?, write?);
-    if read.value + write.value == 0 {
-        report.add(Fault::new(write.span, "a mix of nothing and nothing"));
-        return None;
-    }
-    Some((read.value, write.value))
-}
-
-fn read_pattern(node: &Node, report: &mut Report) -> Option<At<PatternSpec>> {
-    let at = |pattern| Some(At::new(pattern, node.span));
-    if let Data::Scalar(written) = &node.data {
-        match &**written {
-            "sequential" => return at(PatternSpec::Sequential),
-            "random" => return at(PatternSpec::Random),
-            "shuffle" => return at(PatternSpec::Shuffle),
-            _ => {}
-        }
-        let known = ["sequential", "random", "shuffle", "zipf", "stride"];
-        let guess = nearest(written, known).map(|near| match near {
-            "zipf" => "{ zipf: 1.1 }",
-            "stride" => "{ stride: 1MiB }",
-            plain => plain,
-        });
-        report.add(
-            Fault::new(
-                node.span,
-                format!(
-                    "`{written}` is no pattern; there are sequential, random, shuffle, {{ zipf: }}, {{ stride: }}"
-                ),
-            )
-            .did_you_mean(guess),
-        );
-        return None;
-    }
-    let mut fields = Fields::open(node, "a pattern", report)?;
-    let zipf = fields.take("zipf");
-    let stride = fields.take("stride");
-    let before = report.faults.len();
-    fields.finish(report);
-    match (zipf, stride) {
-        (Some(zipf), None) => at(read_zipf(zipf, report)?),
-        (None, Some(stride)) => {
-            let bytes = size(stride, "a stride", 1..=super::file::FILE_BYTES_MAX, report)?;
-            at(PatternSpec::Stride(bytes.value))
-        }
-        _ => {
-            if report.faults.len() == before {
-                report.add(Fault::new(
-                    node.span,
-                    "a pattern is exactly one of zipf, stride",
-                ));
-            }
-            None
-        }
-    }
-}
-
-fn read_zipf(node: &Node, report: &mut Report) -> Option<PatternSpec> {
-    let theta_range = 0.0..=10.0;
-    if let Data::Scalar(_) = node.data {
-        let theta = number(node, "the exponent of zipf", theta_range, report)?.value;
-        return Some(PatternSpec::Zipf {
-            theta,
-            scatter: true,
-        });
-    }
-    let mut fields = Fields::open(node, "zipf", report)?;
-    let theta = fields
-        .require("theta", report)
-        .and_then(|n| number(n, "the exponent of zipf", theta_range, report));
-    let scatter = fields
-        .take("scatter")
-        .and_then(|n| crate::decode::flag(n, "scatter", report))
-        .unwrap_or(true);
-    fields.finish(report);
-    Some(PatternSpec::Zipf {
-        theta: theta?.value,
-        scatter,
-    })
-}
-
-fn read_block(node: &Node, report: &mut Report) -> Option<At<BlockSpec>> {
-    let range = 1..=BLOCK_BYTES_MAX;
-    if let Data::Scalar(_) = node.data {
-        let bytes = size(node, "a block", range, report)?.value;
-        let only = BlockSize { bytes, weight: 1.0 };
-        return Some(At::new(BlockSpec(vec![only]), node.span));
-    }
-    let mut sizes: Vec<BlockSize> = Vec::new();
-    for entry in named(node, "block", report) {
-        let key = Node {
-            span: entry.key_span,
-            data: Data::Scalar(entry.key.clone()),
-        };
-        let bytes = size(&key, "a block", range.clone(), report);
-        let weight = number(&entry.value, "a weight", 0.000_001..=1_000_000.0, report);
-        if let (Some(bytes), Some(weight)) = (bytes, weight) {
-            sizes.push(BlockSize {
-                bytes: bytes.value,
-                weight: weight.value,
-            });
-        }
-    }
-    (!sizes.is_empty()).then(|| At::new(BlockSpec(sizes), node.span))
-}
-
-fn read_rate(node: &Node, report: &mut Report) -> Option<At<RateSpec>> {
-    let rate = |node: &Node, report: &mut Report| {
-        quantity(node, "a rate", units::parse_rate, report).map(|at| at.value)
-    };
-    if let Data::Scalar(_) = node.data {
-        return Some(At::new(RateSpec::Fixed(rate(node, report)?), node.span));
-    }
-    let mut fields = Fields::open(node, "a rate", report)?;
-    let fixed = fields.take("fixed");
-    let poisson = fields.take("poisson");
-    let before = report.faults.len();
-    fields.finish(report);
-    let spec = match (fixed, poisson) {
-        (Some(node), None) => RateSpec::Fixed(rate(node, report)?),
-        (None, Some(node)) => RateSpec::Poisson(rate(node, report)?),
-        _ => {
-            if report.faults.len() == before {
-                report.add(Fault::new(
-                    node.span,
-                    "a rate is exactly one of fixed, poisson",
-                ));
-            }
-            return None;
-        }
-    };
-    Some(At::new(spec, node.span))
-}
-
-fn read_trace(node: &Node, report: &mut Report) -> Option<TraceSpec> {
+pub(super) fn read_trace(node: &Node, report: &mut Report) -> Option<TraceSpec> {
     let mut fields = Fields::open(node, "a trace", report)?;
     let path = fields
         .require("path", report)

@@ -4,18 +4,26 @@
 //! derived from these same types ([`crate::schema`]). Whatever can be judged by looking at one value is judged here;
 //! whatever takes two (a job and the file it names) is judged when the plan is made (`plan/resolve`).
 
+mod block;
 mod content;
 mod file;
 mod job;
+mod law;
+mod pattern;
 mod phase;
+mod rate;
 mod recipe;
+mod steady;
 mod target;
+mod verb;
 
+pub(crate) use block::BlockSpec;
 pub(crate) use content::ContentSpec;
-pub(crate) use file::{FILE_COUNT_MAX, FileSpec};
-pub(crate) use job::{BlockSpec, JobSpec, PatternSpec, RateSpec, TimingWord, TraceSpec, VerbSpec};
+pub(crate) use file::{FILE_BYTES_MAX, FILE_COUNT_MAX, FileSpec};
+pub(crate) use job::{JobSpec, TimingWord, TraceSpec};
 pub(crate) use phase::PhaseSpec;
 pub(crate) use target::{TargetKindSpec, TargetSpec};
+pub(crate) use verb::VerbSpec;
 
 use schemars::JsonSchema;
 
@@ -49,6 +57,13 @@ pub(crate) struct WorkloadSpec {
     /// Compare everything that is read with what was written (default true).
     #[schemars(with = "Option<bool>")]
     pub(crate) verify: bool,
+    /// Workloads that this one starts from, relative to its file; what is said here wins, key by key.
+    #[schemars(with = "Option<IncludeShape>")]
+    #[expect(
+        dead_code,
+        reason = "followed before the rest is read; it is here to be known"
+    )]
+    pub(crate) include: Vec<At<String>>,
     /// What it is replayed on, by name; replayed side by side.
     #[schemars(with = "std::collections::BTreeMap<String, TargetSpec>")]
     pub(crate) targets: Vec<(At<String>, TargetSpec)>,
@@ -69,6 +84,15 @@ pub(crate) struct WorkloadSpec {
     /// What must hold of the results, such as `p99(serve.write) <= 20ms`.
     #[schemars(rename = "assert", with = "Option<Vec<String>>")]
     pub(crate) asserts: Vec<At<String>>,
+}
+
+/// One file, or several of which later ones win.
+#[derive(JsonSchema)]
+#[schemars(untagged, rename = "Include")]
+#[expect(dead_code, reason = "lends its shape to the schema")]
+enum IncludeShape {
+    One(String),
+    Several(Vec<String>),
 }
 
 /// Knobs as written: dotted name, its place, value.
@@ -148,6 +172,10 @@ impl WorkloadSpec {
                 .take("verify")
                 .and_then(|n| flag(n, "verify", report))
                 .unwrap_or(true),
+            include: fields
+                .take("include")
+                .map(|n| read_include(n, report))
+                .unwrap_or_default(),
             targets: read_targets(&mut fields, report),
             engine: fields
                 .take("engine")
@@ -187,6 +215,18 @@ fn read_version(node: &Node, report: &mut Report) -> Option<u32> {
         );
     }
     Some(version.value)
+}
+
+/// What `include:` names.
+pub(crate) fn read_include(node: &Node, report: &mut Report) -> Vec<At<String>> {
+    let items = match &node.data {
+        Data::List(items) => &items[..],
+        _ => std::slice::from_ref(node),
+    };
+    items
+        .iter()
+        .filter_map(|item| text(item, "an included workload", report))
+        .collect()
 }
 
 fn read_targets(fields: &mut Fields<'_>, report: &mut Report) -> Vec<(At<String>, TargetSpec)> {

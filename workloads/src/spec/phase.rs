@@ -2,10 +2,11 @@
 
 use schemars::JsonSchema;
 
+use super::steady::{SteadyMap, read_steady};
 use super::{JobSpec, read_name};
-use crate::decode::{At, Fields, Report, flag, list, quantity, text, word};
-use crate::fault::Fault;
-use crate::plan::PhaseEnd;
+use crate::decode::{At, Fields, Report, flag, list, number, quantity, text, word};
+use crate::fault::{Fault, Span};
+use crate::plan::{PhaseEnd, SteadyPlan};
 use crate::units;
 use crate::yaml::{Data, Node};
 
@@ -31,6 +32,15 @@ pub(crate) struct PhaseSpec {
     /// Run it, leave it out of the results (default false).
     #[schemars(with = "Option<bool>")]
     pub(crate) warm_up: bool,
+    /// So many times, one after the other; the times count as one phase (default 1).
+    #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
+    pub(crate) repeat: u32,
+    /// Operations run so long before any is counted, such as 5s; comes on top of the duration.
+    #[schemars(with = "Option<String>", rename = "warmup")]
+    pub(crate) warm_up_ns: Option<At<u64>>,
+    /// After the warm-up, counting waits for a steady state; comes on top of the duration.
+    #[schemars(with = "Option<SteadyMap>")]
+    pub(crate) steady: Option<At<SteadyPlan>>,
     /// `duration:` is there, even if it could not be read.
     #[schemars(skip)]
     pub(crate) has_duration: bool,
@@ -44,6 +54,19 @@ enum EndWord {
     None,
     Sync,
     Commit,
+}
+
+/// More repetitions than this are a slip.
+const REPEAT_MAX: u32 = 1000;
+
+/// What is not counted at first needs a time after which it is.
+fn refuse_untimed(key: &str, span: Option<Span>, has_duration: bool, report: &mut Report) {
+    if let (Some(span), false) = (span, has_duration) {
+        report.add(
+            Fault::new(span, format!("`{key}` needs a `duration:`"))
+                .help("the time that counts, after what does not"),
+        );
+    }
 }
 
 impl PhaseSpec {
@@ -91,7 +114,23 @@ impl PhaseSpec {
         };
         let drop_caches = is_set("drop_caches", report);
         let warm_up = is_set("warm_up", report);
+        let repeat = fields
+            .take("repeat")
+            .and_then(|n| number(n, "repeat", 1..=REPEAT_MAX, report))
+            .map_or(1, |at| at.value);
+        let warm_up_ns = fields
+            .take_keyed("warmup")
+            .and_then(|(_, n)| quantity(n, "warmup", units::parse_duration, report));
+        let steady = fields
+            .take_keyed("steady")
+            .and_then(|(span, n)| Some(At::new(read_steady(n, report)?, span)));
         fields.finish(report);
+        for (key, span) in [
+            ("warmup", warm_up_ns.as_ref().map(|at| at.span)),
+            ("steady", steady.as_ref().map(|at| at.span)),
+        ] {
+            refuse_untimed(key, span, duration.is_some(), report);
+        }
         Some(Self {
             name: name?,
             duration_ns,
@@ -99,6 +138,9 @@ impl PhaseSpec {
             end,
             drop_caches,
             warm_up,
+            repeat,
+            warm_up_ns,
+            steady,
             has_duration: duration.is_some(),
         })
     }

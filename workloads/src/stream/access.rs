@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::cursors::Cursors;
+use super::layout::{Layout, Spot};
 use super::pace::{Moment, Pacer};
 use super::share::Share;
 use super::versions::Versions;
-use super::walk::{Spot, Step, Walk};
+use super::walk::Walk;
 use crate::op::{FileSlot, Op, TimedOp};
-use crate::plan::{AccessPlan, Bound, Verb};
+use crate::plan::{AccessPlan, Bound, SyncEveryPlan, Verb};
 
 /// How much of the job is left for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,14 +60,17 @@ impl Left {
 #[derive(Debug)]
 pub(crate) struct SyncEvery {
     every: u64,
+    /// The data alone.
+    is_data: bool,
     since: u64,
     wanted: Option<TimedOp>,
 }
 
 impl SyncEvery {
-    pub(crate) fn new(every: u64) -> Self {
+    pub(crate) fn new(plan: SyncEveryPlan) -> Self {
         Self {
-            every,
+            every: plan.fsync_every.max(plan.fdatasync_every),
+            is_data: plan.fdatasync_every > 0,
             since: 0,
             wanted: None,
         }
@@ -87,9 +91,14 @@ impl SyncEvery {
             return think_ns;
         }
         self.since = 0;
+        let sync = if self.is_data {
+            Op::DataSync { file }
+        } else {
+            Op::Sync { file }
+        };
         self.wanted = Some(TimedOp {
             think_ns,
-            ..TimedOp::asap(Op::Sync { file })
+            ..TimedOp::asap(sync)
         });
         0
     }
@@ -121,12 +130,14 @@ pub(crate) struct Parts {
 }
 
 impl AccessStream {
-    pub(crate) fn new(plan: &AccessPlan, parts: Parts, cursors: Option<Arc<Cursors>>) -> Self {
-        let walk = Walk::new(plan, parts.share, parts.seed);
-        let fixed = match &plan.block.sizes[..] {
-            [only] => Some(only.bytes),
-            _ => None,
-        };
+    pub(crate) fn new(
+        plan: &AccessPlan,
+        layout: Layout,
+        parts: Parts,
+        cursors: Option<Arc<Cursors>>,
+    ) -> Self {
+        let walk = Walk::new(plan, layout, parts.share, parts.seed);
+        let fixed = plan.block.only().filter(|_| plan.write_block.is_none());
         let mut left = Left::new(parts.bound, parts.share, fixed);
         if let (Left::Lap, Some(ops)) = (left, walk.lap_ops()) {
             left = Left::Ops(parts.share.of(ops));
@@ -137,21 +148,9 @@ impl AccessStream {
             left,
             pacer: parts.pacer,
             versions: parts.versions,
-            syncs: SyncEvery::new(plan.fsync_every),
+            syncs: SyncEvery::new(plan.syncs),
             cursors,
         }
-    }
-
-    /// The next place, or none when the job is through. A client whose share of the places is empty is through at once.
-    fn spot(&mut self) -> Option<Spot> {
-        for _ in 0..2 {
-            match self.walk.next() {
-                Step::Spot(spot) => return Some(spot),
-                Step::Lap if self.left == Left::Lap => return None,
-                Step::Lap => {}
-            }
-        }
-        None
     }
 
     fn is_write(&mut self) -> bool {
@@ -195,10 +194,14 @@ impl Iterator for AccessStream {
         if self.left.is_spent() {
             return None;
         }
-        let mut spot = self.spot()?;
+        // Drawn first only where the size depends on it: streams of before keep their operations.
+        let early = self.walk.has_directions().then(|| self.is_write());
+        let mut spot = self
+            .walk
+            .spot(early == Some(true), self.left == Left::Lap)?;
         let moment = self.pacer.next()?;
         spot.bytes = self.left.take(spot.bytes);
-        if self.is_write() {
+        if early.unwrap_or_else(|| self.is_write()) {
             return Some(self.write(spot, moment));
         }
         let Spot {

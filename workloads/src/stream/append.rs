@@ -8,8 +8,8 @@ use super::access::{Left, Parts, SyncEvery};
 use super::cursors::Cursors;
 use super::pace::Pacer;
 use super::versions::Versions;
-use crate::op::{FileSlot, Op, TimedOp};
-use crate::plan::{BlockPlan, FileSpan};
+use crate::op::{Op, TimedOp};
+use crate::plan::{BlockPlan, FileSpan, SyncEveryPlan};
 use crate::random::{Dice, Weights};
 
 /// The stream.
@@ -32,14 +32,10 @@ impl AppendStream {
     pub(crate) fn new(
         files: FileSpan,
         block: &BlockPlan,
-        fsync_every: u64,
+        syncs: SyncEveryPlan,
         parts: Parts,
         cursors: Arc<Cursors>,
     ) -> Self {
-        let fixed = match &block.sizes[..] {
-            [only] => Some(only.bytes),
-            _ => None,
-        };
         let share = parts.share;
         Self {
             files,
@@ -47,10 +43,10 @@ impl AppendStream {
             sizes: Weights::new(block.sizes.iter().map(|size| size.weight)),
             block: block.clone(),
             dice: Dice::new(&[parts.seed, 4, u64::from(share.client)]),
-            left: Left::new(parts.bound, share, fixed),
+            left: Left::new(parts.bound, share, block.only()),
             pacer: parts.pacer,
             versions: parts.versions,
-            syncs: SyncEvery::new(fsync_every),
+            syncs: SyncEvery::new(syncs),
             cursors,
         }
     }
@@ -69,7 +65,7 @@ impl Iterator for AppendStream {
         let moment = self.pacer.next()?;
         let size = self.block.sizes[self.sizes.pick(self.dice.bits())].bytes;
         let bytes = self.left.take(size);
-        let file = FileSlot(self.files.first.0 + self.turn);
+        let file = self.files.slot(self.turn);
         self.turn = (self.turn + 1) % self.files.count;
         Some(TimedOp {
             op: Op::Write {

@@ -1,4 +1,4 @@
-//! Whole-file operations of one client: create, remove, truncate, sync.
+//! Whole-file operations of one client: create, remove, rename, truncate, sync.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use crate::plan::FileSpan;
 pub(crate) enum FileVerb {
     Create,
     Remove,
+    Rename,
     Sync,
     Truncate { to_bytes: u64 },
 }
@@ -51,16 +52,20 @@ impl FileStream {
     fn op(&self, file: FileSlot) -> Op {
         match self.verb {
             FileVerb::Create => {
-                self.cursors.set(file, 0);
+                self.cursors.create(file);
                 Op::Create { file }
             }
             FileVerb::Remove => {
-                self.cursors.set(file, 0);
+                self.cursors.remove(file);
                 Op::Remove { file }
             }
+            FileVerb::Rename => Op::Rename {
+                file,
+                serial: self.cursors.rename(file),
+            },
             FileVerb::Sync => Op::Sync { file },
             FileVerb::Truncate { to_bytes } => {
-                self.cursors.set(file, to_bytes);
+                self.cursors.truncate(file, to_bytes);
                 Op::Truncate {
                     file,
                     bytes: to_bytes,
@@ -86,7 +91,7 @@ impl Iterator for FileStream {
         }
         let moment = self.pacer.next()?;
         self.left.take(1);
-        let file = FileSlot(self.files.first.0 + self.at);
+        let file = self.files.slot(self.at);
         self.at += self.share.clients;
         Some(TimedOp {
             op: self.op(file),

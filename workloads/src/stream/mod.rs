@@ -9,9 +9,16 @@
 mod access;
 mod append;
 mod cursors;
+mod each;
 mod files;
+mod law;
+mod layout;
+mod mix;
+mod order;
 mod pace;
 mod permute;
+mod present;
+mod sampler;
 mod share;
 mod versions;
 mod walk;
@@ -20,10 +27,15 @@ mod zipf;
 pub(crate) use access::{AccessStream, Parts};
 pub(crate) use append::AppendStream;
 pub use cursors::Cursors;
+pub(crate) use each::EachStream;
 pub(crate) use files::{FileStream, FileVerb};
+pub(crate) use law::has_empty_zone;
+pub(crate) use layout::Layout;
+pub(crate) use mix::MixStream;
 pub(crate) use pace::Pacer;
+pub(crate) use sampler::Sampler;
 pub(crate) use share::Share;
-pub(crate) use versions::Versions;
+pub(crate) use versions::{STREAM_COUNT_MAX, Versions};
 
 use crate::op::TimedOp;
 
@@ -44,19 +56,48 @@ pub enum StreamError {
 pub(crate) type Source = Box<dyn Iterator<Item = Result<TimedOp, StreamError>> + Send>;
 
 /// What one client does.
+///
+/// Due times count from the start of the phase, a delay of the job included; where the job waits for another
+/// ([`Self::start_after`]), from when that one is through.
 pub struct OpStream {
     job: usize,
     client: u32,
+    start: Start,
     source: Source,
 }
 
+/// When a job starts and ends, as far as its operations do not say.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Start {
+    pub(crate) delay_ns: u64,
+    pub(crate) duration_ns: Option<u64>,
+    pub(crate) after: Option<usize>,
+}
+
 impl OpStream {
-    pub(crate) fn new(job: usize, client: u32, source: Source) -> Self {
+    pub(crate) fn new(job: usize, client: u32, start: Start, source: Source) -> Self {
         Self {
             job,
             client,
+            start,
             source,
         }
+    }
+
+    /// The job of the phase that has to be through before this one starts.
+    pub fn start_after(&self) -> Option<usize> {
+        self.start.after
+    }
+
+    /// How long after that, or after the start of the phase, the first operation may start.
+    pub fn delay_ns(&self) -> u64 {
+        self.start.delay_ns
+    }
+
+    /// No operation starts later than this, counted as the delay is.
+    pub fn end_ns(&self) -> Option<u64> {
+        let duration_ns = self.start.duration_ns?;
+        Some(self.start.delay_ns.saturating_add(duration_ns))
     }
 
     /// Index of the job in its phase.
@@ -74,7 +115,12 @@ impl Iterator for OpStream {
     type Item = Result<TimedOp, StreamError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.source.next()
+        let delay_ns = self.start.delay_ns;
+        let mut next = self.source.next()?;
+        if let Ok(timed) = &mut next {
+            timed.due_ns = timed.due_ns.map(|due_ns| due_ns.saturating_add(delay_ns));
+        }
+        Some(next)
     }
 }
 

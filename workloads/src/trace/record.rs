@@ -100,7 +100,8 @@ fn request(began: &Began) -> Request {
         Op::Write { offset, bytes, .. } => (RequestKind::Write, offset, bytes),
         Op::PunchHole { offset, bytes, .. } => (RequestKind::Discard, offset, bytes),
         Op::Truncate { bytes, .. } => (RequestKind::Truncate, 0, bytes),
-        Op::Sync { .. } => (RequestKind::Sync, 0, 0),
+        // Recordings know one sync of a file.
+        Op::Sync { .. } | Op::DataSync { .. } => (RequestKind::Sync, 0, 0),
         Op::VolumeSync => (RequestKind::Flush, 0, 0),
         Op::Create { .. } => (RequestKind::Create, 0, 0),
         Op::Open { .. } => (RequestKind::Open, 0, 0),

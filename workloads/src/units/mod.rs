@@ -5,10 +5,12 @@
 //! wrong results than any bug. `KiB` is 1024 and `kB` is 1000, as the standards say; a bare `K` could be either and is refused too.
 
 mod duration;
+mod percent;
 mod rate;
 mod size;
 
 pub use duration::{format_duration, parse_duration};
+pub use percent::{format_percent, parse_percent};
 pub use rate::{parse_byte_rate, parse_rate};
 pub use size::{format_size, parse_size};
 

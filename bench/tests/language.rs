@@ -1,0 +1,164 @@
+//! Parts of the language that only a replay can show: what counts, who waits for whom, and files that come and go under verification.
+
+mod support;
+
+use delalloc_results::RunRecord;
+use delalloc_results::record::{OpRecord, PhaseRecord};
+use support::Bench;
+
+fn replay(bench: &Bench, text: &str) -> (i32, RunRecord) {
+    let workload = bench.workload("w.yaml", text);
+    let (code, _) = bench.replay(&workload, "out", &[]);
+    let record = delalloc_results::load(&bench.path("out").join("result.json"));
+    (code, record.expect("a whole record"))
+}
+
+fn op<'r>(phase: &'r PhaseRecord, name: &str) -> &'r OpRecord {
+    let found = phase.ops.iter().find(|op| op.op == name);
+    found.unwrap_or_else(|| panic!("no {name} in {phase:?}"))
+}
+
+fn null(phases: &str) -> String {
+    format!(
+        "version: 1\ntargets: {{ n: {{ null: {{}} }} }}\nfiles: {{ t: {{ size: 1MiB, filled: true }} }}\nphases: [{phases}]\n"
+    )
+}
+
+#[test]
+fn a_warm_up_is_run_and_not_counted() {
+    let bench = Bench::new();
+    let text = null(
+        "{ name: p, warmup: 600ms, duration: 400ms, jobs: [{ write: t, block: 4KiB, rate: 500/s }] }",
+    );
+    let (code, record) = replay(&bench, &text);
+    assert_eq!(code, 0);
+    let cell = &record.cells[0];
+    let phase = cell.phases.last().unwrap();
+    assert_eq!(phase.warm_up_ns, 600_000_000);
+    assert!((150..=200).contains(&op(phase, "write").count), "{phase:?}");
+    assert!(
+        (390_000_000..600_000_000).contains(&phase.wall_ns),
+        "{}",
+        phase.wall_ns
+    );
+    assert!(
+        phase
+            .series
+            .iter()
+            .all(|sample| sample.t_ns <= phase.wall_ns)
+    );
+    // 1 MiB of filling, and 500 writes of which some 300 do not count: what the device gets is compared with all of them.
+    let written = cell.counters["user.write_bytes"];
+    assert!(written > f64::from((1 << 20) + 300 * 4096), "{written}");
+}
+
+#[test]
+fn a_phase_that_must_be_steady_and_is_not_leaves_the_run_open() {
+    let bench = Bench::new();
+    // Two bursts a second apart are never within 1 % over 1 s.
+    let phases = |require: bool| {
+        null(&format!(
+            "{{ name: p, steady: {{ metric: iops, within: 1%, window: 1s, limit: 1500ms, require: {require} }}, duration: 300ms, jobs: [{{ write: t, block: 4KiB, rate: {{ bursts: {{ rate: 2000/s, for: 100ms, every: 1s, between: 20/s }} }} }}] }}"
+        ))
+    };
+    let (code, record) = replay(&bench, &phases(true));
+    assert_eq!(code, 3);
+    let steady = record.cells[0]
+        .phases
+        .last()
+        .unwrap()
+        .steady
+        .clone()
+        .unwrap();
+    assert!(!steady.attained && steady.required && steady.metric == "iops");
+    assert!(steady.waited_ns >= 1_500_000_000);
+    let (code, record) = replay(&Bench::new(), &phases(false));
+    assert_eq!(code, 0);
+    let phase = record.cells[0].phases.last().unwrap();
+    assert!(!phase.steady.as_ref().unwrap().attained);
+    assert!(phase.warm_up_ns >= 1_500_000_000, "{}", phase.warm_up_ns);
+    assert!(phase.wall_ns < 1_000_000_000, "{}", phase.wall_ns);
+}
+
+#[test]
+fn an_even_rate_becomes_steady() {
+    let bench = Bench::new();
+    let text = null(
+        "{ name: p, steady: { metric: iops, within: 30%, window: 1s, limit: 20s, require: true }, duration: 300ms, jobs: [{ write: t, block: 4KiB, rate: 1000/s }] }",
+    );
+    let (code, record) = replay(&bench, &text);
+    assert_eq!(code, 0);
+    let phase = record.cells[0].phases.last().unwrap();
+    let steady = phase.steady.as_ref().unwrap();
+    assert!(steady.attained && steady.waited_ns < 20_000_000_000);
+    assert!(op(phase, "write").count > 100, "{phase:?}");
+}
+
+#[test]
+fn jobs_wait_for_each_other_and_repetitions_count_as_one() {
+    let bench = Bench::new();
+    let text = null(
+        "{ name: p, repeat: 2, jobs: [{ name: a, write: t, block: 4KiB, ops: 20, rate: 100/s }, { name: b, read: t, block: 4KiB, ops: 10, rate: 100/s, start_after: a, delay: 100ms }] }",
+    );
+    let (code, record) = replay(&bench, &text);
+    assert_eq!(code, 0);
+    let phases: Vec<&PhaseRecord> = record.cells[0].phases_named("p").collect();
+    assert_eq!(phases.len(), 2);
+    for phase in phases {
+        // 190 ms of writes, a delay, 90 ms of reads.
+        assert!(phase.wall_ns >= 380_000_000, "{}", phase.wall_ns);
+        assert_eq!(
+            (op(phase, "write").count, op(phase, "read").count),
+            (20, 10)
+        );
+        let late_ns = op(phase, "read").response.ns_p50;
+        assert!(
+            late_ns < 100_000_000,
+            "due times count from when the job may start: {late_ns}"
+        );
+    }
+}
+
+#[test]
+fn files_that_come_and_go_are_verified_on_the_engine_and_in_a_directory() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path("files")).unwrap();
+    let text = format!(
+        "version: 1
+targets:
+  engine: {{ engine: {{ backend: {{ mem: {{ size: 256MiB }} }} }} }}
+  files: {{ directory: {{ path: {} }} }}
+files:
+  mail: {{ count: 40, size: {{ lognormal: {{ median: 12KiB, sigma: 1, max: 256KiB }} }} }}
+phases:
+  - name: deliver
+    jobs: [{{ each: mail, do: [create, write, fdatasync, rename], block: 16KiB, clients: 2 }}]
+  - name: serve
+    jobs:
+      - mix: {{ read: 40, write: 10, append: 15, create: 12, remove: 12, rename: 6, sync: 2, trim: 3 }}
+        file: mail
+        pattern: {{ pareto: 20% }}
+        block: 4KiB
+        ops: 1500
+        clients: 3
+      - {{ name: beside, read: mail, pattern: random, block: 4KiB, ops: 500, clients: 2 }}
+",
+        bench.path("files").display()
+    );
+    let (code, record) = replay(&bench, &text);
+    assert_eq!(code, 0);
+    for cell in &record.cells {
+        assert_eq!(
+            (cell.verification.mismatches, &cell.fault),
+            (0, &None),
+            "{}",
+            cell.target
+        );
+        assert!(cell.verification.bytes_verified > 100_000);
+        let deliver = cell.phases_named("deliver").next().unwrap();
+        assert_eq!(op(deliver, "fdatasync").count, 40);
+        assert_eq!(op(deliver, "rename").count, 40);
+        let serve = cell.phases_named("serve").next().unwrap();
+        assert!(op(serve, "remove").count > 100 && op(serve, "create").count > 100);
+    }
+}
