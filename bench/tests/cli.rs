@@ -419,7 +419,7 @@ fn a_conversion_that_loses_something_is_asked_for_twice() {
         .code(2)
         .stderr(predicate::str::contains("1 x copy inside the kernel"))
         .stderr(predicate::str::contains("1 x malformed"))
-        .stderr(predicate::str::contains("line 3: rubbish"));
+        .stderr(predicate::str::contains("line 3: it has no call: rubbish"));
     assert!(!bench.path("own.trace").exists());
     bench
         .delalloc()

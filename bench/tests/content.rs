@@ -35,9 +35,7 @@ fn share_tried(recipe: Recipe, ratio: Option<f64>) -> f64 {
     tried as f64 / f64::from(extents)
 }
 
-const RATIOS: [f64; 14] = [
-    1.02, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5, 1.7, 2.0, 2.5, 3.0, 4.0, 8.0,
-];
+const RATIOS: [f64; 8] = [1.02, 1.1, 1.2, 1.4, 1.7, 2.0, 3.0, 8.0];
 
 /// Of a load whose extents differ, the heuristic takes more as more is worth it.
 #[test]
