@@ -359,11 +359,7 @@ fn is_constant(name: &str) -> bool {
     }
     let many = std::env::var("DELALLOC_OPS").map_or(2_000_000, |text| text.parse().unwrap());
     let (few_kib, many_kib) = (peak_of(name, 200_000), peak_of(name, many));
-    writeln!(
-        std::io::stderr(),
-        "{name}: {many} operations, {many_kib} KiB; 200000: {few_kib} KiB"
-    )
-    .unwrap();
+    eprintln!("{name}: {many} operations, {many_kib} KiB; 200000: {few_kib} KiB");
     assert!(
         many_kib < few_kib + (8 << 10),
         "{few_kib} KiB, then {many_kib} KiB"

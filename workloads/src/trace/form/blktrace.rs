@@ -134,7 +134,7 @@ impl RecordForm for Blktrace {
         let [a, b, c, d, ..] = bytes;
         let is_big_endian = *self
             .is_big_endian
-            .get_or_insert(u32::from_be_bytes([a, b, c, d]) & !0xff == MAGIC);
+            .get_or_insert_with(|| u32::from_be_bytes([a, b, c, d]) & !0xff == MAGIC);
         let fields = Fields {
             bytes: &bytes,
             is_big_endian,

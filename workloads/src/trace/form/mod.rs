@@ -111,8 +111,8 @@ pub(crate) fn open(
         TraceFormat::Tencent => by_lines(Box::new(tencent::Tencent::new(seed)), true),
         TraceFormat::Spc => by_lines(Box::new(spc::Spc), true),
         TraceFormat::Heimdall => by_lines(Box::new(heimdall::Heimdall), true),
-        TraceFormat::Strace => by_lines(Box::new(strace::Strace::default()), true),
-        TraceFormat::Mobigen => by_lines(Box::new(mobigen::Mobigen::default()), true),
+        TraceFormat::Strace => by_lines(Box::<strace::Strace>::default(), true),
+        TraceFormat::Mobigen => by_lines(Box::<mobigen::Mobigen>::default(), true),
     }
 }
 
