@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 use clap::{Parser, Subcommand};
 use delalloc_results::ExitCode;
 
+use crate::gate_args::GateArgs;
+
 /// A workbench for compressed writeback: replay workloads, sweep knobs, gate regressions.
 #[derive(Debug, Parser)]
 #[command(name = "delalloc", version, after_help = EXIT_CODES.as_str(), max_term_width = 100)]
@@ -37,7 +39,7 @@ pub enum Command {
     Report(ReportArgs),
     /// Compare two results, or the targets and points of one
     Compare(CompareArgs),
-    /// Compare a result with a committed baseline; --bless makes the baseline
+    /// Compare a result with a committed baseline, or two builds with each other
     #[command(after_help = EXIT_CODES.as_str())]
     Gate(GateArgs),
     /// Look at a trace: what is in it, what cannot be replayed; -o converts it
@@ -58,7 +60,7 @@ pub enum Command {
 }
 
 /// Arguments of `replay`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct ReplayArgs {
     /// A workload file, or the name of one that comes along (see `delalloc library`)
     pub workload: String,
@@ -108,36 +110,6 @@ pub struct CompareArgs {
     /// Print it as JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// Arguments of `gate`.
-#[derive(Debug, clap::Args)]
-pub struct GateArgs {
-    /// The result.json or run's directory to judge or to bless
-    pub result: PathBuf,
-    /// The committed baseline
-    #[arg(
-        long,
-        value_name = "FILE",
-        required_unless_present = "bless",
-        conflicts_with = "bless"
-    )]
-    pub baseline: Option<PathBuf>,
-    /// Make a baseline of the result
-    #[arg(long, requires_all = ["reason", "output"])]
-    pub bless: bool,
-    /// Why the baseline changes; kept in it
-    #[arg(long, value_name = "TEXT", requires = "bless")]
-    pub reason: Option<String>,
-    /// Where the baseline goes
-    #[arg(long, short, value_name = "FILE", requires = "bless")]
-    pub output: Option<PathBuf>,
-    /// Print the verdicts as JSON
-    #[arg(long)]
-    pub json: bool,
-    /// End with 0 where nothing can be told
-    #[arg(long)]
-    pub allow_inconclusive: bool,
 }
 
 /// Arguments of `import`.
@@ -234,7 +206,7 @@ impl Args {
         match &self.command {
             Command::Replay(args) => args.json,
             Command::Compare(args) => args.json,
-            Command::Gate(args) => args.json,
+            Command::Gate(args) => args.json(),
             Command::Import(args) => args.json,
             Command::Check(args) => args.json,
             Command::Params(args) => args.json,

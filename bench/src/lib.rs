@@ -14,9 +14,11 @@
 //! It is a library so that tests and benches can drive it; `main.rs` adds the exit code.
 #![forbid(unsafe_code)]
 
+pub mod ab;
 pub mod args;
 pub mod cmd;
 pub mod failure;
+pub mod gate_args;
 pub mod host;
 pub mod mount;
 pub mod plan;

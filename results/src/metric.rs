@@ -2,7 +2,8 @@
 //!
 //! The class decides what a gate may do with it. A *counted* number (bytes, extents, device writes)
 //! follows from the workload and the code, so a stored baseline holds on another machine; a *timed*
-//! one does not, and is only ever compared within one run.
+//! one does not, and is only ever compared within one run. An *exact* number, of a deterministic run,
+//! follows from workload, seed and code to the last digit, times included: any difference is a change.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,8 @@ pub enum Better {
 pub enum Class {
     /// Follows from workload and code; comparable across machines.
     Counted,
+    /// Of a deterministic run: follows from workload, seed and code alone; any difference is a change.
+    Exact,
     /// Depends on the clock; comparable within one run only.
     #[default]
     #[serde(other)]
@@ -65,11 +68,19 @@ pub struct Metric {
     pub unit: Unit,
     /// Which way is better.
     pub better: Better,
-    /// Counted or timed.
+    /// Counted, exact or timed.
     pub class: Class,
     /// One line for people.
     #[serde(default)]
     pub doc: String,
+}
+
+impl Class {
+    /// Whether a number of this class means the same on another machine.
+    #[must_use]
+    pub const fn holds_elsewhere(self) -> bool {
+        matches!(self, Self::Counted | Self::Exact)
+    }
 }
 
 impl Metric {

@@ -180,7 +180,7 @@ impl<'a> Client<'a> {
     }
 
     /// Carries out one operation; begin and end of the target's part, in nanoseconds of the phase.
-    fn perform(&mut self, op: Op) -> anyhow::Result<(u64, u64)> {
+    pub fn perform(&mut self, op: Op) -> anyhow::Result<(u64, u64)> {
         match op {
             Op::Read {
                 file,

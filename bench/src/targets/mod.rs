@@ -17,6 +17,7 @@ mod knobs;
 mod layout;
 mod null;
 mod open;
+mod planted;
 mod raw;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ pub use knobs::EngineKnobs;
 pub use layout::{Place, lay_out};
 pub use null::NullTarget;
 pub use open::open;
+pub use planted::{PLANT_VARIABLE, Plant};
 pub use raw::RawTarget;
 
 /// A named number of a target.

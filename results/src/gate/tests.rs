@@ -257,3 +257,49 @@ fn a_baseline_survives_its_file() {
         .to_string();
     assert!(error.contains("none.json"), "{error}");
 }
+
+/// A deterministic run: every round has its own number, and follows from its seed.
+fn exact_record(device_bytes: &[f64]) -> RunRecord {
+    let mut record = record(device_bytes, [200, 100]);
+    for metric in record.metrics.values_mut() {
+        metric.class = crate::metric::Class::Exact;
+    }
+    record
+}
+
+#[test]
+fn any_change_of_an_exact_number_fails_until_it_is_blessed() {
+    let held = exact_record(&[1000.0, 1500.0, 2000.0]);
+    let baseline = Baseline::from_record(&held, &Rules::default(), "why", "now").expect("blessed");
+    assert!(baseline.demoted.is_empty(), "{:?}", baseline.demoted);
+    let of = |bytes: &[f64]| gate(&baseline, &exact_record(bytes)).expect("comparable");
+    assert_eq!(of(&[1000.0, 1500.0, 2000.0]).exit.code, ExitCode::Good);
+
+    let worse = of(&[1000.0, 1501.0, 2000.0]);
+    assert_eq!(worse.exit.code, ExitCode::Regression);
+    assert_eq!(
+        (worse.rows[0].verdict, worse.rows[0].code),
+        (Verdict::Regressed, Reason::Changed)
+    );
+    // The other rounds' values in another order are another run.
+    assert_eq!(
+        of(&[1500.0, 1000.0, 2000.0]).exit.code,
+        ExitCode::Regression
+    );
+
+    let better = of(&[1000.0, 1499.0, 2000.0]);
+    let changed: Vec<Verdict> = better
+        .rows
+        .iter()
+        .filter(|row| row.code == Reason::Changed)
+        .map(|row| row.verdict)
+        .collect();
+    assert_eq!(
+        changed,
+        [Verdict::Improved, Verdict::Improved],
+        "both targets"
+    );
+    assert_eq!(better.exit.code, ExitCode::Regression);
+
+    assert_eq!(of(&[1000.0, 1500.0]).exit.code, ExitCode::Inconclusive);
+}
