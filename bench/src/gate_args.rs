@@ -46,6 +46,8 @@ pub enum GateCommand {
     Bless(BlessArgs),
     /// How often this machine's gate cries wolf, and what it finds: null and planted comparisons
     Calibrate(CalibrateArgs),
+    /// The newest of many results beside those before it; advice only
+    Trend(TrendArgs),
     /// Serve slices of a workload to a gate that asks for them over a pipe
     #[command(hide = true)]
     Slices(TaskArgs),
@@ -169,6 +171,19 @@ pub struct CalibrateArgs {
     pub json: bool,
 }
 
+/// Arguments of `gate trend`.
+#[derive(Debug, clap::Args)]
+pub struct TrendArgs {
+    /// Holds results, or runs' directories
+    pub directory: PathBuf,
+    /// Runs before the newest that count
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(3..=1000))]
+    pub last: u16,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 impl GateArgs {
     /// Whether stdout is read by a program.
     pub fn json(&self) -> bool {
@@ -176,6 +191,7 @@ impl GateArgs {
             None => self.outputs.json,
             Some(GateCommand::Ab(args)) => args.outputs.json,
             Some(GateCommand::Calibrate(args)) => args.json,
+            Some(GateCommand::Trend(args)) => args.json,
             Some(GateCommand::Bless(_) | GateCommand::Slices(_)) => false,
         }
     }

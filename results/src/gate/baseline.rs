@@ -6,7 +6,7 @@
 use super::GateError;
 use crate::assertion::{Kind, parse_sum, ratio_rounds};
 use crate::metric::{Better, Class, Unit};
-use crate::record::{RecordError, RunRecord, RunStatus, Setting};
+use crate::record::{Machine, RecordError, RunRecord, RunStatus, Setting};
 use crate::stats::Spread;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,9 @@ pub struct Baseline {
     pub blessed_at: String,
     /// Why these numbers are the ones to hold.
     pub reason: String,
+    /// What machine it was measured on, as far as it matters: ratios of times hold there. Empty when unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub machine: String,
     /// The numbers.
     pub entries: Vec<Entry>,
     /// Numbers that are not judged.
@@ -156,6 +159,7 @@ impl Baseline {
             revision: record.tool.revision.clone(),
             blessed_at: blessed_at.to_owned(),
             reason: reason.trim().to_owned(),
+            machine: machine_key(&record.machine),
             ..Self::default()
         };
         for point in record.points() {
@@ -310,6 +314,35 @@ impl Baseline {
             .map_err(|source| RecordError::io(path, source))?;
         Ok(())
     }
+}
+
+impl Entry {
+    /// The clock had a say in it: not a counter, but a ratio of times.
+    pub(super) fn is_timed(&self) -> bool {
+        !(self.expression.starts_with('"') && self.expression.ends_with('"'))
+    }
+}
+
+/// What of a machine decides how times relate to each other. No name, no frequency, no uptime: those change while the machine
+/// stays the same. Empty for a record that does not say.
+pub(super) fn machine_key(machine: &Machine) -> String {
+    if machine.cpu_model.is_empty() {
+        return String::new();
+    }
+    let kernel: Vec<&str> = machine.kernel.splitn(3, ['.', '-']).take(2).collect();
+    format!(
+        "{}, {} cores, kernel {}, {} on {}, {} build",
+        machine.cpu_model,
+        machine.logical_cores,
+        kernel.join("."),
+        machine.filesystem,
+        if machine.virtualization.is_empty() {
+            "hardware"
+        } else {
+            &machine.virtualization
+        },
+        machine.build
+    )
 }
 
 fn blessable(record: &RunRecord, reason: &str) -> Result<(), GateError> {

@@ -2,7 +2,7 @@
 //!
 //! Two sorts of number are judged: *counted* ones (bytes, extents, device writes, stored ratio),
 //! which follow from workload and code and hold on any machine, and *ratios within one run*, where
-//! a slow machine slows both sides. A stored wall-clock number is never compared: on a shared
+//! a slow machine slows both sides; on another sort of machine those abstain. A stored wall-clock number is never compared: on a shared
 //! machine such a gate fires on identical code more often than not.
 //!
 //! ```text
@@ -25,6 +25,7 @@ mod baseline;
 mod findings;
 mod reason;
 mod table;
+pub mod trend;
 
 pub use ab::{AbArm, AbClass, AbRow};
 pub use findings::{ANNOTATIONS_MAX, Finding, Findings, SUMMARY_BYTES_MAX};
@@ -147,10 +148,11 @@ pub fn gate(baseline: &Baseline, record: &RunRecord) -> Result<GateReport, GateE
             record: named(&record.workload.name, &record.workload.hash),
         });
     }
+    let other_machine = other_machine(baseline, record);
     let mut rows: Vec<GateRow> = baseline
         .entries
         .iter()
-        .map(|entry| judge(entry, record))
+        .map(|entry| judge(entry, record, other_machine.as_deref()))
         .collect();
     let exit = conclude(&rows, record);
     rows.sort_by_key(|row| row.verdict.urgency());
@@ -163,7 +165,15 @@ pub fn gate(baseline: &Baseline, record: &RunRecord) -> Result<GateReport, GateE
     })
 }
 
-fn judge(entry: &Entry, record: &RunRecord) -> GateRow {
+/// How the machines differ, where both say what they are and do.
+fn other_machine(baseline: &Baseline, record: &RunRecord) -> Option<String> {
+    let here = baseline::machine_key(&record.machine);
+    let known = !here.is_empty() && !baseline.machine.is_empty();
+    let held = &baseline.machine;
+    (known && here != *held).then(|| format!("measured on another machine: {held}; this is {here}"))
+}
+
+fn judge(entry: &Entry, record: &RunRecord, other_machine: Option<&str>) -> GateRow {
     let rounds = parse_sum(&entry.expression)
         .map_err(|fault| fault.to_string())
         .and_then(|expr| ratio_rounds(record, &entry.point, &expr))
@@ -174,7 +184,10 @@ fn judge(entry: &Entry, record: &RunRecord) -> GateRow {
             (Verdict::Abstained, Reason::NotMeasured, reason),
         ),
         Ok(rounds) => {
-            let verdict = verdict(entry, &rounds);
+            let verdict = match other_machine.filter(|_| entry.is_timed()) {
+                Some(why) => (Verdict::Abstained, Reason::OtherMachine, why.to_owned()),
+                None => verdict(entry, &rounds),
+            };
             (rounds, verdict)
         }
     };

@@ -31,6 +31,8 @@ pub enum Reason {
     TooFew,
     /// Abstained: the base differs from itself.
     NullArm,
+    /// Abstained: a ratio of times that was held on another machine.
+    OtherMachine,
     /// Abstained: a tool is not installed.
     ToolMissing,
 }
@@ -52,6 +54,7 @@ impl Reason {
             Self::NotMeasured => "not_measured",
             Self::TooFew => "too_few",
             Self::NullArm => "null_arm",
+            Self::OtherMachine => "other_machine",
             Self::ToolMissing => "tool_missing",
         }
     }

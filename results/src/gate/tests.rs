@@ -303,3 +303,52 @@ fn any_change_of_an_exact_number_fails_until_it_is_blessed() {
 
     assert_eq!(of(&[1000.0, 1500.0]).exit.code, ExitCode::Inconclusive);
 }
+
+#[test]
+fn ratios_of_times_abstain_on_another_machine_and_counters_do_not() {
+    let on = |cpu: &str, kernel: &str, bytes: f64| {
+        let mut record = record(&[bytes; 3], [200, 100]);
+        record.machine.cpu_model = cpu.to_owned();
+        record.machine.kernel = kernel.to_owned();
+        record
+    };
+    let held = on("Model A", "6.12.1-generic", 1000.0);
+    let baseline = Baseline::from_record(&held, &rules(), "why", "now").expect("blessed");
+    let of = |record: &RunRecord| gate(&baseline, record).expect("comparable");
+    // A patch level is no other machine.
+    assert_eq!(
+        of(&on("Model A", "6.12.9-generic", 1000.0)).exit.code,
+        ExitCode::Good
+    );
+    let elsewhere = of(&on("Model B", "6.12.1-generic", 1000.0));
+    assert_eq!(elsewhere.exit.code, ExitCode::Inconclusive);
+    let abstained: Vec<Reason> = elsewhere
+        .rows
+        .iter()
+        .filter(|row| row.verdict == Verdict::Abstained)
+        .map(|row| row.code)
+        .collect();
+    assert_eq!(abstained, [Reason::OtherMachine]);
+    assert_eq!(
+        of(&on("Model B", "6.12.1-generic", 1001.0)).exit.code,
+        ExitCode::Regression
+    );
+}
+
+#[test]
+fn a_baseline_remembers_why_it_was_what_it_was_and_stays_one_workload_s() {
+    let first = blessed();
+    let mut second = blessed();
+    second.reason = "second numbers".to_owned();
+    second.succeed(&first).expect("the same workload");
+    let mut third = blessed();
+    third.succeed(&second).expect("the same workload");
+    let reasons: Vec<&str> = third
+        .history
+        .iter()
+        .map(|before| before.reason.as_str())
+        .collect();
+    assert_eq!(reasons, ["second numbers", "first numbers"]);
+    third.workload = "another".to_owned();
+    assert!(third.succeed(&first).is_err());
+}

@@ -5,6 +5,7 @@ mod baseline;
 mod calibrate;
 mod outputs;
 mod slices;
+mod trend;
 
 use delalloc_results::ExitCode;
 
@@ -19,6 +20,7 @@ pub(super) fn gate(args: &GateArgs) -> Result<ExitCode, Failure> {
         Some(GateCommand::Ab(args)) => ab::ab(args),
         Some(GateCommand::Bless(args)) => baseline::bless(&args.result, &args.reason, &args.output),
         Some(GateCommand::Calibrate(args)) => calibrate::calibrate(args),
+        Some(GateCommand::Trend(args)) => trend::trend(args),
         Some(GateCommand::Slices(args)) => slices::slices(args),
     }
 }
