@@ -113,7 +113,7 @@ pub struct AbArgs {
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub pairs: u16,
     /// Slices of each
-    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, default_value_t = 160, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub slices: u16,
     /// Blocks of six whole replays
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -121,7 +121,7 @@ pub struct AbArgs {
     /// Changes up to this many per cent are nobody's business; may be repeated
     #[arg(long = "floor", value_name = "CLASS=PERCENT", value_parser = floor)]
     pub floors: Vec<(AbClass, f64)>,
-    /// Draws the clusters of the bootstrap
+    /// Shuffles the turns and draws the clusters of the bootstrap
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Plant a fault into the judged build
@@ -164,7 +164,7 @@ pub struct CalibrateArgs {
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub pairs: u16,
     /// Slices of each
-    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, default_value_t = 160, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub slices: u16,
     /// Print the table as JSON
     #[arg(long)]

@@ -14,7 +14,7 @@ use delalloc_results::metric::Better;
 use delalloc_results::stats::abba_effect;
 use delalloc_results::{ExitCode, RunRecord, load};
 
-use super::{Build, Task, Trio, order_of_three};
+use super::{Build, Orders, Task, Trio};
 use crate::failure::{Failure, OrExit};
 use crate::signals::Signals;
 
@@ -65,12 +65,13 @@ pub fn measure(
     trio: &Trio,
     task: &Task,
     blocks: usize,
+    orders: &mut Orders,
     home: &Path,
     signals: &Signals,
 ) -> Result<Effects, Failure> {
     let mut found = Effects::default();
-    for block in 0..blocks {
-        let there = order_of_three(block);
+    for _ in 0..blocks {
+        let there = orders.next_three();
         let back = [there[2], there[1], there[0]];
         let mut rounds: [Vec<BTreeMap<String, Number>>; 3] = Default::default();
         for place in there.into_iter().chain(back) {

@@ -1,7 +1,7 @@
-//! Short slices of base, head and base again, in changing order, over fresh processes each time.
+//! Short slices of base, head and base again, in shuffled order, over fresh processes each time.
 //!
 //! What a slice says alone is little: a machine that is shared is disturbed more often than not. But the three
-//! slices of one turn are a millisecond apart, so their ratio is taken there, and the median over 40 turns is one
+//! slices of one turn are a millisecond apart, so their ratio is taken there, and the median over the turns is one
 //! effect of one set of processes. It takes twelve sets to say something: processes differ by how they came to lie in
 //! memory, and no number of slices within one shows that.
 
@@ -12,7 +12,7 @@ use anyhow::{Context, anyhow, ensure};
 use delalloc_results::stats::pair_effect;
 
 use super::serve::READY;
-use super::{Build, Task, Trio, order_of_three};
+use super::{Build, Orders, Task, Trio};
 use crate::signals::Signals;
 
 /// How long a slice should take.
@@ -29,6 +29,8 @@ pub struct Plan {
     pub pairs: usize,
     /// Turns of each.
     pub turns: usize,
+    /// Shuffles them.
+    pub seed: u64,
 }
 
 /// Effects of all pairs, and of the null arm.
@@ -45,13 +47,14 @@ pub struct Effects {
 /// Measures. Stops early, with what it has, when interrupted.
 pub fn measure(trio: &Trio, task: &Task, plan: Plan, signals: &Signals) -> anyhow::Result<Effects> {
     let mut found = Effects::default();
-    for pair in 0..plan.pairs {
+    let mut orders = Orders::new(plan.seed);
+    for _ in 0..plan.pairs {
         if signals.interrupted() {
             return Ok(found);
         }
         let builds = trio.builds();
         let mut arms: [Option<Arm>; 3] = [None, None, None];
-        for place in order_of_three(pair) {
+        for place in orders.next_three() {
             arms[place] = Some(Arm::start(builds[place], task)?);
         }
         let mut arms = arms.map(|arm| arm.expect("every place was started"));
@@ -61,7 +64,7 @@ pub fn measure(trio: &Trio, task: &Task, plan: Plan, signals: &Signals) -> anyho
         let mut slices = Vec::with_capacity(plan.turns);
         for turn in 0..plan.turns + TURNS_COLD {
             let mut ns = [0.0; 3];
-            for place in order_of_three(pair + turn) {
+            for place in orders.next_three() {
                 ns[place] = arms[place].slice(found.ops)? as f64;
             }
             if turn >= TURNS_COLD {

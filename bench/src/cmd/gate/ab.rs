@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::outputs;
 use crate::ab::sliced::{self, Plan};
-use crate::ab::{Build, Task, Trio, counted, revision, rounds};
+use crate::ab::{Build, Orders, Task, Trio, counted, revision, rounds};
 use crate::failure::{Failure, OrExit, allowing};
 use crate::gate_args::AbArgs;
 use crate::plan;
@@ -69,6 +69,7 @@ struct Gate<'a> {
     trio: Trio,
     base: String,
     home: Home,
+    orders: Orders,
     rows: Vec<AbRow>,
     notes: Vec<String>,
 }
@@ -111,6 +112,7 @@ impl<'a> Gate<'a> {
             notes: vec![format!("base: {base}")],
             base,
             home: Home::make().or_failed()?,
+            orders: Orders::new(args.seed),
             rows: Vec::new(),
         })
     }
@@ -198,9 +200,16 @@ impl<'a> Gate<'a> {
         self.rows.push(row);
     }
 
-    fn rounds(&self) -> Result<Vec<AbArm>, Failure> {
+    fn rounds(&mut self) -> Result<Vec<AbArm>, Failure> {
         let blocks = usize::from(self.args.blocks);
-        let found = rounds::measure(&self.trio, self.task, blocks, &self.home.path, self.signals)?;
+        let found = rounds::measure(
+            &self.trio,
+            self.task,
+            blocks,
+            &mut self.orders,
+            &self.home.path,
+            self.signals,
+        )?;
         let mut arms = found.arms();
         arms.retain(|arm| self.wants(arm.class));
         Ok(arms)
@@ -210,6 +219,7 @@ impl<'a> Gate<'a> {
         let plan = Plan {
             pairs: self.args.pairs.into(),
             turns: self.args.slices.into(),
+            seed: self.args.seed,
         };
         let found = sliced::measure(&self.trio, self.task, plan, self.signals)?;
         self.notes

@@ -103,24 +103,22 @@ fn tally(
         base: build(None),
         head: build(planted_percent.map(|percent| format!("slow-writes={percent}"))),
     };
-    let plan = Plan {
-        pairs: args.pairs.into(),
-        turns: args.slices.into(),
-    };
     let mut tally = Tally {
         planted_percent,
         ..Tally::default()
     };
     for trial in 0..trials {
+        let seed = u64::from(trial) + 1;
+        let plan = Plan {
+            pairs: args.pairs.into(),
+            turns: args.slices.into(),
+            seed,
+        };
         let found = sliced::measure(&trio, &args.task.task(), plan, signals).or_failed()?;
         if signals.interrupted() {
             break;
         }
-        let rows = judge(
-            &[slices(found)],
-            &|class| class.rule().floor,
-            u64::from(trial) + 1,
-        );
+        let rows = judge(&[slices(found)], &|class| class.rule().floor, seed);
         rows.iter().for_each(|row| tally.add(row));
     }
     tally.ratio = median(&tally.ratios);
