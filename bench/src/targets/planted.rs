@@ -1,7 +1,7 @@
 //! Faults put into a target on purpose, to prove that a gate sees them: a regression that is not one of the code.
 //!
 //! ```text
-//!   slow-writes=PERCENT   a write takes this much longer, spent on the processor
+//!   slow-writes=PERCENT   a write, and a sync of a file, takes this much longer, spent on the processor
 //!   extra-writes=N        each N-th write is brought to the device, and then once more
 //!   lost-writes=N         each N-th write is accepted and thrown away
 //!   order-stalls=N        each N-th write holds up the client, and what it does after, for 20 ms
@@ -27,7 +27,7 @@ const STALL: Duration = Duration::from_millis(20);
 /// A fault to plant.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Plant {
-    /// Writes take this part longer.
+    /// Writes and syncs take this part longer.
     SlowWrites(f64),
     /// Each of so many writes goes to the device twice.
     ExtraWrites(u64),
@@ -176,15 +176,7 @@ impl TargetFile for PlantedFile {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> anyhow::Result<()> {
         let number = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
         match self.plant {
-            Plant::SlowWrites(part) => {
-                let begun = Instant::now();
-                self.base.write_at(offset, bytes)?;
-                let until = begun + begun.elapsed().mul_f64(1.0 + part);
-                while Instant::now() < until {
-                    std::hint::spin_loop();
-                }
-                Ok(())
-            }
+            Plant::SlowWrites(part) => slowed(part, || self.base.write_at(offset, bytes)),
             Plant::ExtraWrites(every) if number.is_multiple_of(every) => {
                 self.base.write_at(offset, bytes)?;
                 self.base.sync()?;
@@ -202,7 +194,10 @@ impl TargetFile for PlantedFile {
     }
 
     fn sync(&self) -> anyhow::Result<()> {
-        self.base.sync()
+        match self.plant {
+            Plant::SlowWrites(part) => slowed(part, || self.base.sync()),
+            _ => self.base.sync(),
+        }
     }
 
     fn truncate(&self, file_bytes: u64) -> anyhow::Result<()> {
@@ -212,6 +207,17 @@ impl TargetFile for PlantedFile {
     fn punch_hole(&self, offset: u64, bytes: u64) -> anyhow::Result<()> {
         self.base.punch_hole(offset, bytes)
     }
+}
+
+/// Does `work`, and keeps the processor busy for `part` of the time it took.
+fn slowed(part: f64, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    work()?;
+    let until = begun + begun.elapsed().mul_f64(1.0 + part);
+    while Instant::now() < until {
+        std::hint::spin_loop();
+    }
+    Ok(())
 }
 
 #[cfg(test)]
