@@ -113,6 +113,26 @@ fn too_few_pairs_and_a_base_that_serves_no_slices_are_inconclusive_and_not_good(
 }
 
 #[test]
+fn builds_that_would_write_to_one_place_at_once_are_not_sliced() {
+    let bench = Bench::new();
+    let text = small("").replace(
+        "{ mem: { size: 64MiB } }",
+        "{ file: { path: shared.img, size: 64MiB } }",
+    );
+    let workload = bench.workload("file.yaml", &text);
+    let output = bench
+        .delalloc()
+        .args(["gate", "slices"])
+        .arg(&workload)
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("shared.img at once"), "{said}");
+    assert!(!bench.path("shared.img").exists(), "nothing is touched");
+}
+
+#[test]
 fn lost_writes_outrank_every_timing() {
     let bench = Bench::new();
     let (code, text) = ab(

@@ -92,11 +92,7 @@ fn quantile(sorted: &[f64], part: f64) -> f64 {
     } else {
         place.ceil()
     };
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "an index"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "an index")]
     let index = place.clamp(0.0, last) as usize;
     sorted[index]
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use delalloc_results::ExitCode;
+use delalloc_workloads::plan::{BackendPlan, TargetKind};
 
 use crate::ab::serve::serve;
 use crate::failure::{Failure, OrExit};
@@ -25,6 +26,7 @@ pub(super) fn slices(args: &TaskArgs) -> Result<ExitCode, Failure> {
         .first()
         .context("the workload has no point")
         .or_usage()?;
+    shares_nothing(&target.kind).or_usage()?;
     let load = workload.load(point);
     let plant = Plant::from_environment().or_usage()?;
     let mut opened = targets::open(target, point, load).or_failed()?;
@@ -42,4 +44,20 @@ pub(super) fn slices(args: &TaskArgs) -> Result<ExitCode, Failure> {
     let closed = opened.close();
     served.and(closed).or_failed()?;
     Ok(ExitCode::Good)
+}
+
+/// Three of these processes are there at once: they must not write to one place.
+fn shares_nothing(target: &TargetKind) -> anyhow::Result<()> {
+    let place = match target {
+        TargetKind::Null => return Ok(()),
+        TargetKind::Directory { path } => path,
+        TargetKind::Engine(device) | TargetKind::Raw(device) => match &device.backend {
+            BackendPlan::Mem { .. } | BackendPlan::Sim { .. } => return Ok(()),
+            BackendPlan::File { path, .. } | BackendPlan::Block { path, .. } => path,
+        },
+    };
+    let place = place.display();
+    anyhow::bail!(
+        "both builds would write to {place} at once; slice a target in memory, or compare rounds"
+    )
 }
