@@ -187,7 +187,7 @@ fn wrong_usage_is_said_before_anything_runs() {
         ],
         "percentage",
     );
-    refuses(&["calibrate", workload, "--plants", "-3"], "plants");
+    refuses(&["calibrate", workload, "--plants=-3"], "plants");
     refuses(&["trend", "nowhere"], "nowhere");
     let planted = |plant: &str| {
         let mut command = bench.delalloc();
