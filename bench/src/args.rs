@@ -10,6 +10,8 @@ use clap::{Parser, Subcommand};
 use delalloc_results::{ExitCode, Objective};
 use delalloc_workloads::plan::TraceFormat;
 
+use crate::gate_args::GateArgs;
+
 /// A workbench for compressed writeback: replay workloads, sweep knobs, gate regressions.
 #[derive(Debug, Parser)]
 #[command(name = "delalloc", version, after_help = EXIT_CODES.as_str(), max_term_width = 100)]
@@ -38,7 +40,7 @@ pub enum Command {
     Report(ReportArgs),
     /// Compare two results side by side, in the terminal or as a page
     Compare(CompareArgs),
-    /// Compare a result with a committed baseline; --bless makes the baseline
+    /// Compare a result with a committed baseline, or two builds with each other
     #[command(after_help = EXIT_CODES.as_str())]
     Gate(GateArgs),
     /// Look at a trace: what is in it, what cannot be replayed; --to converts it
@@ -59,7 +61,7 @@ pub enum Command {
 }
 
 /// Arguments of `replay`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct ReplayArgs {
     /// A workload file, or the name of one that comes along (see `delalloc library`)
     pub workload: String,
@@ -149,36 +151,6 @@ pub struct CompareArgs {
     /// Print it as JSON; short for --format json
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
-}
-
-/// Arguments of `gate`.
-#[derive(Debug, clap::Args)]
-pub struct GateArgs {
-    /// The result.json or run's directory to judge or to bless
-    pub result: PathBuf,
-    /// The committed baseline
-    #[arg(
-        long,
-        value_name = "FILE",
-        required_unless_present = "bless",
-        conflicts_with = "bless"
-    )]
-    pub baseline: Option<PathBuf>,
-    /// Make a baseline of the result
-    #[arg(long, requires_all = ["reason", "output"])]
-    pub bless: bool,
-    /// Why the baseline changes; kept in it
-    #[arg(long, value_name = "TEXT", requires = "bless")]
-    pub reason: Option<String>,
-    /// Where the baseline goes
-    #[arg(long, short, value_name = "FILE", requires = "bless")]
-    pub output: Option<PathBuf>,
-    /// Print the verdicts as JSON
-    #[arg(long)]
-    pub json: bool,
-    /// End with 0 where nothing can be told
-    #[arg(long)]
-    pub allow_inconclusive: bool,
 }
 
 fn formats() -> clap::builder::PossibleValuesParser {
@@ -298,7 +270,7 @@ impl Args {
         match &self.command {
             Command::Replay(args) => args.json,
             Command::Compare(args) => args.json || args.format == Some(Format::Json),
-            Command::Gate(args) => args.json,
+            Command::Gate(args) => args.json(),
             Command::Import(args) => args.json,
             Command::Check(args) => args.json,
             Command::Params(args) => args.json,

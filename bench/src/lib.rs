@@ -14,10 +14,12 @@
 //! It is a library so that tests and benches can drive it; `main.rs` adds the exit code.
 #![forbid(unsafe_code)]
 
+pub mod ab;
 pub mod args;
 pub mod cmd;
 mod contents;
 pub mod failure;
+pub mod gate_args;
 pub mod host;
 pub mod mount;
 pub mod plan;

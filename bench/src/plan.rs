@@ -129,7 +129,8 @@ impl AssertCheck for Assertions {
     }
 }
 
-fn keep_targets(workload: &mut WorkloadPlan, wanted: &[String]) -> anyhow::Result<()> {
+/// Leaves only the targets named, where any are.
+pub fn keep_targets(workload: &mut WorkloadPlan, wanted: &[String]) -> anyhow::Result<()> {
     for name in wanted {
         let known: Vec<&str> = workload
             .targets

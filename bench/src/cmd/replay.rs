@@ -12,7 +12,7 @@ use crate::plan::{self, RunPlan};
 use crate::run::{self, Finished};
 use crate::signals::Signals;
 use crate::table::Table;
-use crate::targets;
+use crate::targets::{self, Opening, Plant};
 
 pub(super) fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     if args.dry_run {
@@ -28,7 +28,15 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     }
     let plan = RunPlan::resolve(args)?;
     let signals = Signals::catch().or_failed()?;
-    let finished = run::run(&plan, &targets::open, &signals)?;
+    let plant = Plant::from_environment().or_usage()?;
+    let open = |opening: &Opening<'_>| {
+        let opened = targets::open(opening)?;
+        Ok(match plant {
+            Some(plant) => plant.into_target(opened),
+            None => opened,
+        })
+    };
+    let finished = run::run(&plan, &open, &signals)?;
     if args.json {
         println!("{}", json(&finished));
     } else {

@@ -20,7 +20,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::Context;
-use delalloc_workloads::{Content, FileSlot, Op, OpStream, TimedOp};
+use delalloc_workloads::{Content, FileSlot, Op, OpStream, StreamError, TimedOp};
 use parking_lot::Mutex;
 
 use super::files::{FileTable, OpenFiles};
@@ -198,6 +198,12 @@ impl<'a> Client<'a> {
         !self.shared.halted()
     }
 
+    /// The next operation of the stream, whenever it is due, for who carries it out apart from any phase.
+    pub fn draw(&mut self) -> Option<Result<Op, StreamError>> {
+        let timed = self.stream.next()?;
+        Some(timed.map(|timed| timed.op))
+    }
+
     /// Takes the next operation from the stream: from when on it may be issued, in nanoseconds of the
     /// phase, and no later than its end. None where there is no more.
     pub fn take(&mut self) -> Option<u64> {
@@ -322,7 +328,7 @@ impl<'a> Client<'a> {
     }
 
     /// Carries out one operation; begin and end of the target's part, in nanoseconds of the phase.
-    fn perform(&mut self, op: Op) -> anyhow::Result<(u64, u64)> {
+    pub fn perform(&mut self, op: Op) -> anyhow::Result<(u64, u64)> {
         match op {
             Op::Read {
                 file,

@@ -41,7 +41,7 @@ pub fn interleaved(seed: u64, rounds: u32, points: usize, targets: usize) -> Vec
 }
 
 /// 0..`count` in random order (Fisher and Yates).
-fn shuffled(count: usize, rng: &mut impl Rng) -> Vec<usize> {
+pub fn shuffled(count: usize, rng: &mut impl Rng) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     for last in (1..count).rev() {
         let bound = last as u64 + 1;

@@ -17,6 +17,7 @@ mod knobs;
 mod layout;
 mod null;
 mod open;
+mod planted;
 mod raw;
 mod stand;
 
@@ -33,6 +34,7 @@ pub use knobs::EngineKnobs;
 pub use layout::{Place, lay_out};
 pub use null::NullTarget;
 pub use open::{Opening, open};
+pub use planted::{PLANT_VARIABLE, Plant};
 pub use raw::RawTarget;
 pub use stand::Stand;
 

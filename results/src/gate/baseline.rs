@@ -5,8 +5,8 @@
 
 use super::GateError;
 use crate::assertion::{Kind, parse_sum, ratio_rounds};
-use crate::metric::{Better, Unit};
-use crate::record::{RecordError, RunRecord, RunStatus, Setting};
+use crate::metric::{Better, Class, Unit};
+use crate::record::{Machine, RecordError, RunRecord, RunStatus, Setting};
 use crate::stats::Spread;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,8 @@ pub const BASELINE_VERSION: u32 = 1;
 
 /// Rounds that differ by more than this cannot be held to any tolerance worth having.
 const SPREAD_MAX: f64 = 0.10;
+/// Blessings that are remembered; older ones are in the repository's history.
+const HISTORY_MAX: usize = 20;
 /// The least tolerance given to a number whose rounds differ at all.
 const RELATIVE_MIN: f64 = 0.02;
 
@@ -37,11 +39,28 @@ pub struct Baseline {
     pub blessed_at: String,
     /// Why these numbers are the ones to hold.
     pub reason: String,
+    /// What machine it was measured on, as far as it matters: ratios of times hold there. Empty when unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub machine: String,
     /// The numbers.
     pub entries: Vec<Entry>,
     /// Numbers that are not judged.
     #[serde(default)]
     pub demoted: Vec<Demoted>,
+    /// What was held before, the latest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Blessing>,
+}
+
+/// Numbers that were held once, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Blessing {
+    /// The code revision that was measured.
+    pub revision: String,
+    /// When.
+    pub blessed_at: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// One number to hold.
@@ -60,6 +79,9 @@ pub struct Entry {
     pub better: Better,
     /// How far it may be off.
     pub tolerance: Tolerance,
+    /// Of a deterministic run: the value of every round, each of which has to be met exactly.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rounds: Vec<f64>,
 }
 
 /// A number that is not judged.
@@ -137,6 +159,7 @@ impl Baseline {
             revision: record.tool.revision.clone(),
             blessed_at: blessed_at.to_owned(),
             reason: reason.trim().to_owned(),
+            machine: machine_key(&record.machine),
             ..Self::default()
         };
         for point in record.points() {
@@ -151,6 +174,26 @@ impl Baseline {
             ));
         }
         Ok(baseline)
+    }
+
+    /// Takes the place of `before`, and keeps why that was held. A baseline of another workload is not replaced.
+    pub fn succeed(&mut self, before: &Self) -> Result<(), GateError> {
+        if before.workload != self.workload {
+            let why = format!(
+                "it would replace a baseline of workload {}; remove that first, or name another file",
+                before.workload
+            );
+            return Err(unblessed(&why));
+        }
+        let last = Blessing {
+            revision: before.revision.clone(),
+            blessed_at: before.blessed_at.clone(),
+            reason: before.reason.clone(),
+        };
+        self.history = vec![last];
+        self.history
+            .extend(before.history.iter().take(HISTORY_MAX - 1).cloned());
+        Ok(())
     }
 
     fn add_counters(
@@ -180,7 +223,12 @@ impl Baseline {
                     .iter()
                     .find(|(pattern, _)| matches(pattern, name));
                 let expression = format!("{}:{}", quoted(&target.name), quoted(name));
-                let tolerance = rule.map(|(_, tolerance)| *tolerance);
+                let tolerance = match metric.class {
+                    Class::Exact => Wanted::EachRound,
+                    _ => rule.map_or(Wanted::FromSpread, |(_, tolerance)| {
+                        Wanted::Within(*tolerance)
+                    }),
+                };
                 self.add(record, point, expression, metric.better, tolerance)?;
             }
         }
@@ -194,7 +242,7 @@ impl Baseline {
         point: &[Setting],
     ) -> Result<(), GateError> {
         for rule in &rules.ratios {
-            let tolerance = Some(Tolerance::Relative(rule.tolerance));
+            let tolerance = Wanted::Within(Tolerance::Relative(rule.tolerance));
             self.add(
                 record,
                 point,
@@ -222,7 +270,7 @@ impl Baseline {
         point: &[Setting],
         expression: String,
         better: Better,
-        wanted: Option<Tolerance>,
+        wanted: Wanted,
     ) -> Result<(), GateError> {
         let expr =
             parse_sum(&expression).map_err(|fault| unblessed(&format!("{expression}: {fault}")))?;
@@ -238,6 +286,10 @@ impl Baseline {
                 unit: unit_of(kind),
                 better,
                 tolerance,
+                rounds: match wanted {
+                    Wanted::EachRound => rounds,
+                    _ => Vec::new(),
+                },
             }),
         }
         Ok(())
@@ -264,6 +316,35 @@ impl Baseline {
     }
 }
 
+impl Entry {
+    /// The clock had a say in it: not a counter, but a ratio of times.
+    pub(super) fn is_timed(&self) -> bool {
+        !(self.expression.starts_with('"') && self.expression.ends_with('"'))
+    }
+}
+
+/// What of a machine decides how times relate to each other. No name, no frequency, no uptime: those change while the machine
+/// stays the same. Empty for a record that does not say.
+pub(super) fn machine_key(machine: &Machine) -> String {
+    if machine.cpu_model.is_empty() {
+        return String::new();
+    }
+    let kernel: Vec<&str> = machine.kernel.splitn(3, ['.', '-']).take(2).collect();
+    format!(
+        "{}, {} cores, kernel {}, {} on {}, {} build",
+        machine.cpu_model,
+        machine.logical_cores,
+        kernel.join("."),
+        machine.filesystem,
+        if machine.virtualization.is_empty() {
+            "hardware"
+        } else {
+            &machine.virtualization
+        },
+        machine.build
+    )
+}
+
 fn blessable(record: &RunRecord, reason: &str) -> Result<(), GateError> {
     let (_, mismatches) = record.verified();
     if reason.trim().is_empty() {
@@ -288,7 +369,7 @@ fn unblessed(why: &str) -> GateError {
 }
 
 /// The tolerance wanted, if the rounds themselves keep it; one from their spread if none is.
-fn tolerance_for(spread: &Spread, wanted: Option<Tolerance>) -> Result<Tolerance, String> {
+fn tolerance_for(spread: &Spread, wanted: Wanted) -> Result<Tolerance, String> {
     let relative = spread.relative();
     let said = || {
         format!(
@@ -298,15 +379,27 @@ fn tolerance_for(spread: &Spread, wanted: Option<Tolerance>) -> Result<Tolerance
         )
     };
     match wanted {
-        Some(Tolerance::Exact) if relative > 0.0 => Err(said()),
-        Some(Tolerance::Relative(part)) if relative > 2.0 * part => Err(said()),
-        Some(tolerance) => Ok(tolerance),
-        None if relative == 0.0 => Ok(Tolerance::Exact),
-        None if relative <= SPREAD_MAX => {
+        Wanted::EachRound => Ok(Tolerance::Exact),
+        Wanted::Within(Tolerance::Exact) if relative > 0.0 => Err(said()),
+        Wanted::Within(Tolerance::Relative(part)) if relative > 2.0 * part => Err(said()),
+        Wanted::Within(tolerance) => Ok(tolerance),
+        Wanted::FromSpread if relative == 0.0 => Ok(Tolerance::Exact),
+        Wanted::FromSpread if relative <= SPREAD_MAX => {
             Ok(Tolerance::Relative((2.0 * relative).max(RELATIVE_MIN)))
         }
-        None => Err(said()),
+        Wanted::FromSpread => Err(said()),
     }
+}
+
+/// How tightly a number is to be held.
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    /// As its rounds allow.
+    FromSpread,
+    /// So.
+    Within(Tolerance),
+    /// Every round exactly: rounds of a deterministic run differ by seed and by nothing else.
+    EachRound,
 }
 
 fn unit_of(kind: Kind) -> Unit {

@@ -2,7 +2,7 @@
 //!
 //! Two sorts of number are judged: *counted* ones (bytes, extents, device writes, stored ratio),
 //! which follow from workload and code and hold on any machine, and *ratios within one run*, where
-//! a slow machine slows both sides. A stored wall-clock number is never compared: on a shared
+//! a slow machine slows both sides; on another sort of machine those abstain. A stored wall-clock number is never compared: on a shared
 //! machine such a gate fires on identical code more often than not.
 //!
 //! ```text
@@ -16,12 +16,24 @@
 //! that did not complete are *inconclusive* (exit 3), never good. Another workload is an error
 //! (exit 2), since no number of it means the same. Wrong bytes outrank everything (exit 4).
 //!
-//! Not here: timing verdicts across runs and their statistics.
+//! Timing is judged between two builds that run in turns (`ab`), never against a file.
+//!
+//! Not here: statistics (`stats`), measuring.
 
+pub mod ab;
 mod baseline;
+mod findings;
+mod reason;
 mod table;
+pub mod trend;
 
-pub use baseline::{BASELINE_VERSION, Baseline, Demoted, Entry, RatioRule, Rules, Tolerance};
+pub use ab::{AbArm, AbClass, AbRow};
+pub use findings::{ANNOTATIONS_MAX, Finding, Findings, SUMMARY_BYTES_MAX};
+pub use reason::Reason;
+
+pub use baseline::{
+    BASELINE_VERSION, Baseline, Blessing, Demoted, Entry, RatioRule, Rules, Tolerance,
+};
 
 use crate::assertion::{parse_sum, ratio_rounds};
 use crate::exit::{ExitCode, Outcome};
@@ -70,6 +82,8 @@ pub struct GateRow {
     pub tolerance: Tolerance,
     /// The verdict.
     pub verdict: Verdict,
+    /// Why, as a word for scripts.
+    pub code: Reason,
     /// Why, in a few words.
     pub reason: String,
 }
@@ -134,10 +148,11 @@ pub fn gate(baseline: &Baseline, record: &RunRecord) -> Result<GateReport, GateE
             record: named(&record.workload.name, &record.workload.hash),
         });
     }
+    let other_machine = other_machine(baseline, record);
     let mut rows: Vec<GateRow> = baseline
         .entries
         .iter()
-        .map(|entry| judge(entry, record))
+        .map(|entry| judge(entry, record, other_machine.as_deref()))
         .collect();
     let exit = conclude(&rows, record);
     rows.sort_by_key(|row| row.verdict.urgency());
@@ -150,15 +165,29 @@ pub fn gate(baseline: &Baseline, record: &RunRecord) -> Result<GateReport, GateE
     })
 }
 
-fn judge(entry: &Entry, record: &RunRecord) -> GateRow {
+/// How the machines differ, where both say what they are and do.
+fn other_machine(baseline: &Baseline, record: &RunRecord) -> Option<String> {
+    let here = baseline::machine_key(&record.machine);
+    let known = !here.is_empty() && !baseline.machine.is_empty();
+    let held = &baseline.machine;
+    (known && here != *held).then(|| format!("measured on another machine: {held}; this is {here}"))
+}
+
+fn judge(entry: &Entry, record: &RunRecord, other_machine: Option<&str>) -> GateRow {
     let rounds = parse_sum(&entry.expression)
         .map_err(|fault| fault.to_string())
         .and_then(|expr| ratio_rounds(record, &entry.point, &expr))
         .map(|(rounds, _)| rounds);
-    let (rounds, (verdict, reason)) = match rounds {
-        Err(reason) => (Vec::new(), (Verdict::Abstained, reason)),
+    let (rounds, (verdict, code, reason)) = match rounds {
+        Err(reason) => (
+            Vec::new(),
+            (Verdict::Abstained, Reason::NotMeasured, reason),
+        ),
         Ok(rounds) => {
-            let verdict = verdict(entry, &rounds);
+            let verdict = match other_machine.filter(|_| entry.is_timed()) {
+                Some(why) => (Verdict::Abstained, Reason::OtherMachine, why.to_owned()),
+                None => verdict(entry, &rounds),
+            };
             (rounds, verdict)
         }
     };
@@ -176,41 +205,71 @@ fn judge(entry: &Entry, record: &RunRecord) -> GateRow {
         better: entry.better,
         tolerance: entry.tolerance,
         verdict,
+        code,
         reason,
     }
 }
 
 /// The rule of the header, as a pure function of the rounds.
-fn verdict(entry: &Entry, rounds: &[f64]) -> (Verdict, String) {
+fn verdict(entry: &Entry, rounds: &[f64]) -> (Verdict, Reason, String) {
+    if !entry.rounds.is_empty() {
+        return by_round(entry, rounds);
+    }
     let centre = median(rounds).expect("an expression yields at least one round");
-    let above = rounds
-        .iter()
-        .all(|value| entry.tolerance.beyond(entry.value, *value) > 0);
-    let below = rounds
-        .iter()
-        .all(|value| entry.tolerance.beyond(entry.value, *value) < 0);
+    let beyond = |round: &f64| entry.tolerance.beyond(entry.value, *round);
+    let above = rounds.iter().all(|value| beyond(value) > 0);
+    let below = rounds.iter().all(|value| beyond(value) < 0);
     let within = match entry.tolerance {
         Tolerance::Exact => rounds.iter().all(|value| *value == entry.value),
-        Tolerance::Relative(_) => entry.tolerance.beyond(entry.value, centre) == 0,
+        Tolerance::Relative(_) => beyond(&centre) == 0,
     };
     if within {
-        return (Verdict::Pass, String::new());
+        return (Verdict::Pass, Reason::Within, String::new());
     }
     if !above && !below {
-        return (
-            Verdict::Unstable,
-            format!("{} rounds disagree", rounds.len()),
-        );
+        let detail = format!("{} rounds disagree", rounds.len());
+        return (Verdict::Unstable, Reason::RoundsDisagree, detail);
     }
-    match (entry.better, above) {
-        (Better::Neither, _) => (
-            Verdict::Regressed,
-            "changed; bless it if that was meant".to_owned(),
-        ),
-        (Better::Higher, true) | (Better::Lower, false) => {
-            (Verdict::Improved, "bless it to hold the gain".to_owned())
+    moved(entry.better, above)
+}
+
+/// Rounds of a deterministic run, each of which has a seed and so a value of its own: any change is one, until it is blessed.
+fn by_round(entry: &Entry, rounds: &[f64]) -> (Verdict, Reason, String) {
+    if rounds.len() != entry.rounds.len() {
+        let detail = format!(
+            "{} rounds, the baseline has {}",
+            rounds.len(),
+            entry.rounds.len()
+        );
+        return (Verdict::Abstained, Reason::NotMeasured, detail);
+    }
+    let pairs = || rounds.iter().zip(&entry.rounds);
+    if pairs().all(|(measured, held)| measured == held) {
+        return (Verdict::Pass, Reason::Within, String::new());
+    }
+    let above = pairs().all(|(measured, held)| measured >= held);
+    let below = pairs().all(|(measured, held)| measured <= held);
+    let verdict = match moved(entry.better, above).0 {
+        Verdict::Improved if above != below => Verdict::Improved,
+        _ => Verdict::Regressed,
+    };
+    let detail = "another number of a deterministic run; bless it if that was meant".to_owned();
+    (verdict, Reason::Changed, detail)
+}
+
+fn moved(better: Better, above: bool) -> (Verdict, Reason, String) {
+    match (better, above) {
+        (Better::Neither, _) => {
+            let detail = "changed; bless it if that was meant".to_owned();
+            (Verdict::Regressed, Reason::Changed, detail)
         }
-        (Better::Higher, false) | (Better::Lower, true) => (Verdict::Regressed, "worse".to_owned()),
+        (Better::Higher, true) | (Better::Lower, false) => {
+            let detail = "bless it to hold the gain".to_owned();
+            (Verdict::Improved, Reason::Better, detail)
+        }
+        (Better::Higher, false) | (Better::Lower, true) => {
+            (Verdict::Regressed, Reason::Worse, "worse".to_owned())
+        }
     }
 }
 
@@ -227,11 +286,13 @@ fn conclude(rows: &[GateRow], record: &RunRecord) -> Outcome {
     if let RunStatus::Failed { reason } = &record.status {
         return Outcome::new(ExitCode::Failed, format!("the run failed: {reason}"));
     }
-    let regressed = count(Verdict::Regressed);
+    // An exact number holds a build to itself: also a better one has to be blessed to be held.
+    let failing = |row: &&GateRow| row.verdict == Verdict::Regressed || row.code == Reason::Changed;
+    let regressed = rows.iter().filter(failing).count();
     if regressed > 0 {
         return Outcome::new(
             ExitCode::Regression,
-            format!("{regressed} of {} numbers regressed", rows.len()),
+            format!("{regressed} of {} numbers regressed or changed", rows.len()),
         );
     }
     if let RunStatus::Interrupted { reason } = &record.status {

@@ -257,3 +257,98 @@ fn a_baseline_survives_its_file() {
         .to_string();
     assert!(error.contains("none.json"), "{error}");
 }
+
+/// A deterministic run: every round has its own number, and follows from its seed.
+fn exact_record(device_bytes: &[f64]) -> RunRecord {
+    let mut record = record(device_bytes, [200, 100]);
+    for metric in record.metrics.values_mut() {
+        metric.class = crate::metric::Class::Exact;
+    }
+    record
+}
+
+#[test]
+fn any_change_of_an_exact_number_fails_until_it_is_blessed() {
+    let held = exact_record(&[1000.0, 1500.0, 2000.0]);
+    let baseline = Baseline::from_record(&held, &Rules::default(), "why", "now").expect("blessed");
+    assert!(baseline.demoted.is_empty(), "{:?}", baseline.demoted);
+    let of = |bytes: &[f64]| gate(&baseline, &exact_record(bytes)).expect("comparable");
+    assert_eq!(of(&[1000.0, 1500.0, 2000.0]).exit.code, ExitCode::Good);
+
+    let worse = of(&[1000.0, 1501.0, 2000.0]);
+    assert_eq!(worse.exit.code, ExitCode::Regression);
+    assert_eq!(
+        (worse.rows[0].verdict, worse.rows[0].code),
+        (Verdict::Regressed, Reason::Changed)
+    );
+    // The other rounds' values in another order are another run.
+    assert_eq!(
+        of(&[1500.0, 1000.0, 2000.0]).exit.code,
+        ExitCode::Regression
+    );
+
+    let better = of(&[1000.0, 1499.0, 2000.0]);
+    let changed: Vec<Verdict> = better
+        .rows
+        .iter()
+        .filter(|row| row.code == Reason::Changed)
+        .map(|row| row.verdict)
+        .collect();
+    assert_eq!(
+        changed,
+        [Verdict::Improved, Verdict::Improved],
+        "both targets"
+    );
+    assert_eq!(better.exit.code, ExitCode::Regression);
+
+    assert_eq!(of(&[1000.0, 1500.0]).exit.code, ExitCode::Inconclusive);
+}
+
+#[test]
+fn ratios_of_times_abstain_on_another_machine_and_counters_do_not() {
+    let on = |cpu: &str, kernel: &str, bytes: f64| {
+        let mut record = record(&[bytes; 3], [200, 100]);
+        record.machine.cpu_model = cpu.to_owned();
+        record.machine.kernel = kernel.to_owned();
+        record
+    };
+    let held = on("Model A", "6.12.1-generic", 1000.0);
+    let baseline = Baseline::from_record(&held, &rules(), "why", "now").expect("blessed");
+    let of = |record: &RunRecord| gate(&baseline, record).expect("comparable");
+    // A patch level is no other machine.
+    assert_eq!(
+        of(&on("Model A", "6.12.9-generic", 1000.0)).exit.code,
+        ExitCode::Good
+    );
+    let elsewhere = of(&on("Model B", "6.12.1-generic", 1000.0));
+    assert_eq!(elsewhere.exit.code, ExitCode::Inconclusive);
+    let abstained: Vec<Reason> = elsewhere
+        .rows
+        .iter()
+        .filter(|row| row.verdict == Verdict::Abstained)
+        .map(|row| row.code)
+        .collect();
+    assert_eq!(abstained, [Reason::OtherMachine]);
+    assert_eq!(
+        of(&on("Model B", "6.12.1-generic", 1001.0)).exit.code,
+        ExitCode::Regression
+    );
+}
+
+#[test]
+fn a_baseline_remembers_why_it_was_what_it_was_and_stays_one_workload_s() {
+    let first = blessed();
+    let mut second = blessed();
+    second.reason = "second numbers".to_owned();
+    second.succeed(&first).expect("the same workload");
+    let mut third = blessed();
+    third.succeed(&second).expect("the same workload");
+    let reasons: Vec<&str> = third
+        .history
+        .iter()
+        .map(|before| before.reason.as_str())
+        .collect();
+    assert_eq!(reasons, ["second numbers", "first numbers"]);
+    third.workload = "another".to_owned();
+    assert!(third.succeed(&first).is_err());
+}

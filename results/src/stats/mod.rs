@@ -8,7 +8,23 @@
 //! An interval of a median comes from order statistics alone: no distribution is assumed, and what few
 //! rounds cannot promise is said instead of promised.
 //!
-//! Not here: tests of significance.
+//! ```text
+//!   slices of a process pair --paired--> one effect per pair  --.
+//!   rounds of an ABBA block  --paired--> one effect per block --+--bootstrap--> interval, p
+//!                                                                                  |
+//!   p of every metric of a gate ----------------- holm ---------> adjusted p <-----'
+//!   false alarms of a calibration -- proportion --> rate with a bound
+//! ```
+
+mod bootstrap;
+mod holm;
+mod paired;
+mod proportion;
+
+pub use bootstrap::{Estimate, RESAMPLES, cluster_bootstrap};
+pub use holm::holm;
+pub use paired::{Side, abba_effect, abba_order, pair_effect};
+pub use proportion::upper_bound;
 
 /// The sum of numbers out of a file: one beyond 64 bits stays at their end.
 pub(crate) fn sum(values: impl IntoIterator<Item = u64>) -> u64 {

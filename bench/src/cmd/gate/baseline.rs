@@ -1,45 +1,45 @@
-//! `delalloc gate`: a result against a committed baseline, and the making of one.
+//! A result against a committed baseline, and the making of one.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::Context;
-use delalloc_results::gate::{Rules, Tolerance};
+use delalloc_results::gate::{Findings, Rules, Tolerance};
 use delalloc_results::{Baseline, ExitCode, gate as judge};
 
-use super::find_record;
-use crate::args::GateArgs;
+use super::super::find_record;
+use super::outputs;
 use crate::failure::{Failure, OrExit, allowing};
+use crate::gate_args::GateArgs;
 use crate::stamp::Stamp;
 
 pub(super) fn gate(args: &GateArgs) -> Result<ExitCode, Failure> {
-    let (record, _) = find_record(&args.result)?;
+    let result = args.result.as_deref().context("name a result").or_usage()?;
     let Some(baseline) = &args.baseline else {
-        return bless(args, &record);
+        let output = args
+            .output
+            .as_deref()
+            .context("--bless needs -o FILE")
+            .or_usage()?;
+        return bless(result, args.reason.as_deref().unwrap_or_default(), output);
     };
+    let (record, _) = find_record(result)?;
     let baseline = Baseline::load(baseline).or_usage()?;
     let report = judge(&baseline, &record).or_usage()?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report).or_failed()?);
-    } else {
-        print!("{}", report.table());
-        for note in &report.notes {
-            println!("note: {note}");
-        }
-        println!("{}", report.last_line());
-    }
-    Ok(allowing(report.exit.code, args.allow_inconclusive))
+    let found = Findings::of_baseline(&report);
+    outputs::leave(&args.outputs, &found, &report.table(), &report)?;
+    Ok(allowing(report.exit.code, args.outputs.allow_inconclusive))
 }
 
-fn bless(args: &GateArgs, record: &delalloc_results::RunRecord) -> Result<ExitCode, Failure> {
-    let reason = args.reason.as_deref().unwrap_or_default();
-    let output = args
-        .output
-        .as_deref()
-        .context("--bless needs -o FILE")
-        .or_usage()?;
-    let rules = rules();
-    let baseline =
-        Baseline::from_record(record, &rules, reason, &Stamp::now().rfc3339()).or_usage()?;
+pub(super) fn bless(result: &Path, reason: &str, output: &Path) -> Result<ExitCode, Failure> {
+    let (record, _) = find_record(result)?;
+    let now = Stamp::now().rfc3339();
+    let mut baseline = Baseline::from_record(&record, &rules(), reason, &now).or_usage()?;
+    if output.exists() {
+        baseline
+            .succeed(&Baseline::load(output).or_usage()?)
+            .or_usage()?;
+    }
     baseline.save(output).or_failed()?;
     for demoted in &baseline.demoted {
         println!("not judged: {}: {}", demoted.expression, demoted.reason);

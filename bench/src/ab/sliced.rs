@@ -1,0 +1,186 @@
+//! Short slices of base, head and base again, in shuffled order, over fresh processes each time.
+//!
+//! What a slice says alone is little: a machine that is shared is disturbed more often than not. But the three
+//! slices of one turn are a millisecond apart, so their ratio is taken there, and the median over the turns is one
+//! effect of one set of processes. It takes twelve sets to say something: processes differ by how they came to lie in
+//! memory, and no number of slices within one shows that.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+
+use anyhow::{Context, anyhow, ensure};
+use delalloc_results::stats::pair_effect;
+
+use super::serve::READY;
+use super::{Build, Orders, Task, Trio};
+use crate::signals::Signals;
+
+/// How long a slice should take.
+const SLICE_NS: u64 = 1_200_000;
+/// The most operations of a slice, where they take almost no time.
+const OPS_MAX: u64 = 1 << 16;
+/// Turns that are not counted: first touches.
+const TURNS_COLD: usize = 2;
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Fresh sets of processes.
+    pub pairs: usize,
+    /// Turns of each.
+    pub turns: usize,
+    /// Shuffles them.
+    pub seed: u64,
+}
+
+/// Effects of all pairs, and of the null arm.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// ln(head / base).
+    pub effects: Vec<f64>,
+    /// ln(base / base).
+    pub null_effects: Vec<f64>,
+    /// Operations of a slice.
+    pub ops: u64,
+}
+
+/// Measures. Stops early, with what it has, when interrupted.
+pub fn measure(trio: &Trio, task: &Task, plan: Plan, signals: &Signals) -> anyhow::Result<Effects> {
+    let mut found = Effects::default();
+    let mut orders = Orders::new(plan.seed);
+    for _ in 0..plan.pairs {
+        if signals.interrupted() {
+            return Ok(found);
+        }
+        let builds = trio.builds();
+        let mut arms: [Option<Arm>; 3] = [None, None, None];
+        for place in orders.next_three() {
+            arms[place] = Some(Arm::start(builds[place], task)?);
+        }
+        let mut arms = arms.map(|arm| arm.expect("every place was started"));
+        if found.ops == 0 {
+            found.ops = ops_of_a_slice(&mut arms)?;
+        }
+        let mut slices = Vec::with_capacity(plan.turns);
+        for turn in 0..plan.turns + TURNS_COLD {
+            let mut ns = [0.0; 3];
+            for place in orders.next_three() {
+                ns[place] = arms[place].slice(found.ops)? as f64;
+            }
+            if turn >= TURNS_COLD {
+                slices.push(ns);
+            }
+        }
+        for arm in arms {
+            arm.end()?;
+        }
+        let effect = |place: usize| {
+            let pairs: Vec<(f64, f64)> = slices.iter().map(|ns| (ns[0], ns[place])).collect();
+            pair_effect(&pairs).context("a slice took no time")
+        };
+        found.effects.push(effect(1)?);
+        found.null_effects.push(effect(2)?);
+    }
+    Ok(found)
+}
+
+/// So many operations that the base takes as long as a slice should. All arms go the same way.
+fn ops_of_a_slice(arms: &mut [Arm; 3]) -> anyhow::Result<u64> {
+    let mut ops = 1;
+    loop {
+        let [base_ns, ..] = [
+            arms[0].slice(ops)?,
+            arms[1].slice(ops)?,
+            arms[2].slice(ops)?,
+        ];
+        if base_ns >= SLICE_NS || ops >= OPS_MAX {
+            return Ok(ops);
+        }
+        ops *= 2;
+    }
+}
+
+/// A process that waits for its turn.
+struct Arm {
+    child: Child,
+    asks: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    name: String,
+}
+
+impl Arm {
+    fn start(build: &Build, task: &Task) -> anyhow::Result<Self> {
+        let name = build.binary.display().to_string();
+        let mut command = build.command();
+        command.args(["gate", "slices"]);
+        task.tell(&mut command);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("starting {name}"))?;
+        let asks = child.stdin.take();
+        let answers = BufReader::new(child.stdout.take().expect("piped"));
+        let mut arm = Self {
+            child,
+            asks,
+            answers,
+            name,
+        };
+        let line = arm.line()?;
+        ensure!(
+            line == READY,
+            "{}: said {line:?} and not that it is ready",
+            arm.name
+        );
+        Ok(arm)
+    }
+
+    fn slice(&mut self, ops: u64) -> anyhow::Result<u64> {
+        let asks = self.asks.as_mut().expect("open until the end");
+        if writeln!(asks, "{ops}").is_err() {
+            return Err(self.why());
+        }
+        let line = self.line()?;
+        line.parse()
+            .with_context(|| format!("{}: {line:?} is no time", self.name))
+    }
+
+    fn line(&mut self) -> anyhow::Result<String> {
+        let mut line = String::new();
+        if self.answers.read_line(&mut line)? == 0 {
+            return Err(self.why());
+        }
+        Ok(line.trim_end().to_owned())
+    }
+
+    /// It is gone; what it said last is why.
+    fn why(&mut self) -> anyhow::Error {
+        let mut said = String::new();
+        if let Some(stderr) = self.child.stderr.take() {
+            let lines = BufReader::new(stderr)
+                .lines()
+                .map_while(Result::ok)
+                .take(20);
+            said = lines.collect::<Vec<String>>().join("\n");
+        }
+        anyhow!("{} ended before its time: {said}", self.name)
+    }
+
+    fn end(mut self) -> anyhow::Result<()> {
+        drop(self.asks.take());
+        let status = self.child.wait()?;
+        ensure!(status.success(), "{}: {status}", self.name);
+        Ok(())
+    }
+}
+
+impl Drop for Arm {
+    fn drop(&mut self) {
+        // One that was ended is waited for already, and both do nothing then.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,223 @@
+//! What was typed after `delalloc gate`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use delalloc_results::gate::AbClass;
+
+/// Arguments of `gate`: a result and its baseline, or one of the commands.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct GateArgs {
+    /// Another way to judge
+    #[command(subcommand)]
+    pub how: Option<GateCommand>,
+    /// The result.json or run's directory to judge or to bless
+    #[arg(required = true)]
+    pub result: Option<PathBuf>,
+    /// The committed baseline
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "bless",
+        conflicts_with = "bless"
+    )]
+    pub baseline: Option<PathBuf>,
+    /// Make a baseline of the result
+    #[arg(long, requires_all = ["reason", "output"])]
+    pub bless: bool,
+    /// Why the baseline changes; kept in it
+    #[arg(long, value_name = "TEXT", requires = "bless")]
+    pub reason: Option<String>,
+    /// Where the baseline goes
+    #[arg(long, short, value_name = "FILE", requires = "bless")]
+    pub output: Option<PathBuf>,
+    /// What is left of it
+    #[command(flatten)]
+    pub outputs: OutputArgs,
+}
+
+/// The commands of `gate`.
+#[derive(Debug, Subcommand)]
+pub enum GateCommand {
+    /// Compare two builds that run in turns on this machine
+    Ab(AbArgs),
+    /// Rewrite a committed baseline from a result, and keep why
+    Bless(BlessArgs),
+    /// How often this machine's gate cries wolf, and what it finds: null and planted comparisons
+    Calibrate(CalibrateArgs),
+    /// The newest of many results beside those before it; advice only
+    Trend(TrendArgs),
+    /// Serve slices of a workload to a gate that asks for them over a pipe
+    #[command(hide = true)]
+    Slices(TaskArgs),
+}
+
+/// Where verdicts go besides the terminal.
+#[derive(Debug, clap::Args)]
+pub struct OutputArgs {
+    /// Print the verdicts as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Write them as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Write them as Markdown, below 1 MiB; $GITHUB_STEP_SUMMARY gets the same
+    #[arg(long, value_name = "FILE")]
+    pub summary: Option<PathBuf>,
+    /// End with 0 where nothing can be told
+    #[arg(long)]
+    pub allow_inconclusive: bool,
+}
+
+/// What is measured.
+#[derive(Debug, clap::Args)]
+pub struct TaskArgs {
+    /// A workload file, or the name of one that comes along
+    pub workload: String,
+    /// Set a value of the workload or a knob; may be repeated
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub sets: Vec<String>,
+    /// Measure these targets of the workload alone; may be repeated
+    #[arg(long = "target", value_name = "NAME")]
+    pub targets: Vec<String>,
+}
+
+/// Arguments of `gate ab`.
+#[derive(Debug, clap::Args)]
+pub struct AbArgs {
+    /// What is measured
+    #[command(flatten)]
+    pub task: TaskArgs,
+    /// Compare with this revision of the repository here; it is built once and kept
+    #[arg(
+        long,
+        value_name = "REV",
+        required_unless_present = "base_bin",
+        conflicts_with = "base_bin"
+    )]
+    pub base: Option<String>,
+    /// Compare with this binary
+    #[arg(long, value_name = "PATH")]
+    pub base_bin: Option<PathBuf>,
+    /// Judge this binary [default: the one that runs]
+    #[arg(long, value_name = "PATH")]
+    pub head_bin: Option<PathBuf>,
+    /// Where builds of revisions are kept
+    #[arg(long, value_name = "DIR", default_value = "target/gate")]
+    pub cache: PathBuf,
+    /// How to compare; may be repeated [default: sliced, rounds, tail]
+    #[arg(long = "class", value_name = "CLASS", value_parser = class)]
+    pub classes: Vec<AbClass>,
+    /// Fresh sets of processes of a sliced comparison
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub pairs: u16,
+    /// Slices of each
+    #[arg(long, default_value_t = 160, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub slices: u16,
+    /// Blocks of six whole replays
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub blocks: u16,
+    /// Changes up to this many per cent are nobody's business; may be repeated
+    #[arg(long = "floor", value_name = "CLASS=PERCENT", value_parser = floor)]
+    pub floors: Vec<(AbClass, f64)>,
+    /// Shuffles the turns and draws the clusters of the bootstrap
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Plant a fault into the judged build
+    #[arg(long, hide = true)]
+    pub plant: Option<String>,
+    /// Where verdicts go
+    #[command(flatten)]
+    pub outputs: OutputArgs,
+}
+
+/// Arguments of `gate bless`.
+#[derive(Debug, clap::Args)]
+pub struct BlessArgs {
+    /// The result.json or run's directory that becomes the baseline
+    pub result: PathBuf,
+    /// Why these numbers are the ones to hold; kept in the baseline
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// The baseline; what it said before is kept in its history
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// Arguments of `gate calibrate`.
+#[derive(Debug, clap::Args)]
+pub struct CalibrateArgs {
+    /// What is measured
+    #[command(flatten)]
+    pub task: TaskArgs,
+    /// Comparisons of this build with itself
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub trials: u32,
+    /// Comparisons with each planted slowdown
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub planted_trials: u32,
+    /// Slowdowns of writes to plant, in per cent
+    #[arg(long, value_name = "PERCENT", value_delimiter = ',', default_values_t = [3.0, 5.0, 10.0, 20.0])]
+    pub plants: Vec<f64>,
+    /// Fresh sets of processes of each comparison
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub pairs: u16,
+    /// Slices of each
+    #[arg(long, default_value_t = 160, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub slices: u16,
+    /// Print the table as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `gate trend`.
+#[derive(Debug, clap::Args)]
+pub struct TrendArgs {
+    /// Holds results, or runs' directories
+    pub directory: PathBuf,
+    /// Runs before the newest that count
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(3..=1000))]
+    pub last: u16,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl GateArgs {
+    /// Whether stdout is read by a program.
+    pub fn json(&self) -> bool {
+        match &self.how {
+            None => self.outputs.json,
+            Some(GateCommand::Ab(args)) => args.outputs.json,
+            Some(GateCommand::Calibrate(args)) => args.json,
+            Some(GateCommand::Trend(args)) => args.json,
+            Some(GateCommand::Bless(_) | GateCommand::Slices(_)) => false,
+        }
+    }
+}
+
+fn class(text: &str) -> Result<AbClass, String> {
+    let all = [
+        AbClass::Counted,
+        AbClass::Sliced,
+        AbClass::Rounds,
+        AbClass::Tail,
+    ];
+    all.into_iter()
+        .find(|class| class.word() == text)
+        .ok_or_else(|| "there are counted, sliced, rounds and tail".to_owned())
+}
+
+fn floor(text: &str) -> Result<(AbClass, f64), String> {
+    let (name, percent) = text
+        .split_once('=')
+        .ok_or("write CLASS=PERCENT, as in sliced=3")?;
+    let percent: f64 = percent
+        .parse()
+        .map_err(|_| format!("{percent:?} is no percentage"))?;
+    if !(0.0..=1000.0).contains(&percent) {
+        return Err("a floor is 0 to 1000 per cent".to_owned());
+    }
+    Ok((class(name)?, percent / 100.0))
+}

@@ -1,0 +1,230 @@
+//! Where the newest of many runs stands among those before it. Advice, never a verdict: days lie between them, and machines do.
+//!
+//! The newest number is compared with the median of the last few before it, never with the one before: a lucky run would
+//! make the next one look bad. Runs that failed or read wrong bytes are left out, aloud. Only runs of the newest run's
+//! workload count.
+
+use crate::metric::{Better, Unit};
+use crate::record::{RunRecord, RunStatus, point_label};
+use crate::stats::{Spread, median};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Runs before the newest that make a median worth having.
+const BEFORE_MIN: usize = 3;
+/// Changes below this are not mentioned, however quiet the runs before were.
+const FLOOR: f64 = 0.05;
+/// From the median absolute deviation to the deviation of a normal distribution, three times.
+const MAD_TIMES: f64 = 3.0 * 1.4826;
+
+/// One number over time.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TrendRow {
+    /// Target, point and name.
+    pub number: String,
+    /// Its unit.
+    pub unit: Unit,
+    /// Median of the last few before the newest.
+    pub before: f64,
+    /// How many those were.
+    pub runs: usize,
+    /// The newest.
+    pub newest: f64,
+    /// newest / before.
+    pub ratio: f64,
+    /// Whether that is worth a look, and in which direction.
+    pub advice: Advice,
+}
+
+/// What to make of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Advice {
+    /// As before.
+    Usual,
+    /// Out of the usual on the worse side.
+    LooksWorse,
+    /// Out of the usual on the better side.
+    LooksBetter,
+    /// Out of the usual.
+    LooksDifferent,
+}
+
+impl Advice {
+    /// In words.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Usual => "usual",
+            Self::LooksWorse => "looks worse",
+            Self::LooksBetter => "looks better",
+            Self::LooksDifferent => "looks different",
+        }
+    }
+}
+
+/// The newest of `records` (by when they began) beside the median of the last `last` before it. What was left out and
+/// why comes along. No row where fewer than three runs are left.
+#[must_use]
+pub fn trend(mut records: Vec<RunRecord>, last: usize) -> (Vec<TrendRow>, Vec<String>) {
+    let mut notes = Vec::new();
+    records.sort_by(|a, b| a.started_at.cmp(&b.started_at));
+    records.retain(|record| {
+        let whole = record.status == RunStatus::Complete && record.verified().1 == 0;
+        if !whole {
+            notes.push(format!(
+                "left out: the run of {} is {}",
+                record.started_at,
+                record.status.word()
+            ));
+        }
+        whole
+    });
+    let Some(newest) = records.pop() else {
+        return (Vec::new(), notes);
+    };
+    let before = records.len();
+    records.retain(|record| record.workload.hash == newest.workload.hash);
+    if records.len() < before {
+        notes.push(format!(
+            "left out: {} runs of other workloads",
+            before - records.len()
+        ));
+    }
+    let before: Vec<BTreeMap<String, f64>> = records.iter().rev().take(last).map(numbers).collect();
+    let mut rows = Vec::new();
+    for (number, newest_value) in numbers(&newest) {
+        let values: Vec<f64> = before
+            .iter()
+            .filter_map(|run| run.get(&number).copied())
+            .collect();
+        let Some(spread) =
+            Spread::of(&values).filter(|spread| spread.count >= BEFORE_MIN && spread.median != 0.0)
+        else {
+            continue;
+        };
+        let name = number.rsplit(' ').next().unwrap_or_default();
+        let metric = newest.metrics.get(name);
+        rows.push(TrendRow {
+            unit: metric.map_or(Unit::PerSecond, |metric| metric.unit),
+            before: spread.median,
+            runs: spread.count,
+            newest: newest_value,
+            ratio: newest_value / spread.median,
+            advice: advice(
+                &spread,
+                newest_value,
+                metric.map_or(Better::Higher, |metric| metric.better),
+            ),
+            number,
+        });
+    }
+    rows.sort_by(|a, b| (a.advice == Advice::Usual).cmp(&(b.advice == Advice::Usual)));
+    (rows, notes)
+}
+
+fn advice(spread: &Spread, newest: f64, better: Better) -> Advice {
+    let off = newest - spread.median;
+    if off.abs() <= (MAD_TIMES * spread.mad).max(FLOOR * spread.median.abs()) {
+        return Advice::Usual;
+    }
+    match (better, off > 0.0) {
+        (Better::Neither, _) => Advice::LooksDifferent,
+        (Better::Higher, true) | (Better::Lower, false) => Advice::LooksBetter,
+        (Better::Higher, false) | (Better::Lower, true) => Advice::LooksWorse,
+    }
+}
+
+/// Medians over the rounds of a run: its counters, and the rate of each kind of operation.
+fn numbers(record: &RunRecord) -> BTreeMap<String, f64> {
+    let mut rounds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for cell in record.cells.iter().filter(|cell| cell.fault.is_none()) {
+        let place = match point_label(&cell.point) {
+            label if cell.point.is_empty() || label.is_empty() => cell.target.clone(),
+            label => format!("{} at {label}", cell.target),
+        };
+        for (name, value) in &cell.counters {
+            rounds
+                .entry(format!("{place} {name}"))
+                .or_default()
+                .push(*value);
+        }
+        for phase in cell.measured().filter(|phase| phase.wall_ns > 0) {
+            for op in &phase.ops {
+                let rate = op.count as f64 * 1e9 / phase.wall_ns as f64;
+                let name = format!("{place} {}.{}/s", phase.name, op.op);
+                rounds.entry(name).or_default().push(rate);
+            }
+        }
+    }
+    let centre = |(name, values): (String, Vec<f64>)| Some((name, median(&values)?));
+    rounds.into_iter().filter_map(centre).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::Metric;
+    use crate::record::{Cell, Tool, Workload};
+
+    fn run(day: u32, bytes: f64) -> RunRecord {
+        let workload = Workload {
+            hash: "h1".to_owned(),
+            ..Workload::default()
+        };
+        let mut record = RunRecord::begin(
+            Tool::default(),
+            format!("2026-01-{day:02}T00:00:00Z"),
+            workload,
+        );
+        record.status = RunStatus::Complete;
+        let metric = Metric::timed("cpu.ns", Unit::Nanoseconds, Better::Lower);
+        record.metrics.insert(metric.name.clone(), metric);
+        let mut cell = Cell {
+            target: "engine".to_owned(),
+            ..Cell::default()
+        };
+        cell.count("cpu.ns", bytes);
+        record.cells.push(cell);
+        record
+    }
+
+    #[test]
+    fn a_lucky_run_does_not_make_the_next_one_look_bad() {
+        let runs = vec![
+            run(1, 100.0),
+            run(2, 101.0),
+            run(3, 99.0),
+            run(4, 50.0),
+            run(5, 102.0),
+        ];
+        let (rows, _) = trend(runs, 10);
+        assert_eq!((rows[0].advice, rows[0].runs), (Advice::Usual, 4));
+        assert_eq!(rows[0].before, 99.5);
+    }
+
+    #[test]
+    fn what_is_out_of_the_usual_is_said_and_only_the_last_few_count() {
+        let mut runs: Vec<RunRecord> = (1..=9).map(|day| run(day, 500.0)).collect();
+        runs.extend((10..=14).map(|day| run(day, 100.0)));
+        runs.push(run(15, 130.0));
+        let (rows, _) = trend(runs, 5);
+        assert_eq!(
+            (rows[0].advice, rows[0].before),
+            (Advice::LooksWorse, 100.0)
+        );
+        assert!((rows[0].ratio - 1.3).abs() < 1e-12);
+    }
+
+    #[test]
+    fn failed_runs_and_other_workloads_are_left_out_aloud() {
+        let mut runs: Vec<RunRecord> = (1..=4).map(|day| run(day, 100.0)).collect();
+        runs[0].workload.hash = "h2".to_owned();
+        runs[1].status = RunStatus::Failed {
+            reason: "no space".to_owned(),
+        };
+        let (rows, notes) = trend(runs, 5);
+        assert!(rows.is_empty(), "one run before is no trend");
+        assert_eq!(notes.len(), 2, "{notes:?}");
+    }
+}
