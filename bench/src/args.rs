@@ -42,7 +42,7 @@ pub enum Command {
     Compare(CompareArgs),
     /// Compare a result with a committed baseline, or two builds with each other
     #[command(after_help = EXIT_CODES.as_str())]
-    Gate(GateArgs),
+    Gate(Box<GateArgs>),
     /// Look at a trace: what is in it, what cannot be replayed; --to converts it
     Import(ImportArgs),
     /// Check an image: every tree, checksum and reference

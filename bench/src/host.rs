@@ -101,13 +101,17 @@ impl Usage {
         if let Ok(raw) = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF) {
             usage.user_ns = time_ns(raw.user_time());
             usage.system_ns = time_ns(raw.system_time());
-            usage.resident_bytes_max = u64::try_from(raw.max_rss()).unwrap_or(0) * 1024;
             usage.switches_forced = u64::try_from(raw.involuntary_context_switches()).unwrap_or(0);
         }
         let pages = read("/proc/self/statm")
             .and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok())
             .unwrap_or(0);
         usage.resident_bytes = pages * 4096;
+        // Not getrusage's: that begins with what the process held that started this one.
+        let status = read("/proc/self/status").unwrap_or_default();
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let most_kib = most.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
+        usage.resident_bytes_max = most_kib.unwrap_or(0) * 1024;
         usage
     }
 
@@ -277,6 +281,7 @@ mod tests {
         let host = Host::look();
         assert!(host.number("cpu.count").unwrap() >= 1);
         assert!(host.get("kernel").is_some());
-        assert!(Usage::now().resident_bytes > 0);
+        let usage = Usage::now();
+        assert!(usage.resident_bytes > 0 && usage.resident_bytes_max > 0);
     }
 }

@@ -128,6 +128,17 @@ impl LatencyHist {
         if self.is_empty() { 0 } else { self.inner.max() }
     }
 
+    /// How many took longer than `ns`, within the histogram's resolution.
+    #[must_use]
+    pub fn count_above(&self, ns: u64) -> u64 {
+        let edge = self.inner.highest_equivalent(ns);
+        let above = self.inner.iter_recorded();
+        above
+            .filter(|step| step.value_iterated_to() > edge)
+            .map(|step| step.count_since_last_iteration())
+            .sum()
+    }
+
     /// The percentile curve as (quantile, ns): denser towards the tail, ends at the maximum.
     #[must_use]
     pub fn curve(&self) -> Vec<(f64, u64)> {
@@ -327,6 +338,19 @@ mod tests {
                 "{quantile}: {found} is not {exact}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_above_a_time_is_counted() {
+        let mut hist = LatencyHist::new();
+        assert_eq!(hist.count_above(0), 0);
+        hist.record_n(1_000, 5);
+        hist.record_n(2_000_000, 3);
+        hist.record(3_600_000_000_000);
+        assert_eq!(hist.count_above(0), 9);
+        assert_eq!(hist.count_above(1_000), 4);
+        assert_eq!(hist.count_above(2_100_000), 1);
+        assert_eq!(hist.count_above(u64::MAX), 0);
     }
 
     #[test]

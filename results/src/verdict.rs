@@ -4,7 +4,8 @@
 
 use crate::assertion::{AssertionOutcome, Standing, evaluate};
 use crate::exit::{ExitCode, Outcome};
-use crate::record::{RunRecord, RunStatus};
+use crate::metric::Unit;
+use crate::record::{RunRecord, RunStatus, ScheduleRecord};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -112,7 +113,7 @@ fn conclude(record: &RunRecord, assertions: &[AssertionOutcome], mismatches: u64
             format!("unknown: {} ({})", unknown.text, unknown.reason),
         );
     }
-    if let Some(reason) = restless(record) {
+    if let Some(reason) = restless(record).or_else(|| generator_was_late(record)) {
         return Outcome::new(ExitCode::Inconclusive, reason);
     }
     if record.cells.is_empty() {
@@ -149,10 +150,37 @@ fn restless(record: &RunRecord) -> Option<String> {
     })
 }
 
+/// A measured phase whose latencies are more the generator's than the target's; the worst of them.
+fn generator_was_late(record: &RunRecord) -> Option<String> {
+    let unkept = record.cells.iter().flat_map(|cell| {
+        let phases = cell.measured();
+        phases.filter_map(move |phase| {
+            let schedule = phase.schedule.as_ref()?;
+            (!schedule.is_kept()).then_some((cell, phase, schedule))
+        })
+    });
+    let share = |schedule: &ScheduleRecord| schedule.late_share();
+    let (cell, phase, schedule) = unkept.max_by(|a, b| share(a.2).total_cmp(&share(b.2)))?;
+    let time = |ns: u64| Unit::Nanoseconds.format(ns as f64);
+    Some(format!(
+        "the generator was late, not the target: in {} of {} round {} it began {:.1} % of {} operations more than {} \
+         after they were due and the target free (p99 {}, max {}); leave it a processor or ask for a lower rate",
+        phase.name,
+        cell.target,
+        cell.round,
+        schedule.late_share() * 100.0,
+        schedule.due,
+        time(schedule.tolerated_ns),
+        time(schedule.late.ns_p99),
+        time(schedule.late.ns_max),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Cell, PhaseRecord, SteadyRecord, Target, Tool, Workload};
+    use crate::hist::LatencyHist;
+    use crate::record::{Cell, PhaseRecord, PhaseRole, SteadyRecord, Target, Tool, Workload};
 
     fn record() -> RunRecord {
         let mut record =
@@ -229,6 +257,28 @@ mod tests {
         );
         record.cells[0].phases[0].steady.as_mut().unwrap().attained = true;
         assert_eq!(code(&record), ExitCode::Good);
+    }
+
+    #[test]
+    fn a_late_generator_leaves_the_run_open_with_its_number() {
+        let mut record = record();
+        let mut late = LatencyHist::new();
+        late.record_n(20_000, 870);
+        late.record_n(5_000_000, 130);
+        record.cells[0].phases.push(PhaseRecord {
+            name: "serve".to_owned(),
+            schedule: Some(ScheduleRecord::new(0, &late, 5_100_000)),
+            ..PhaseRecord::default()
+        });
+        let exit = RunVerdict::of(&record).exit;
+        assert_eq!(exit.code, ExitCode::Inconclusive);
+        let said = "in serve of engine round 0 it began 13.0 % of 1000 operations more than 1 ms";
+        assert!(exit.reason.contains(said), "{}", exit.reason);
+        record.cells[0].phases[0].role = PhaseRole::WarmUp;
+        assert_eq!(code(&record), ExitCode::Good, "a warm-up counts nowhere");
+        record.cells[0].phases[0].role = PhaseRole::Steady;
+        record.assertions = vec!["stored_ratio >= 3".to_owned()];
+        assert_eq!(code(&record), ExitCode::Regression, "it comes first");
     }
 
     #[test]

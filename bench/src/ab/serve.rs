@@ -42,7 +42,7 @@ pub fn serve(
     input: impl BufRead,
     mut output: impl Write,
 ) -> anyhow::Result<()> {
-    let sliced = |phase: &PhasePlan| phase.jobs.iter().any(|job| accesses(job));
+    let sliced = |phase: &PhasePlan| phase.jobs.iter().any(accesses);
     let index = load.phases.iter().rposition(sliced);
     let index = index.context("no phase reads or writes files, so there is nothing to slice")?;
     let slack = SleepSlack::measure();

@@ -11,6 +11,7 @@ mod params;
 mod replay;
 mod report;
 mod schema;
+mod times;
 
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@ use delalloc_results::record::{Cell, OpRecord, PhaseRecord, point_label};
 use delalloc_results::{ExitCode, RunRecord, stats};
 use delalloc_workloads::dry_run_text;
 
+use super::times;
 use crate::args::ReplayArgs;
 use crate::failure::{Failure, OrExit, allowing};
 use crate::plan::{self, RunPlan};
@@ -65,6 +66,12 @@ fn json(finished: &Finished) -> serde_json::Value {
 fn print(finished: &Finished) {
     let record = &finished.record;
     print!("{}", summary(record));
+    for line in times::writes(record)
+        .iter()
+        .chain(&times::schedules(record))
+    {
+        println!("{line}");
+    }
     for cell in record.cells.iter().filter(|cell| cell.fault.is_some()) {
         let fault = cell.fault.as_deref().unwrap_or_default();
         println!(
@@ -105,6 +112,7 @@ fn summary(record: &RunRecord) -> Table {
     head.extend(record.sweep.iter().map(|axis| axis.knob.as_str()));
     let left = head.len() + 2;
     head.extend(["phase", "op", "ops/s", "throughput", "p50", "p99", "max"]);
+    head.push("service p99");
     let mut table = Table::new(left, &head);
     for point in record.points() {
         for target in &record.targets {
@@ -130,8 +138,9 @@ fn summary(record: &RunRecord) -> Table {
     table
 }
 
-/// Rates and latencies of one kind of operation in one phase.
-fn numbers(rounds: &[&Cell], phase: &str, op: &str) -> [String; 5] {
+/// Rates and latencies of one kind of operation in one phase; the last from when it was issued, the others from when
+/// it was due.
+fn numbers(rounds: &[&Cell], phase: &str, op: &str) -> [String; 6] {
     let median = |number: &dyn Fn(&PhaseRecord, &OpRecord) -> f64| {
         let numbers: Vec<f64> = rounds
             .iter()
@@ -152,5 +161,6 @@ fn numbers(rounds: &[&Cell], phase: &str, op: &str) -> [String; 5] {
         ns(median(&|_, op| op.response.ns_p50 as f64)),
         ns(median(&|_, op| op.response.ns_p99 as f64)),
         ns(median(&|_, op| op.response.ns_max as f64)),
+        ns(median(&|_, op| op.service.ns_p99 as f64)),
     ]
 }

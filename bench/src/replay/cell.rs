@@ -169,6 +169,7 @@ impl CellRun {
             }
         }
         self.cell.stages = target.stages();
+        self.note_spans(&totals, target);
         self.cell.pools = target.pools();
 
         if let Some(expected) = &expected {
@@ -264,14 +265,14 @@ impl CellRun {
 
     /// How well the schedule of an open loop was kept, and by whose fault it was not.
     fn note_schedule(&mut self, totals: &Totals, backlog_ns_max: u64) {
-        let due = totals.late.count() + totals.due_while_busy;
+        let due = totals.late.count();
         if due == 0 {
             return;
         }
         let late_ns = totals.late.ns_at(0.99) as f64;
         self.note(
             Reading::timed("generator.late_ns_p99", Unit::Nanoseconds, late_ns)
-                .doc("how late an idle client began: the harness's own lateness"),
+                .doc("how much later operations began than on a generator that costs nothing"),
         );
         let late_ns = totals.late.ns_max() as f64;
         self.note(Reading::timed(
@@ -282,7 +283,7 @@ impl CellRun {
         let share = totals.due_while_busy as f64 / due as f64;
         self.note(
             Reading::timed("schedule.busy_share", Unit::Ratio, share)
-                .doc("operations that were due while their client was still busy"),
+                .doc("operations that were due while the target was still busy with ones before"),
         );
         self.note(
             Reading::timed(
@@ -292,6 +293,22 @@ impl CellRun {
             )
             .doc("how far behind schedule the worst client was when time was up"),
         );
+    }
+
+    /// How long writes took until they were accepted, at home, synced.
+    fn note_spans(&mut self, totals: &Totals, target: &dyn Target) {
+        self.cell.spans = totals
+            .accepted()
+            .into_iter()
+            .chain(target.spans())
+            .collect();
+        for span in self.cell.spans.clone() {
+            let name = format!("write.{}_ns_mean", span.name);
+            self.note(
+                Reading::timed(&name, Unit::Nanoseconds, span.ns_mean)
+                    .doc("mean of a whole way of written bytes; the spans have more"),
+            );
+        }
     }
 
     fn note(&mut self, mut reading: Reading) {

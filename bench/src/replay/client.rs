@@ -25,7 +25,8 @@ use parking_lot::Mutex;
 
 use super::files::{FileTable, OpenFiles};
 use super::gates::Gates;
-use super::pacer::{Pacer, Start};
+use super::lateness::{Lateness, Start};
+use super::pacer::Pacer;
 use super::tape::Tape;
 use super::verify::Expected;
 use super::window::Window;
@@ -112,6 +113,7 @@ pub struct Client<'a> {
     free_ns: u64,
     rests: bool,
     open: OpenFiles,
+    lateness: Lateness,
     recorder: Recorder,
     buffer: Vec<u8>,
 }
@@ -138,6 +140,7 @@ impl<'a> Client<'a> {
             free_ns: 0,
             rests: false,
             open: OpenFiles::default(),
+            lateness: Lateness::default(),
             recorder,
             buffer: Vec::new(),
         }
@@ -150,6 +153,7 @@ impl<'a> Client<'a> {
             self.free_ns = self.pacer.now_ns();
             while self.take().is_some() {
                 if self.rests {
+                    self.recorder.post();
                     self.pacer.wait_until(self.free_ns, || self.is_over());
                     self.free_ns = self.pacer.now_ns();
                 }
@@ -237,6 +241,8 @@ impl<'a> Client<'a> {
                 self.rests = timed.think_ns > 0 && self.shared.pacing.follow_schedule;
                 let rest_ns = if self.rests { timed.think_ns } else { 0 };
                 self.free_ns = end_ns.saturating_add(rest_ns);
+                self.note_start(due_ns, begin_ns, end_ns);
+                self.lateness.rest(rest_ns);
                 let finished = Finished {
                     kind: timed.op.kind(),
                     bytes: timed.op.payload_bytes(),
@@ -244,6 +250,9 @@ impl<'a> Client<'a> {
                     response_ns: due_ns.map(|due_ns| end_ns.saturating_sub(due_ns)),
                 };
                 self.record(due_ns.unwrap_or(begin_ns), finished);
+                if self.pacer.is_virtual() {
+                    self.recorder.post();
+                }
                 true
             }
             Err(error) => {
@@ -287,6 +296,20 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Whose fault it is that an operation did not begin when it was due.
+    fn note_start(&mut self, due_ns: Option<u64>, begin_ns: u64, end_ns: u64) {
+        let start = self.lateness.note(due_ns, begin_ns, end_ns);
+        match (start, due_ns) {
+            // In virtual time nobody is late: what is due waits for the call of another client.
+            (Some(_), Some(due_ns)) if self.pacer.is_virtual() => self.recorder.started(Start {
+                late_ns: 0,
+                was_busy: due_ns < begin_ns,
+            }),
+            (Some(start), _) => self.recorder.started(start),
+            (None, _) => {}
+        }
+    }
+
     fn due_ns(&self, timed: &TimedOp) -> Option<u64> {
         let due_ns = timed
             .due_ns
@@ -318,10 +341,8 @@ impl<'a> Client<'a> {
         if due_ns >= end_ns {
             return None;
         }
-        match self.pacer.wait_until(due_ns, || self.is_over()) {
-            Start::Idle { late_ns } => self.recorder.began_late(late_ns),
-            Start::Busy => self.recorder.was_busy(),
-        }
+        self.recorder.post();
+        self.pacer.wait_until(due_ns, || self.is_over());
         // The end may have moved meanwhile; what was due before it is still done.
         let is_due = due_ns < self.phase_end_ns();
         (is_due && !self.shared.halted()).then_some(Some(due_ns))

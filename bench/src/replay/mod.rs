@@ -13,6 +13,7 @@ pub mod cell;
 pub mod client;
 pub mod files;
 pub mod gates;
+pub mod lateness;
 pub mod order;
 pub mod pacer;
 pub mod phase;

@@ -71,6 +71,7 @@ pub fn run(
         warm_up_ns: counted_from_ns,
         steady,
         series,
+        schedule: totals.schedule(),
     };
     totals.merge(&warm_up);
     Finished {

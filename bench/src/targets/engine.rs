@@ -18,7 +18,7 @@ use delalloc_engine::pool::Series;
 use delalloc_engine::stats::{EngineStats, StageSnapshot};
 use delalloc_engine::{EngineConfig, EngineError, File, FileRange, FormatOptions, Volume, recover};
 use delalloc_results::metric::{Better, Class, Metric, Unit};
-use delalloc_results::record::{PoolRecord, StageRecord};
+use delalloc_results::record::{PoolRecord, SpanRecord, StageRecord};
 use parking_lot::Mutex;
 
 use super::device::device_readings;
@@ -231,6 +231,22 @@ impl Target for EngineTarget {
             .collect()
     }
 
+    fn spans(&self) -> Vec<SpanRecord> {
+        let Some(stats) = self.stats() else {
+            return Vec::new();
+        };
+        let times = &stats.stages;
+        [
+            ("aged", &times.aged.time),
+            ("home", &times.home.time),
+            ("synced", &times.synced.time),
+        ]
+        .into_iter()
+        .filter(|(_, series)| series.count > 0)
+        .map(|(name, series)| span(name, series))
+        .collect()
+    }
+
     fn pools(&self) -> Vec<PoolRecord> {
         let Some(stats) = self.stats() else {
             return Vec::new();
@@ -332,7 +348,21 @@ impl TargetFile for EngineFile {
     }
 }
 
-/// The stages in the order they pass, under the names the record uses.
+/// A time that the engine takes from the acceptance of a write on.
+fn span(name: &str, series: &Series) -> SpanRecord {
+    SpanRecord {
+        name: name.to_owned(),
+        count: series.count,
+        ns_mean: series.sum_ns as f64 / series.count.max(1) as f64,
+        ns_p50: series.quantile_ns(0.5),
+        ns_p99: series.quantile_ns(0.99),
+        ns_max: series.max_ns,
+        coarse: true,
+    }
+}
+
+/// The stages in the order they pass, under the names the record uses. Times that run across several of them
+/// are no stages; they are the target's spans.
 fn stages_of(stats: &EngineStats) -> [(&'static str, &StageSnapshot); 10] {
     let times = &stats.stages;
     [

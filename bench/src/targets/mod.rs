@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use delalloc_backends::Clock;
 use delalloc_results::metric::{Better, Metric, Unit};
-use delalloc_results::record::{PoolRecord, StageRecord};
+use delalloc_results::record::{PoolRecord, SpanRecord, StageRecord};
 
 pub use directory::DirectoryTarget;
 pub use engine::EngineTarget;
@@ -121,6 +121,10 @@ pub trait Target: Send + Sync {
     fn finals(&self) -> Vec<Reading>;
     /// Where writes and reads spent their time so far, in the order they pass.
     fn stages(&self) -> Vec<StageRecord> {
+        Vec::new()
+    }
+    /// How long written bytes took so far from their acceptance on, where the target knows.
+    fn spans(&self) -> Vec<SpanRecord> {
         Vec::new()
     }
     /// The worker pools so far.

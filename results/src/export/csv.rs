@@ -3,10 +3,11 @@
 //! Every swept knob is a column of its own, named `knob:NAME`, so that a data frame groups by it
 //! without parsing.
 
-use crate::record::{Cell, KnobValue, PhaseRecord, PhaseRole, RunRecord};
+use crate::record::{Cell, KnobValue, Latency, PhaseRecord, PhaseRole, RunRecord};
 use std::collections::BTreeMap;
 
-/// One row per cell, phase and operation.
+/// One row per cell, phase and operation. `late` is the generator's own lateness in the whole phase, where it has a
+/// schedule.
 #[must_use]
 pub fn cells_csv(record: &RunRecord) -> String {
     let mut table = Table::new(
@@ -30,11 +31,18 @@ pub fn cells_csv(record: &RunRecord) -> String {
             "service_ns_p50",
             "service_ns_p99",
             "service_ns_max",
+            "late_ns_p50",
+            "late_ns_p99",
+            "late_ns_max",
         ],
     );
     for cell in &record.cells {
         for phase in &cell.phases {
             let seconds = phase.wall_ns as f64 / 1e9;
+            let late = |ns: fn(&Latency) -> u64| {
+                let schedule = phase.schedule.as_ref();
+                schedule.map_or_else(String::new, |schedule| ns(&schedule.late).to_string())
+            };
             for op in &phase.ops {
                 let per_second = |amount: u64| {
                     if seconds > 0.0 {
@@ -64,6 +72,9 @@ pub fn cells_csv(record: &RunRecord) -> String {
                         op.service.ns_p50.to_string(),
                         op.service.ns_p99.to_string(),
                         op.service.ns_max.to_string(),
+                        late(|late| late.ns_p50),
+                        late(|late| late.ns_p99),
+                        late(|late| late.ns_max),
                     ],
                 );
             }

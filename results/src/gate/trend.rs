@@ -119,7 +119,7 @@ pub fn trend(mut records: Vec<RunRecord>, last: usize) -> (Vec<TrendRow>, Vec<St
             number,
         });
     }
-    rows.sort_by(|a, b| (a.advice == Advice::Usual).cmp(&(b.advice == Advice::Usual)));
+    rows.sort_by_key(|row| row.advice == Advice::Usual);
     (rows, notes)
 }
 

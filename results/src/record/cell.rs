@@ -1,6 +1,8 @@
 //! One sweep point, one round, one target: the smallest thing that was measured.
 
 use super::run::KnobValue;
+use super::schedule::ScheduleRecord;
+use super::span::SpanRecord;
 use crate::hist::{Latency, LatencyHist};
 use crate::stats::sum;
 use schemars::JsonSchema;
@@ -27,6 +29,9 @@ pub struct Cell {
     pub verification: Verification,
     /// Where writes (and reads) spent their time, in the order they pass.
     pub stages: Vec<StageRecord>,
+    /// How long writes took until they were accepted, at home, synced: totals, beside the stages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub spans: Vec<SpanRecord>,
     /// The worker pools.
     pub pools: Vec<PoolRecord>,
 }
@@ -84,6 +89,9 @@ pub struct PhaseRecord {
     pub ops: Vec<OpRecord>,
     /// Intervals in order of time.
     pub series: Vec<Sample>,
+    /// How its schedule was kept, where operations had a time to begin at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleRecord>,
     /// How long operations ran before any was counted: a warm-up, and waiting for a steady state. Not part of the times above.
     #[serde(skip_serializing_if = "is_zero")]
     pub warm_up_ns: u64,

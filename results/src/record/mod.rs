@@ -8,7 +8,9 @@
 //!     contents   ratio asked for and achieved            content.rs
 //!     cells      sweep point x round x target             cell.rs
 //!       phases   operations with histograms, series       cell.rs
+//!       schedule how it was kept, and by whose fault not  schedule.rs
 //!       stages, pools, counters, verification             cell.rs
+//!       spans    until accepted, at home, synced          span.rs
 //! ```
 //!
 //! Invariants
@@ -21,6 +23,8 @@ mod cell;
 mod content;
 mod machine;
 mod run;
+mod schedule;
+mod span;
 mod store;
 
 pub use crate::hist::Latency;
@@ -34,5 +38,7 @@ pub use run::{
     HarnessCost, Knob, KnobValue, RunRecord, RunStatus, SCHEMA_VERSION, SweepAxis, Target, Tool,
     Workload,
 };
+pub use schedule::ScheduleRecord;
+pub use span::SpanRecord;
 pub(crate) use store::write_whole;
 pub use store::{RecordError, load, parse, result_schema, save};

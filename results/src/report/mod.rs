@@ -30,6 +30,7 @@ mod promises;
 mod sheet;
 mod side_by_side;
 mod sides;
+mod spans;
 mod summary;
 mod sweep;
 mod table;

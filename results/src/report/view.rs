@@ -14,6 +14,7 @@ use super::pipeline::pipelines;
 use super::points::{front_points, points};
 use super::promises::{asked, safety};
 use super::sides::sides;
+use super::spans::{schedules, spans};
 use super::summary::{PointSummary, Summary, TargetSummary};
 use super::sweep::heats;
 use super::table::Table;
@@ -53,6 +54,8 @@ pub(super) struct Page {
     curves: Vec<Figure>,
     pipelines: Vec<Figure>,
     stages: Table,
+    spans: Table,
+    schedules: Table,
     heats: Vec<Figure>,
     scatter: Option<Figure>,
     front: Table,
@@ -157,6 +160,8 @@ impl Page {
                 })
                 .collect(),
             stages: stages(&pipelines),
+            spans: spans(&summary),
+            schedules: schedules(&summary),
             pipelines: pipelines
                 .into_iter()
                 .map(|line| Figure {

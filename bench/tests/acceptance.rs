@@ -1,0 +1,160 @@
+//! What has to be true of the clock and of the memory of a replay, each as a sentence that can be false.
+//! docs/acceptance.md says which tests show the rest; that of a stall is in notice.rs.
+//!
+//! Bounds hold on a machine that is busy with something else: they come from what the run itself
+//! recorded (how late its generator was, how long its operations took), never from how fast a machine is.
+
+mod support;
+
+use std::time::Duration;
+
+use delalloc_results::record::{Cell, SpanRecord};
+use delalloc_results::{RunRecord, load};
+use support::{Bench, small};
+
+fn record(bench: &Bench, out: &str) -> RunRecord {
+    load(&bench.path(out).join("result.json")).expect("a whole record")
+}
+
+fn ns(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).expect("a short time")
+}
+
+/// 50 us between operations, on a target that does nothing: the span is that of the recording, and how late
+/// the generator was is told.
+#[test]
+fn a_recording_is_replayed_in_its_own_time() {
+    const OPS: u64 = 6000;
+    let bench = Bench::new();
+    let mut trace = "ts_us,op,dev,offset,len\n".to_owned();
+    for nth in 0..OPS {
+        trace.push_str(&format!("{},W,d,{},4096\n", nth * 50, nth % 256 * 4096));
+    }
+    bench.workload("trace.csv", &trace);
+    let text = "version: 1
+name: gaps
+targets: { nothing: { null: {} } }
+phases:
+  - name: replay
+    jobs: [ { trace: { path: trace.csv } } ]
+";
+    let workload = bench.workload("gaps.yaml", text);
+    let (code, said) = bench.replay(&workload, "out", &["--allow-inconclusive"]);
+    assert_eq!(code, 0);
+    let line = said
+        .lines()
+        .find(|line| line.starts_with("generator late in replay on nothing: p50 "));
+    let line = line.expect("lateness is printed");
+    assert!(line.contains(", p99 ") && line.contains(", max "), "{line}");
+    let head = said.lines().next().unwrap_or_default();
+    assert!(
+        head.contains("p99") && head.ends_with("service p99"),
+        "both latencies are printed"
+    );
+
+    let page = std::fs::read_to_string(bench.path("out").join("report.html")).unwrap();
+    assert!(page.contains("How the schedule was kept"));
+
+    let record = record(&bench, "out");
+    let phase = &record.cells[0].phases[0];
+    let schedule = phase.schedule.as_ref().expect("a recording has a schedule");
+    let writes = phase.ops.iter().find(|op| op.op == "write");
+    assert_eq!(writes.map(|op| op.count), Some(OPS));
+    let ops: u64 = phase.ops.iter().map(|op| op.count).sum();
+    assert_eq!((schedule.due, schedule.late.count), (ops, ops));
+    let recorded_ns = (OPS - 1) * 50_000;
+    let late_ns = schedule.late.ns_max + schedule.late.ns_max / 100;
+    assert!(
+        phase.wall_ns + recorded_ns / 10_000 >= recorded_ns,
+        "never faster than recorded, but for the rate of the counter"
+    );
+    // The rest is starting and joining one thread.
+    let starting_ns = ns(Duration::from_secs(1));
+    assert!(
+        phase.wall_ns <= recorded_ns + late_ns + starting_ns,
+        "{} instead of {recorded_ns}, late by {late_ns}",
+        phase.wall_ns
+    );
+}
+
+#[test]
+fn a_write_has_three_latencies_in_order_in_the_record_on_the_terminal_and_in_the_report() {
+    let bench = Bench::new();
+    let workload = bench.workload("small.yaml", &small(""));
+    let (code, said) = bench.replay(&workload, "out", &[]);
+    assert_eq!(code, 0);
+    let record = record(&bench, "out");
+    let cell = &record.cells[0];
+    let span = |name: &str| -> &SpanRecord {
+        let found = cell.spans.iter().find(|span| span.name == name);
+        found.unwrap_or_else(|| panic!("{name} is missing: {:?}", cell.spans))
+    };
+    let (accepted, aged, home, synced) =
+        (span("accepted"), span("aged"), span("home"), span("synced"));
+    let writes: u64 = cell
+        .phases
+        .iter()
+        .flat_map(|phase| &phase.ops)
+        .filter(|op| op.op == "write")
+        .map(|op| op.count)
+        .sum();
+    assert_eq!(accepted.count, writes);
+    for span in [accepted, aged, home, synced] {
+        assert!(span.count > 0 && span.ns_p50 <= span.ns_p99, "{span:?}");
+        assert!(span.ns_p99 <= span.ns_max && span.ns_mean <= span.ns_max as f64 * 1.001);
+        assert_eq!(
+            cell.counters[&format!("write.{}_ns_mean", span.name)],
+            span.ns_mean
+        );
+    }
+    assert!(
+        aged.ns_max <= home.ns_max,
+        "what is at home was handed off before"
+    );
+    assert!(
+        cell.stages
+            .iter()
+            .all(|stage| !["aged", "home", "synced"].contains(&&*stage.name)),
+        "a total is no stage"
+    );
+    let line = said
+        .lines()
+        .find(|line| line.starts_with("writes on engine "));
+    let line = line.expect("a line on the terminal");
+    for name in ["accepted ", "home ", "synced ", "held up "] {
+        assert!(line.contains(name), "{line}");
+    }
+    let page = std::fs::read_to_string(bench.path("out").join("report.html")).unwrap();
+    for words in ["Accepted, at home, synced", "(home)", "(synced)"] {
+        assert!(page.contains(words), "{words} is not in the report");
+    }
+}
+
+/// Ten times the operations take no more memory: what is kept of an operation is its place in a histogram.
+#[test]
+fn memory_does_not_grow_with_the_operations() {
+    let bench = Bench::new();
+    let resident_bytes_max = |ops: u64| {
+        let text = format!(
+            "version: 1
+name: many
+targets: {{ nothing: {{ null: {{}} }} }}
+files: {{ table: {{ size: 64MiB }} }}
+phases:
+  - name: serve
+    jobs: [ {{ write: table, pattern: random, block: 4KiB, ops: {ops}, clients: 2 }} ]
+"
+        );
+        let workload = bench.workload(&format!("{ops}.yaml"), &text);
+        let out = format!("out-{ops}");
+        assert_eq!(bench.replay(&workload, &out, &[]).0, 0);
+        let record = record(&bench, &out);
+        let cell: &Cell = &record.cells[0];
+        assert_eq!(cell.phases[0].ops[0].count, ops);
+        cell.counters["memory.resident_bytes_max"]
+    };
+    let few = resident_bytes_max(100_000);
+    let many = resident_bytes_max(1_000_000);
+    // A log of 40 bytes for each of the 900,000 more would be 34 MiB.
+    assert!(many < few + 8.0 * 1_048_576.0, "{few} and {many} bytes");
+}

@@ -1,0 +1,131 @@
+//! How a schedule was kept: whose fault a late start was.
+
+use crate::hist::{Latency, LatencyHist};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Lateness that no schedule of a sleeping process avoids, and that no verdict hangs on.
+const TOLERATED_NS: u64 = 1_000_000;
+/// Where the target is slow, lateness matters only beside its response: more than this share of the p99.
+const TOLERATED_SHARE: f64 = 0.1;
+/// More than this share of the operations later than tolerated, and the p99 is the generator's.
+const P99_SHARE_MAX: f64 = 0.01;
+/// More than this share, and the schedule was not kept: where processors are few, the target's own threads take them
+/// from the generator now and then, which spoils the tail and not the run.
+const LATE_SHARE_MAX: f64 = 0.1;
+
+/// The schedule of one phase that has one: an open loop, or a recording in its own time.
+///
+/// An operation begins when it is due and the ones before it are through. What it begins later than a
+/// generator that costs nothing would have begun it, on the same target, is the generator's: it woke late,
+/// or was making or comparing bytes. The rest of a late start is the target's, which was still busy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ScheduleRecord {
+    /// Operations that had a time to begin at.
+    pub due: u64,
+    /// Of those, how many were due while the target was still busy with one before.
+    pub due_while_busy: u64,
+    /// The generator's own lateness, of all that were due.
+    pub late: Latency,
+    /// How late may be: 1 ms, or a tenth of the response p99 of what was due, whichever is more.
+    pub tolerated_ns: u64,
+    /// Of those due, how many the generator began later than that.
+    pub late_ops: u64,
+}
+
+impl ScheduleRecord {
+    /// From the lateness of everything that was due, and the shortest response p99 among the kinds of operation.
+    #[must_use]
+    pub fn new(due_while_busy: u64, late: &LatencyHist, response_ns_p99: u64) -> Self {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share of a time, and the cast saturates"
+        )]
+        let share_ns = (response_ns_p99 as f64 * TOLERATED_SHARE) as u64;
+        let tolerated_ns = share_ns.max(TOLERATED_NS);
+        Self {
+            due: late.count(),
+            due_while_busy,
+            late: Latency::from(late),
+            tolerated_ns,
+            late_ops: late.count_above(tolerated_ns),
+        }
+    }
+
+    /// The share of operations that were begun too late by the generator.
+    #[must_use]
+    pub fn late_share(&self) -> f64 {
+        share(self.late_ops, self.due)
+    }
+
+    /// The share of operations that were due while the target was busy.
+    #[must_use]
+    pub fn busy_share(&self) -> f64 {
+        share(self.due_while_busy, self.due)
+    }
+
+    /// Whether percentiles up to the 99th are the target's: the generator began at most 1 % too late.
+    #[must_use]
+    pub fn is_true_to_p99(&self) -> bool {
+        self.late_share() <= P99_SHARE_MAX
+    }
+
+    /// Whether the phase was the one asked for: the generator began at most 10 % too late.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.late_share() <= LATE_SHARE_MAX
+    }
+}
+
+fn share(of: u64, all: u64) -> f64 {
+    if all == 0 {
+        0.0
+    } else {
+        of as f64 / all as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn late(times: &[(u64, u64)]) -> LatencyHist {
+        let mut hist = LatencyHist::new();
+        for (ns, count) in times {
+            hist.record_n(*ns, *count);
+        }
+        hist
+    }
+
+    #[test]
+    fn one_in_a_hundred_spoils_no_p99_and_one_in_ten_no_run() {
+        for (late_ops, true_to_p99, kept) in [
+            (10, true, true),
+            (11, false, true),
+            (100, false, true),
+            (101, false, false),
+        ] {
+            let hist = late(&[(5_000, 1000 - late_ops), (3_000_000, late_ops)]);
+            let schedule = ScheduleRecord::new(0, &hist, 40_000);
+            assert_eq!((schedule.due, schedule.late_ops), (1000, late_ops));
+            let said = (schedule.is_true_to_p99(), schedule.is_kept());
+            assert_eq!(said, (true_to_p99, kept), "{late_ops}");
+        }
+    }
+
+    #[test]
+    fn beside_a_slow_target_more_lateness_is_tolerated() {
+        let hist = late(&[(3_000_000, 100)]);
+        assert!(!ScheduleRecord::new(0, &hist, 20_000_000).is_kept());
+        assert!(ScheduleRecord::new(0, &hist, 40_000_000).is_kept());
+    }
+
+    #[test]
+    fn without_anything_due_nothing_is_late() {
+        let schedule = ScheduleRecord::default();
+        assert!(schedule.is_kept());
+        assert!(schedule.late_share() == 0.0 && schedule.busy_share() == 0.0);
+    }
+}
