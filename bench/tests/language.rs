@@ -6,9 +6,14 @@ use delalloc_results::RunRecord;
 use delalloc_results::record::{OpRecord, PhaseRecord};
 use support::Bench;
 
+/// On a busy machine the generator may be late, which these tests are not about.
 fn replay(bench: &Bench, text: &str) -> (i32, RunRecord) {
+    replay_with(bench, text, &["--allow-inconclusive"])
+}
+
+fn replay_with(bench: &Bench, text: &str, more: &[&str]) -> (i32, RunRecord) {
     let workload = bench.workload("w.yaml", text);
-    let (code, _) = bench.replay(&workload, "out", &[]);
+    let (code, _) = bench.replay(&workload, "out", more);
     let record = delalloc_results::load(&bench.path("out").join("result.json"));
     (code, record.expect("a whole record"))
 }
@@ -61,7 +66,7 @@ fn a_phase_that_must_be_steady_and_is_not_leaves_the_run_open() {
             "{{ name: p, steady: {{ metric: iops, within: 1%, window: 1s, limit: 1500ms, require: {require} }}, duration: 300ms, jobs: [{{ write: t, block: 4KiB, rate: {{ bursts: {{ rate: 2000/s, for: 100ms, every: 1s, between: 20/s }} }} }}] }}"
         ))
     };
-    let (code, record) = replay(&bench, &phases(true));
+    let (code, record) = replay_with(&bench, &phases(true), &[]);
     assert_eq!(code, 3);
     let steady = record.cells[0]
         .phases
