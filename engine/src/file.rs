@@ -225,8 +225,9 @@ impl File {
             None => Ok(()),
         };
         let since = inode.lock().unsynced_since.take();
-        let synced = writeback::start_sync(core, inode).and_then(|begun| {
-            failed()?;
+        let begun = writeback::start_sync(core, inode);
+        // A failed write is told before a FLUSH that failed beside it, so that it is told once.
+        let synced = failed().and(begun).and_then(|begun| {
             writeback::finish_sync(core, inode, begun)?;
             failed()
         });
