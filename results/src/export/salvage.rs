@@ -5,7 +5,7 @@
 //! torn and is then dropped; a damaged line before it means the file was altered, and is an error.
 
 use super::event::{CellKey, Event};
-use crate::record::{Cell, PhaseRecord, RecordError, RunRecord, RunStatus};
+use crate::record::{Cell, PhaseRecord, RecordError, RunRecord, RunStatus, check_version};
 use crate::stats::sum;
 use std::fs;
 use std::path::Path;
@@ -58,6 +58,7 @@ pub(crate) fn salvage_bytes(bytes: &[u8], path: &Path) -> Result<Salvaged, Recor
         message: "the log does not begin with run-started, so there is nothing to salvage"
             .to_owned(),
     })?;
+    check_version(u64::from(record.schema_version), path)?;
     Ok(Salvaged {
         record,
         cells_planned,

@@ -40,5 +40,5 @@ pub use run::{
 };
 pub use schedule::ScheduleRecord;
 pub use span::SpanRecord;
-pub(crate) use store::write_whole;
 pub use store::{RecordError, load, parse, result_schema, save};
+pub(crate) use store::{check_version, write_whole};

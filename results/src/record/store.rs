@@ -83,14 +83,20 @@ pub fn parse(text: &str, path: &Path) -> Result<RunRecord, RecordError> {
     }
     let version: Version =
         serde_json::from_str(text).map_err(|error| RecordError::json(path, &error))?;
-    if version.schema_version > u64::from(SCHEMA_VERSION) {
+    check_version(version.schema_version, path)?;
+    serde_json::from_str(text).map_err(|error| RecordError::json(path, &error))
+}
+
+/// Refuses a version that this build does not know.
+pub(crate) fn check_version(found: u64, path: &Path) -> Result<(), RecordError> {
+    if found > u64::from(SCHEMA_VERSION) {
         return Err(RecordError::TooNew {
             path: path.to_owned(),
-            found: version.schema_version,
+            found,
             supported: SCHEMA_VERSION,
         });
     }
-    serde_json::from_str(text).map_err(|error| RecordError::json(path, &error))
+    Ok(())
 }
 
 /// Writes a record beside its place and renames it in, so that a crash leaves the old or the new.
