@@ -42,7 +42,7 @@ use crate::file_size::FileSize;
 use crate::log::Lsn;
 use crate::pools::Pools;
 use crate::read::Tickets;
-use crate::units::{FileId, FileRange};
+use crate::units::{FileId, FileRange, Generation};
 use crate::writeback::Pushed;
 
 /// How often a waiter makes sure that the workers it waits for are alive.
@@ -78,6 +78,9 @@ pub(crate) struct InodeState {
     pub(crate) writeback_cursor: u64,
     /// Pages in the log that the size on disk has not moved over.
     pub(crate) pushed: Vec<Pushed>,
+    /// The size on disk has moved over pages that were logged in this generation or later, and the tree has
+    /// not been told.
+    pub(crate) size_owed: Option<Generation>,
     /// A size that logged pages brought is durable once the log has come so far.
     pub(crate) size_wanted: Option<Lsn>,
     /// Writes in a row that failed and left pages to the log alone.
@@ -114,6 +117,7 @@ impl Inode {
                 reservation,
                 writeback_cursor: 0,
                 pushed: Vec::new(),
+                size_owed: None,
                 size_wanted: None,
                 home_failures: 0,
             }),

@@ -69,7 +69,12 @@ const LOG_PROMISE: Detector = (
     logs::a_promised_page_outlives_a_failed_write,
 );
 
-const DETECTORS: [Detector; 22] = [
+const LOG_LAST: Detector = (
+    "log at last",
+    logs::a_page_that_cannot_go_home_goes_into_the_log,
+);
+
+const DETECTORS: [Detector; 23] = [
     REUSE,
     OVERHANG,
     MODEL,
@@ -92,6 +97,7 @@ const DETECTORS: [Detector; 22] = [
     LOG_ALONE,
     LOG_NEWER,
     LOG_PROMISE,
+    LOG_LAST,
 ];
 
 /// Who is to see it; in this order, up to the first that does.

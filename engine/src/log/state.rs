@@ -223,6 +223,11 @@ impl LogState {
         self.pending.wanted(file)
     }
 
+    /// Is something lost to the log that only a commit makes up for?
+    pub(crate) fn has_gap(&self) -> bool {
+        !self.pending.is_whole()
+    }
+
     /// Is everything up to `wanted` durable?
     pub(crate) fn is_durable(&self, wanted: Lsn) -> bool {
         self.pending.is_durable(wanted)

@@ -164,6 +164,11 @@ impl Log {
         !self.state.lock().held().is_empty()
     }
 
+    /// Is something lost to the log that only a commit makes up for?
+    pub(crate) fn has_gap(&self) -> bool {
+        self.limits.enabled && self.extent.bytes > 0 && self.state.lock().has_gap()
+    }
+
     /// Is everything up to `wanted` durable?
     pub(crate) fn is_durable(&self, wanted: Lsn) -> bool {
         self.state.lock().is_durable(wanted)

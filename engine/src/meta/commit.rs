@@ -49,7 +49,8 @@ impl Metadata {
         let wanted = {
             let state = self.state.read();
             let generation = state.tree.generation();
-            if state.tree.is_changed() {
+            // A batch that failed leaves a gap in the log, which any commit closes.
+            if state.tree.is_changed() || self.log.has_gap() {
                 generation
             } else {
                 // What the caller changed is durable or in a commit that runs now.

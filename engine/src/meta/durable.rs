@@ -60,6 +60,11 @@ impl Metadata {
         self.log.push_pages(file, size_bytes, pages)
     }
 
+    /// Is a page of `file` with a number before `before` still on its way into the log?
+    pub(crate) fn is_under_way(&self, file: FileId, before: DataNumber) -> bool {
+        self.log.is_under_way(file, before)
+    }
+
     /// Above the number of every page that was logged.
     pub(crate) fn data_next(&self) -> DataNumber {
         self.log.data_next()

@@ -75,6 +75,10 @@ pub(crate) fn finish(core: &Arc<Core>, inode: &Arc<Inode>, before: DataNumber) -
         if core.meta.log_file(inode.id, before)? == LogAnswer::NeedsCommit {
             flush(core, inode);
             core.meta.commit()?;
+            // Pages whose own writes failed too are nowhere yet, and the commit has opened the log again.
+            if core.meta.is_under_way(inode.id, before) {
+                continue;
+            }
         }
         if settle(core, inode, before)? {
             return Ok(());
@@ -142,24 +146,27 @@ fn settle(core: &Arc<Core>, inode: &Inode, before: DataNumber) -> Result<bool> {
         .into_iter()
         .partition(|pushed| pushed.first < before);
     state.pushed = later;
-    let mut oldest: Option<Generation> = None;
     for pushed in &due {
         for (number, page) in (pushed.first.0..).zip(pushed.range.pages()) {
             let Some(generation) = core.meta.logged_in(DataNumber(number)) else {
                 continue;
             };
-            oldest = Some(oldest.map_or(generation, |oldest| oldest.min(generation)));
+            let owed: Option<Generation> = state.size_owed;
+            state.size_owed = Some(owed.map_or(generation, |owed| owed.min(generation)));
             let own = FileRange::new(page.start(), page.start() + PAGE_BYTES);
             state.size.completed(own, pushed.size_at);
         }
     }
-    if let Some(generation) = oldest
+    if let Some(generation) = state.size_owed
         && !mutation::on(Mutation::LoggedSizeKept)
-        && core
-            .meta
-            .grow_logged(inode.id, state.size.disk_bytes(), generation)?
     {
-        state.size_wanted = core.meta.log_wanted(inode.id);
+        let size_bytes = state.size.disk_bytes();
+        // Owed still where the tree refuses it, to whoever syncs next.
+        let overtaken = core.meta.grow_logged(inode.id, size_bytes, generation)?;
+        state.size_owed = None;
+        if overtaken {
+            state.size_wanted = core.meta.log_wanted(inode.id);
+        }
     }
     // Kept for everybody who syncs until then, and not for this caller alone.
     state.size_wanted = state

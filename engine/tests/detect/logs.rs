@@ -244,6 +244,38 @@ pub(crate) fn a_promised_page_outlives_a_failed_write() {
     assert_eq!(volume.stats().counters.kept_bytes, 4096);
 }
 
+/// The batch fails, and so does every place the page could go to: the log takes it after the commit.
+pub(crate) fn a_page_that_cannot_go_home_goes_into_the_log() {
+    case();
+    let recorder = Arc::new(Recorder::new(blank(WIDE_LOG_BYTES)));
+    let base = Arc::clone(&recorder) as Arc<dyn Backend>;
+    let faulty = FaultBackend::new(base);
+    let handle = faulty.handle();
+    let volume = open(
+        &(Arc::new(faulty) as Arc<dyn Backend>),
+        &config(&ONE_AT_A_TIME),
+    );
+    let file = volume.create("file 0").expect("a new file");
+    volume.sync().expect("a commit");
+    file.write_at(0, &[7; 4096]).expect("a write fits");
+    let log_end = LOG + WIDE_LOG_BYTES;
+    for (within, span) in [
+        (LOG..log_end, FaultSpan::Once),
+        // Nodes are at the end of the device.
+        (log_end..2 << 20, FaultSpan::Persistent),
+    ] {
+        handle.arm(FaultRule {
+            on: FaultOn::Write,
+            within: Some(within),
+            nth: 1,
+            span,
+            action: FaultAction::Error,
+        });
+    }
+    file.sync().expect("the log takes it in the end");
+    assert_page(&crashed(&recorder), 7, "neither at home nor in the log");
+}
+
 /// A device that fails its next write within these bytes.
 fn failing(base: &Arc<dyn Backend>, within: std::ops::Range<u64>) -> Volume {
     let faulty = FaultBackend::new(Arc::clone(base));
