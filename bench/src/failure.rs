@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use delalloc_results::printable::lines;
 use delalloc_results::{ExitCode, Outcome};
 
 /// An error with its exit code.
@@ -42,7 +43,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "delalloc: {:#}", self.error)
+        write!(f, "delalloc: {}", lines(&format!("{:#}", self.error)))
     }
 }
 

@@ -34,6 +34,7 @@ use crate::replay::calibrate::harness_cost;
 use crate::replay::cell::{self, Setup, Watch};
 use crate::replay::order::Place;
 use crate::replay::pacer::SleepSlack;
+use crate::replay::phase;
 use crate::replay::tape::Tape;
 use crate::signals::Signals;
 use crate::surroundings::{Surroundings, reproduction};
@@ -88,8 +89,10 @@ pub fn run(plan: &RunPlan, open: &Opener<'_>, signals: &Signals) -> Result<Finis
         status: run.record.status.clone(),
         wall_ns: run.record.wall_ns,
     };
-    run.log.append(&finished).or_failed()?;
+    // The result is whole in memory, and is left even where the log's last line cannot be.
+    let ended = run.log.append(&finished);
     let mut files = leave(&run.record, &plan.out).or_failed()?;
+    ended.or_failed()?;
     if run.record.deterministic {
         let surroundings = Surroundings {
             started_at: plan.begun.rfc3339(),
@@ -235,6 +238,7 @@ impl Watch for Seen<'_> {
         self.append(&Event::PhaseStarted {
             cell: self.key.clone(),
             phase: phase.name.clone(),
+            role: phase::role(phase.role),
         });
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use delalloc_results::printable::one_line;
+
 /// A table; the first column is flush left, the others right.
 #[derive(Debug, Default)]
 pub struct Table {
@@ -19,14 +21,15 @@ impl Table {
         }
     }
 
-    /// Adds a row of as many cells as the head has.
+    /// Adds a row of as many cells as the head has. What a terminal would obey in them is made visible.
     pub fn row(&mut self, cells: Vec<String>) {
         assert_eq!(
             cells.len(),
             self.rows[0].len(),
             "a row has a cell for each column"
         );
-        self.rows.push(cells);
+        let shown = cells.iter().map(|cell| one_line(cell).into_owned());
+        self.rows.push(shown.collect());
     }
 
     /// Has no row but the head.
@@ -75,5 +78,7 @@ mod tests {
         table.row(vec!["a".into(), "12".into()]);
         table.row(vec!["longer".into(), "3".into()]);
         assert_eq!(table.to_string(), "name     n\na       12\nlonger   3\n");
+        table.row(vec!["\u{1b}[2J\n::x".into(), "4".into()]);
+        assert!(table.to_string().ends_with("\\u{1b}[2J\\n::x   4\n"));
     }
 }

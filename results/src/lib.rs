@@ -28,6 +28,7 @@ pub mod hist;
 pub mod hostile;
 mod markdown;
 pub mod metric;
+pub mod printable;
 mod query;
 pub mod recommend;
 pub mod record;

@@ -154,8 +154,7 @@ fn replay(build: &Build, task: &Task, home: &Path) -> Result<RunRecord, Failure>
 fn numbers(record: &RunRecord) -> BTreeMap<String, Number> {
     let mut numbers = BTreeMap::new();
     for cell in record.cells.iter().filter(|cell| cell.fault.is_none()) {
-        for phase in cell.measured() {
-            let seconds = phase.wall_ns as f64 / 1e9;
+        for phase in cell.named_phases() {
             for op in phase.ops.iter().filter(|op| op.count > 0) {
                 let mut put = |what: &str, class, better, value, unfit| {
                     let point = delalloc_results::record::point_label(&cell.point);
@@ -173,8 +172,9 @@ fn numbers(record: &RunRecord) -> BTreeMap<String, Number> {
                     };
                     numbers.insert(name, number);
                 };
-                let rate = op.count as f64 / seconds;
-                put("ops/s", AbClass::Rounds, Better::Higher, rate, None);
+                if let Some(rate) = phase.per_second(op.count) {
+                    put("ops/s", AbClass::Rounds, Better::Higher, rate, None);
+                }
                 let (p50, p99) = (op.response.ns_p50 as f64, op.response.ns_p99 as f64);
                 put("p50", AbClass::Rounds, Better::Lower, p50, None);
                 let few = (op.count < TAIL_OPS_MIN).then(|| {

@@ -9,6 +9,7 @@ use anyhow::Context;
 use delalloc_results::compare::{Comparison, Row, Standing, csv, markdown};
 use delalloc_results::export::go_bench;
 use delalloc_results::metric::Unit;
+use delalloc_results::printable::one_line;
 use delalloc_results::{ExitCode, RunRecord, render_comparison};
 
 use super::find_record;
@@ -104,23 +105,24 @@ fn text(
     let mut text = String::new();
     for (word, (name, record)) in ["before", "after"].into_iter().zip(records) {
         let (workload, status) = (&record.workload.name, record.status.word());
-        text.push_str(&format!(
-            "{word:<6}  {name}  {workload}, {}, {status}\n",
+        let head = format!(
+            "{word:<6}  {name}  {workload}, {}, {status}",
             record.started_at
-        ));
+        );
+        text.push_str(&one_line(&head));
+        text.push('\n');
     }
     for caution in &comparison.cautions {
         let line = format!("caution: {caution}");
-        text.push_str(&coloured(&line, Some("33"), is_coloured));
+        text.push_str(&coloured(&one_line(&line), Some("33"), is_coloured));
         text.push('\n');
     }
     let unlike = comparison.unlike.iter();
     let shown = if all { usize::MAX } else { 12 };
     for one in unlike.take(shown) {
-        text.push_str(&format!(
-            "unlike: {}: {} | {}\n",
-            one.what, one.before, one.after
-        ));
+        let line = format!("unlike: {}: {} | {}", one.what, one.before, one.after);
+        text.push_str(&one_line(&line));
+        text.push('\n');
     }
     text.push('\n');
     let is_told = |row: &Row| !matches!(row.standing, Standing::CannotTell | Standing::Same);
@@ -195,7 +197,7 @@ fn shapes(comparison: &Comparison, all: bool) -> String {
         for (word, values) in [("before", &shape.before), ("after", &shape.after)] {
             let name = format!("{} {}", shape.target, shape.point);
             let line = format!("{word:<6} |{}| {name}", sparkline(values, top));
-            text.push_str(&line);
+            text.push_str(&one_line(&line));
             text.push('\n');
         }
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use delalloc_results::ExitCode;
+use delalloc_results::printable::lines;
 use delalloc_workloads::plan::{
     Bound, ContentPlan, FioWait, JobPlan, Pace, PhaseEnd, PhasePlan, PhaseRole, TraceDeal,
     TraceEvents, TraceFormat, TracePlan, TraceReading, TraceTiming, Work,
@@ -50,7 +51,7 @@ pub(super) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
         );
         return Ok(ExitCode::Good);
     }
-    print!("{}", summary.text());
+    print!("{}", lines(&summary.text()));
     if let (Some(converted), Some(to)) = (&converted, &args.to) {
         print_converted(converted, to);
     }

@@ -2,7 +2,8 @@
 
 use delalloc_results::assertion::Standing;
 use delalloc_results::metric::Unit;
-use delalloc_results::record::{Cell, OpRecord, PhaseRecord, point_label};
+use delalloc_results::printable::{lines, one_line};
+use delalloc_results::record::{Cell, NamedPhase, OpRecord, point_label};
 use delalloc_results::{ExitCode, RunRecord, stats};
 use delalloc_workloads::dry_run_text;
 
@@ -70,16 +71,17 @@ fn print(finished: &Finished) {
         .iter()
         .chain(&times::schedules(record))
     {
-        println!("{line}");
+        println!("{}", one_line(line));
     }
     for cell in record.cells.iter().filter(|cell| cell.fault.is_some()) {
         let fault = cell.fault.as_deref().unwrap_or_default();
-        println!(
+        let said = format!(
             "{} at {}, round {}: {fault}",
             cell.target,
             point_label(&cell.point),
             cell.round
         );
+        println!("{}", lines(&said));
     }
     for assertion in &finished.verdict.assertions {
         let word = match assertion.standing {
@@ -87,7 +89,8 @@ fn print(finished: &Finished) {
             Standing::Violated => "VIOLATED",
             Standing::Unknown => "unknown ",
         };
-        println!("{word}  {}: {}", assertion.text, assertion.reason);
+        let said = format!("{word}  {}: {}", assertion.text, assertion.reason);
+        println!("{}", one_line(&said));
     }
     if let Some(cost) = &record.harness {
         println!(
@@ -116,20 +119,21 @@ fn summary(record: &RunRecord) -> Table {
     let mut table = Table::new(left, &head);
     for point in record.points() {
         for target in &record.targets {
-            let rounds: Vec<&Cell> = record
+            let rounds: Vec<Vec<NamedPhase<'_>>> = record
                 .rounds(&target.name, &point)
                 .into_iter()
                 .filter(|cell| cell.fault.is_none())
+                .map(Cell::named_phases)
                 .collect();
             let Some(first) = rounds.first() else {
                 continue;
             };
-            for phase in first.measured() {
+            for phase in first {
                 for op in &phase.ops {
                     let mut row = vec![target.name.clone()];
                     row.extend(point.iter().map(|setting| setting.value.to_string()));
-                    row.extend([phase.name.clone(), op.op.clone()]);
-                    row.extend(numbers(&rounds, &phase.name, &op.op));
+                    row.extend([phase.name.to_owned(), op.op.clone()]);
+                    row.extend(numbers(&rounds, phase.name, &op.op));
                     table.row(row);
                 }
             }
@@ -140,20 +144,16 @@ fn summary(record: &RunRecord) -> Table {
 
 /// Rates and latencies of one kind of operation in one phase; the last from when it was issued, the others from when
 /// it was due.
-fn numbers(rounds: &[&Cell], phase: &str, op: &str) -> [String; 6] {
-    let median = |number: &dyn Fn(&PhaseRecord, &OpRecord) -> f64| {
+fn numbers(rounds: &[Vec<NamedPhase<'_>>], phase: &str, op: &str) -> [String; 6] {
+    let median = |number: &dyn Fn(&NamedPhase<'_>, &OpRecord) -> f64| {
         let numbers: Vec<f64> = rounds
             .iter()
-            .flat_map(|cell| cell.phases_named(phase))
-            .filter_map(|found| {
-                let op = found.ops.iter().find(|other| other.op == op)?;
-                Some(number(found, op))
-            })
+            .filter_map(|phases| phases.iter().find(|found| found.name == phase))
+            .filter_map(|found| Some(number(found, found.op(op)?)))
             .collect();
         stats::median(&numbers).unwrap_or(0.0)
     };
-    let per_s =
-        |amount: u64, phase: &PhaseRecord| amount as f64 * 1e9 / phase.wall_ns.max(1) as f64;
+    let per_s = |amount: u64, phase: &NamedPhase<'_>| phase.per_second(amount).unwrap_or(0.0);
     let ns = |number| Unit::Nanoseconds.format(number);
     [
         Unit::PerSecond.format(median(&|phase, op| per_s(op.count, phase))),

@@ -1,7 +1,7 @@
 //! The lines about time below the table of a replay: the ways of a write, and how schedules were kept.
 
 use delalloc_results::metric::Unit;
-use delalloc_results::record::{Cell, PhaseRecord, ScheduleRecord, SpanRecord, point_label};
+use delalloc_results::record::{Cell, NamedPhase, ScheduleRecord, SpanRecord, point_label};
 use delalloc_results::{RunRecord, stats};
 
 /// A line per target and point whose writes have more than one latency: until accepted, at home, synced.
@@ -38,7 +38,7 @@ pub(super) fn schedules(record: &RunRecord) -> Vec<String> {
     let mut lines = Vec::new();
     for (who, cells) in groups(record) {
         let Some(first) = cells.first() else { continue };
-        for PhaseRecord { name, .. } in first.measured() {
+        for NamedPhase { name, .. } in first.named_phases() {
             let rounds = cells.iter().flat_map(|cell| cell.phases_named(name));
             let schedules = rounds.filter_map(|phase| phase.schedule.as_ref());
             let worst = schedules.max_by(|a, b| a.late_share().total_cmp(&b.late_share()));

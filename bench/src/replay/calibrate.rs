@@ -73,7 +73,10 @@ pub fn harness_cost(
     if ops == 0 {
         return Ok(None);
     }
-    let thread_ns = finished.record.wall_ns as f64 * f64::from(threads);
+    // More clients than processors wait for one another, which is no cost.
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let running = threads.min(u32::try_from(processors).unwrap_or(u32::MAX));
+    let thread_ns = finished.record.wall_ns as f64 * f64::from(running);
     Ok(Some(HarnessCost {
         ops,
         threads,

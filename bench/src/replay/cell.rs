@@ -142,8 +142,10 @@ impl CellRun {
             totals.merge(&finished.totals);
             if plan.end != PhaseEnd::None {
                 let name = format!("end_ns.{}", plan.name);
+                // Repetitions of a phase are one phase.
+                let before = self.cell.counters.get(&name).unwrap_or(&0.0);
                 self.note(
-                    Reading::timed(&name, Unit::Nanoseconds, finished.end_ns as f64)
+                    Reading::timed(&name, Unit::Nanoseconds, before + finished.end_ns as f64)
                         .doc("the sync at the end of the phase, which is part of its time"),
                 );
             }

@@ -60,11 +60,7 @@ pub fn run(
     } = sampler.finish();
     let record = PhaseRecord {
         name: phase.name.clone(),
-        role: match phase.role {
-            plan::PhaseRole::Prepare => PhaseRole::Prepare,
-            plan::PhaseRole::WarmUp => PhaseRole::WarmUp,
-            plan::PhaseRole::Measured => PhaseRole::Steady,
-        },
+        role: role(phase.role),
         start_ns: counted_from_ns,
         wall_ns: last_ns - counted_from_ns,
         ops: totals.rows(),
@@ -78,6 +74,15 @@ pub fn run(
         record,
         totals,
         end_ns,
+    }
+}
+
+/// What a phase is for, as its record says it.
+pub fn role(planned: plan::PhaseRole) -> PhaseRole {
+    match planned {
+        plan::PhaseRole::Prepare => PhaseRole::Prepare,
+        plan::PhaseRole::WarmUp => PhaseRole::WarmUp,
+        plan::PhaseRole::Measured => PhaseRole::Steady,
     }
 }
 

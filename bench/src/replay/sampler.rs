@@ -11,8 +11,10 @@ use super::window::{Waiting, Window};
 use crate::recorder::{Interval, Mailbox};
 use crate::targets::Levels;
 
-/// From one look to the next.
+/// From one look to the next, at first.
 const INTERVAL_NS: u64 = 200_000_000;
+/// After so many intervals, and after every half as many more, they become twice as long: a week has 11,000.
+const INTERVALS_ALIKE: usize = 2048;
 
 /// What there was to see.
 pub(super) struct Looked {
@@ -73,7 +75,7 @@ impl<'a> Sampler<'a> {
 
     /// When the next look is due, in nanoseconds of the phase.
     pub(super) fn next_ns(&self) -> u64 {
-        let next_ns = self.last_ns + INTERVAL_NS;
+        let next_ns = self.last_ns.saturating_add(interval_ns(self.series.len()));
         // An interval ends where counting begins, so that none is half of it.
         let from_ns = self.window.from_ns();
         if self.last_ns < from_ns {
@@ -137,6 +139,12 @@ impl<'a> Sampler<'a> {
     }
 }
 
+/// How long the interval after so many is.
+fn interval_ns(taken: usize) -> u64 {
+    let doublings = taken.saturating_sub(INTERVALS_ALIKE / 2) / (INTERVALS_ALIKE / 2);
+    INTERVAL_NS.saturating_mul(1 << doublings.min(32))
+}
+
 fn stalls(before: &Levels, now: &Levels) -> Vec<Stall> {
     let grown = |(cause, total_ns): (&String, &u64)| {
         let ns = total_ns.saturating_sub(before.stalled_ns.get(cause).copied().unwrap_or(0));
@@ -146,4 +154,22 @@ fn stalls(before: &Levels, now: &Levels) -> Vec<Stall> {
         })
     };
     now.stalled_ns.iter().filter_map(grown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_week_has_few_intervals_and_a_minute_fine_ones() {
+        assert_eq!(interval_ns(300), INTERVAL_NS);
+        assert_eq!(interval_ns(INTERVALS_ALIKE - 1), INTERVAL_NS);
+        assert_eq!(interval_ns(INTERVALS_ALIKE), 2 * INTERVAL_NS);
+        let (mut now_ns, mut taken) = (0, 0);
+        while now_ns < 7 * 24 * 3_600_000_000_000 {
+            now_ns += interval_ns(taken);
+            taken += 1;
+        }
+        assert!((10_000..12_000).contains(&taken), "{taken}");
+    }
 }

@@ -17,7 +17,7 @@ pub use unlike::Unlike;
 
 use crate::metric::{Better, Unit};
 use crate::record::{Cell, RunRecord, point_label};
-use crate::stats::Spread;
+use crate::stats::{MedianInterval, Spread};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -172,19 +172,37 @@ impl Comparison {
     }
 }
 
-/// How often two intervals of as many rounds of the same thing have nothing in common. Exact where the
-/// intervals are the whole range, which they are up to eight rounds; beyond it is rarer than one in a
-/// thousand and counts as never.
+/// How often the intervals of two runs of the same thing, with so many rounds each, have nothing in common.
+///
+/// Exact for numbers without ties: all orders of the rounds are equally likely then. The a-th of n rounds is below the
+/// b-th of m others where fewer than b of those are below it, and exactly j are with the probability
+/// C(a-1+j, j) C(n-a+m-j, m-j) / C(n+m, m) (negative hypergeometric).
 fn apart_by_chance(left: usize, right: usize) -> f64 {
-    const RANGE_ROUNDS_MAX: usize = 8;
-    if left.min(right) < 2 || left.max(right) > RANGE_ROUNDS_MAX {
+    if left.min(right) < 2 {
         return 0.0;
     }
-    // One over the ways to choose which of all rounds are the left ones, for each of two orders.
-    let ways: f64 = (1..=left)
-        .map(|nth| (right + nth) as f64 / nth as f64)
-        .product();
-    2.0 / ways
+    let below = |n: usize, m: usize| {
+        let (highest, lowest) = (
+            n - MedianInterval::left_out(n),
+            MedianInterval::left_out(m) + 1,
+        );
+        let all = ln_choose(n + m, m);
+        let exactly = |j: usize| {
+            let (under, over) = (
+                ln_choose(highest - 1 + j, j),
+                ln_choose(n - highest + m - j, m - j),
+            );
+            (under + over - all).exp()
+        };
+        (0..lowest).map(exactly).sum::<f64>()
+    };
+    below(left, right) + below(right, left)
+}
+
+/// The logarithm of the ways to choose so many.
+fn ln_choose(of: usize, chosen: usize) -> f64 {
+    let factor = |nth: usize| ((of - chosen + nth) as f64 / nth as f64).ln();
+    (1..=chosen).map(factor).sum()
 }
 
 /// Target, point, name of the number.
@@ -224,14 +242,13 @@ fn numbers(record: &RunRecord) -> BTreeMap<Key, Number> {
 }
 
 fn operations(cell: &Cell, put: &mut impl FnMut(String, Unit, Better, f64)) {
-    for phase in cell.measured().filter(|phase| phase.wall_ns > 0) {
-        let seconds = phase.wall_ns as f64 / 1e9;
+    for phase in cell.named_phases() {
         for op in &phase.ops {
             let name = |what: &str| format!("{what}({}.{})", phase.name, op.op);
-            let rate = op.count as f64 / seconds;
-            put(name("iops"), Unit::PerSecond, Better::Higher, rate);
-            if op.bytes > 0 {
-                let rate = op.bytes as f64 / seconds;
+            if let Some(rate) = phase.per_second(op.count) {
+                put(name("iops"), Unit::PerSecond, Better::Higher, rate);
+            }
+            if let Some(rate) = phase.per_second(op.bytes).filter(|rate| *rate > 0.0) {
                 let unit = Unit::BytesPerSecond;
                 put(name("throughput"), unit, Better::Higher, rate);
             }
@@ -341,10 +358,30 @@ mod tests {
         assert!((apart_by_chance(2, 2) - 1.0 / 3.0).abs() < 1e-12);
         assert!((apart_by_chance(3, 3) - 0.1).abs() < 1e-12);
         assert_eq!(apart_by_chance(1, 9), 0.0);
+        // The tenth is left out at both ends: of 66 orders, those where both others are beyond the ninth.
+        assert!((apart_by_chance(10, 2) - 6.0 / 66.0).abs() < 1e-12);
+        assert!((apart_by_chance(2, 10) - 6.0 / 66.0).abs() < 1e-12);
+        assert!((apart_by_chance(9, 9) - 0.0034).abs() < 1e-4);
         let before = record(&[1000, 1100, 1200], 2.0);
         // p50, p99, p999 and max move; the rates and the ratio do not.
         let chance = Comparison::of(&before, &before).told_by_chance();
         assert!((chance - 0.4).abs() < 1e-9, "{chance}");
+    }
+
+    #[test]
+    fn repetitions_of_a_phase_are_no_rounds() {
+        let mut once = record(&[1000], 2.0);
+        let mut again = once.cells[0].phases[0].clone();
+        again.ops[0].response.ns_p99 = 5000;
+        once.cells[0].phases.push(again);
+        let compared = Comparison::of(&once, &once);
+        let rate = compared
+            .rows
+            .iter()
+            .find(|row| row.number == "iops(load.write)");
+        let rate = rate.expect("both have it");
+        assert_eq!((rate.before.count, rate.before.median), (1, 1000.0));
+        assert_eq!(rate.before.interval, None);
     }
 
     #[test]

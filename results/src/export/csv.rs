@@ -6,7 +6,7 @@
 use crate::record::{Cell, KnobValue, Latency, PhaseRecord, PhaseRole, RunRecord};
 use std::collections::BTreeMap;
 
-/// One row per cell, phase and operation. `late` is the generator's own lateness in the whole phase, where it has a
+/// One row per cell, phase and operation; `start_ns`, from the beginning of the cell, tells repetitions of a phase apart. `late` is the generator's own lateness in the whole phase, where it has a
 /// schedule.
 #[must_use]
 pub fn cells_csv(record: &RunRecord) -> String {
@@ -15,6 +15,7 @@ pub fn cells_csv(record: &RunRecord) -> String {
         &[
             "phase",
             "role",
+            "start_ns",
             "op",
             "count",
             "bytes",
@@ -56,6 +57,7 @@ pub fn cells_csv(record: &RunRecord) -> String {
                     &[
                         phase.name.clone(),
                         role_word(phase.role).to_owned(),
+                        phase.start_ns.to_string(),
                         op.op.clone(),
                         op.count.to_string(),
                         op.bytes.to_string(),
@@ -92,6 +94,7 @@ pub fn intervals_csv(record: &RunRecord) -> String {
         &[
             "phase",
             "role",
+            "start_ns",
             "t_ns",
             "interval_ns",
             "ops",
@@ -128,6 +131,7 @@ fn interval_rows(table: &mut Table<'_>, cell: &Cell, phase: &PhaseRecord) {
             &[
                 phase.name.clone(),
                 role_word(phase.role).to_owned(),
+                phase.start_ns.to_string(),
                 sample.t_ns.to_string(),
                 sample.t_ns.saturating_sub(previous_ns).to_string(),
                 sample.ops.to_string(),

@@ -5,7 +5,7 @@
 //! record out of it afterwards possible.
 
 use crate::record::{
-    Cell, HarnessCost, PhaseRecord, RecordError, RunRecord, RunStatus, Sample, Setting,
+    Cell, HarnessCost, PhaseRecord, PhaseRole, RecordError, RunRecord, RunStatus, Sample, Setting,
 };
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -52,6 +52,9 @@ pub enum Event {
         cell: CellKey,
         /// The phase's name.
         phase: String,
+        /// What it is for.
+        #[serde(default)]
+        role: PhaseRole,
     },
     /// An interval of the open phase ended.
     Interval {

@@ -1,10 +1,10 @@
 //! A record in the Go benchmark format, so that `benchstat` and what is built on it read our rounds.
 //!
-//! One line per cell, phase and operation; the rounds of one point have one name, as repeated runs of a
+//! One line per cell, phase (repetitions as one) and operation; the rounds of one point have one name, as repeated runs of a
 //! benchmark have. Names hold no space: what the format cannot carry is written as `_`. Times keep
 //! `ns` in their unit, which benchstat scales; rates say that higher is better.
 
-use crate::record::{Cell, OpRecord, PhaseRecord, RunRecord};
+use crate::record::{Cell, NamedPhase, OpRecord, RunRecord};
 use std::fmt::Write as _;
 
 /// The lines; `label` is written as the configuration key `run`, by which benchstat can tell two apart
@@ -28,21 +28,23 @@ pub fn go_bench(record: &RunRecord, label: &str) -> String {
     }
     text.push('\n');
     for cell in record.cells.iter().filter(|cell| cell.fault.is_none()) {
-        for phase in cell.measured().filter(|phase| phase.wall_ns > 0) {
+        for phase in cell.named_phases() {
             for op in phase.ops.iter().filter(|op| op.response.count > 0) {
-                line(&mut text, cell, phase, op);
+                line(&mut text, cell, &phase, op);
             }
         }
     }
     text
 }
 
-fn line(text: &mut String, cell: &Cell, phase: &PhaseRecord, op: &OpRecord) {
-    let seconds = phase.wall_ns as f64 / 1e9;
+fn line(text: &mut String, cell: &Cell, phase: &NamedPhase<'_>, op: &OpRecord) {
+    let Some(ops_per_s) = phase.per_second(op.count) else {
+        return;
+    };
     let mut name = format!(
         "BenchmarkReplay/target={}/phase={}/op={}",
         word(&cell.target),
-        word(&phase.name),
+        word(phase.name),
         word(&op.op)
     );
     for setting in &cell.point {
@@ -51,16 +53,11 @@ fn line(text: &mut String, cell: &Cell, phase: &PhaseRecord, op: &OpRecord) {
     }
     let _ = write!(
         text,
-        "{name} {} {:.1} ns/op {} p50-ns {} p99-ns {} max-ns {:.3} ops/s",
-        op.count,
-        op.response.ns_mean,
-        op.response.ns_p50,
-        op.response.ns_p99,
-        op.response.ns_max,
-        op.count as f64 / seconds
+        "{name} {} {:.1} ns/op {} p50-ns {} p99-ns {} max-ns {ops_per_s:.3} ops/s",
+        op.count, op.response.ns_mean, op.response.ns_p50, op.response.ns_p99, op.response.ns_max,
     );
-    if op.bytes > 0 {
-        let _ = write!(text, " {:.1} B/s", op.bytes as f64 / seconds);
+    if let Some(bytes_per_s) = phase.per_second(op.bytes).filter(|rate| *rate > 0.0) {
+        let _ = write!(text, " {bytes_per_s:.1} B/s");
     }
     text.push('\n');
 }
@@ -83,7 +80,7 @@ fn one_line(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::hist::LatencyHist;
-    use crate::record::{Setting, Tool, Workload};
+    use crate::record::{PhaseRecord, Setting, Tool, Workload};
 
     #[test]
     fn a_line_has_a_name_without_spaces_and_pairs_of_value_and_unit() {

@@ -94,10 +94,11 @@ impl Assembly {
                 self.close_cell();
                 self.open_cell(cell);
             }
-            Event::PhaseStarted { cell, phase } => {
+            Event::PhaseStarted { cell, phase, role } => {
                 self.open_cell(cell);
                 self.open_phase = Some(PhaseRecord {
                     name: phase,
+                    role,
                     ..PhaseRecord::default()
                 });
             }
@@ -187,7 +188,7 @@ impl Assembly {
 mod tests {
     use super::*;
     use crate::export::EventLog;
-    use crate::record::{Sample, Tool, Workload};
+    use crate::record::{PhaseRole, Sample, Tool, Workload};
     use std::io::Write;
 
     fn key() -> CellKey {
@@ -230,6 +231,7 @@ mod tests {
             Event::PhaseStarted {
                 cell: open.clone(),
                 phase: "load".to_owned(),
+                role: PhaseRole::WarmUp,
             },
             Event::Interval {
                 cell: open,
@@ -252,6 +254,8 @@ mod tests {
         assert_eq!(found.record.cells[0], whole);
         assert_eq!(found.record.cells[1].round, 1);
         assert_eq!(found.record.cells[1].phases[0].series, [sample]);
+        let role = found.record.cells[1].phases[0].role;
+        assert_eq!(role, PhaseRole::WarmUp, "it does not pass for measured");
         assert!(found.record.cells[1].fault.is_some());
         assert_eq!(found.record.status.word(), "interrupted");
         assert!(found.record.status.reason().contains("salvaged"));

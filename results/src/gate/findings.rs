@@ -7,7 +7,9 @@
 
 use super::{AbRow, GateReport, Verdict};
 use crate::exit::{ExitCode, Outcome};
+use crate::printable;
 use crate::record::point_label;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// A step summary beyond this is refused as a whole, so ours ends before.
@@ -103,7 +105,7 @@ impl Findings {
     /// The table for a terminal, notes below it.
     #[must_use]
     pub fn table(&self) -> String {
-        let cells: Vec<[&str; 6]> =
+        let cells: Vec<[Cow<'_, str>; 6]> =
             std::iter::once(["verdict", "class", "number", "change", "reason", ""])
                 .chain(self.rows.iter().map(|row| {
                     [
@@ -115,6 +117,7 @@ impl Findings {
                         &row.detail,
                     ]
                 }))
+                .map(|row| row.map(printable::one_line))
                 .collect();
         let width = |column: usize| {
             cells
@@ -134,7 +137,7 @@ impl Findings {
             text.push('\n');
         }
         for note in &self.notes {
-            let _ = writeln!(text, "note: {note}");
+            let _ = writeln!(text, "note: {}", printable::one_line(note));
         }
         text
     }

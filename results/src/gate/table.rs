@@ -2,6 +2,7 @@
 
 use super::{GateReport, GateRow, Tolerance, Verdict};
 use crate::metric::Unit;
+use crate::printable;
 use crate::record::point_label;
 use std::fmt::Write as _;
 
@@ -44,7 +45,7 @@ impl GateReport {
             text.push('\n');
         }
         for note in &self.notes {
-            let _ = writeln!(text, "note: {note}");
+            let _ = writeln!(text, "note: {}", printable::one_line(note));
         }
         text
     }
@@ -88,7 +89,7 @@ fn row(row: &GateRow) -> [String; 7] {
     };
     [
         row.verdict.word().to_owned(),
-        name.replace('"', ""),
+        printable::one_line(&name).replace('"', ""),
         format(row.baseline),
         row.measured.map_or_else(|| "-".to_owned(), format),
         row.ratio.map_or_else(
@@ -99,6 +100,6 @@ fn row(row: &GateRow) -> [String; 7] {
             Tolerance::Exact => "exact".to_owned(),
             Tolerance::Relative(part) => format!("{:.1} %", part * 100.0),
         },
-        row.reason.clone(),
+        printable::one_line(&row.reason).into_owned(),
     ]
 }

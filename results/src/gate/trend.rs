@@ -149,9 +149,11 @@ fn numbers(record: &RunRecord) -> BTreeMap<String, f64> {
                 .or_default()
                 .push(*value);
         }
-        for phase in cell.measured().filter(|phase| phase.wall_ns > 0) {
+        for phase in cell.named_phases() {
             for op in &phase.ops {
-                let rate = op.count as f64 * 1e9 / phase.wall_ns as f64;
+                let Some(rate) = phase.per_second(op.count) else {
+                    continue;
+                };
                 let name = format!("{place} {}.{}/s", phase.name, op.op);
                 rounds.entry(name).or_default().push(rate);
             }

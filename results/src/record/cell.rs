@@ -134,7 +134,7 @@ fn is_zero(number: &u64) -> bool {
 pub struct OpRecord {
     /// `write`, `read`, `sync`, ...
     pub op: String,
-    /// How many ended, with or without an error.
+    /// How many ended well.
     pub count: u64,
     /// Bytes moved.
     pub bytes: u64,

@@ -8,6 +8,7 @@
 //!     contents   ratio asked for and achieved            content.rs
 //!     cells      sweep point x round x target             cell.rs
 //!       phases   operations with histograms, series       cell.rs
+//!       (phases of one name, as one)                      named.rs
 //!       schedule how it was kept, and by whose fault not  schedule.rs
 //!       stages, pools, counters, verification             cell.rs
 //!       spans    until accepted, at home, synced          span.rs
@@ -22,6 +23,7 @@
 mod cell;
 mod content;
 mod machine;
+mod named;
 mod run;
 mod schedule;
 mod span;
@@ -34,6 +36,7 @@ pub use cell::{
 };
 pub use content::ContentRecord;
 pub use machine::{Doubt, Machine};
+pub use named::NamedPhase;
 pub use run::{
     HarnessCost, Knob, KnobValue, RunRecord, RunStatus, SCHEMA_VERSION, SweepAxis, Target, Tool,
     Workload,

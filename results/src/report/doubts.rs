@@ -218,11 +218,10 @@ fn drift(summary: &Summary<'_>) -> Option<String> {
 fn few_operations(summary: &Summary<'_>) -> Option<String> {
     let shown = summary.targets.iter().filter_map(TargetSummary::shown);
     let rows = shown.flat_map(|point| &point.cells).flat_map(|cell| {
-        cell.measured().flat_map(|phase| {
-            phase
-                .ops
-                .iter()
-                .map(move |op| (format!("{}.{}", phase.name, op.op), op.response.count))
+        cell.named_phases().into_iter().flat_map(|phase| {
+            let name = phase.name;
+            let rows = phase.ops.into_iter();
+            rows.map(move |op| (format!("{name}.{}", op.op), op.response.count))
         })
     });
     let mut few: Vec<String> = rows
@@ -272,7 +271,7 @@ fn stolen(record: &RunRecord) -> Option<String> {
     })
 }
 
-/// How late operations began that were due while their client was idle.
+/// How late operations began by the generator's fault.
 fn late(record: &RunRecord) -> Option<String> {
     let lates: Vec<f64> = record
         .cells
@@ -281,7 +280,7 @@ fn late(record: &RunRecord) -> Option<String> {
         .collect();
     let late_ns = median(&lates).filter(|late_ns| *late_ns > LATE_NS)?;
     Some(format!(
-        "one operation in a hundred began {} after it was due although its client was idle",
+        "one operation in a hundred began {} later than on a generator that costs nothing",
         Unit::Nanoseconds.format(late_ns)
     ))
 }

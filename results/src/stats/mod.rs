@@ -126,26 +126,33 @@ impl MedianInterval {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
         let count = sorted.len();
+        let (left_out, confidence) = Self::cut(count);
+        Some(Self {
+            low: sorted[left_out],
+            high: sorted[count - 1 - left_out],
+            confidence,
+        })
+    }
+
+    /// How many of so many rounds lie outside of the interval at each end.
+    pub(crate) fn left_out(rounds: usize) -> usize {
+        Self::cut(rounds).0
+    }
+
+    fn cut(count: usize) -> (usize, f64) {
         // Of one sequence of coins; beyond a thousand rounds it underflows to a wider interval.
         let mut term = 0.5_f64.powf(count as f64);
         let mut outside = 2.0 * term;
         let mut left_out = 0;
-        let mut found = 1.0 - outside;
         loop {
             term *= (count - left_out) as f64 / (left_out + 1) as f64;
             let wider = outside + 2.0 * term;
             if 1.0 - wider < Self::CONFIDENCE || 2 * (left_out + 1) >= count {
-                break;
+                return (left_out, 1.0 - outside);
             }
             outside = wider;
             left_out += 1;
-            found = 1.0 - outside;
         }
-        Some(Self {
-            low: sorted[left_out],
-            high: sorted[count - 1 - left_out],
-            confidence: found,
-        })
     }
 
     /// Whether the two have a value in common.

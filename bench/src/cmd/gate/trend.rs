@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use delalloc_results::gate::trend::{Advice, trend as look};
+use delalloc_results::printable::one_line;
 use delalloc_results::{ExitCode, load};
 
 use crate::failure::{Failure, OrExit};
@@ -47,7 +48,7 @@ pub(super) fn trend(args: &TrendArgs) -> Result<ExitCode, Failure> {
         }
         print!("{table}");
         for note in &notes {
-            println!("note: {note}");
+            println!("note: {}", one_line(note));
         }
         println!(
             "trend=advisory runs={read} numbers={} look_worse={worse}",
