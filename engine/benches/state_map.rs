@@ -47,7 +47,12 @@ fn state_map(criterion: &mut Criterion) {
     group.bench_function("find from a random page", |b| {
         b.iter(|| {
             let from = page(2 * index() + 1).start;
-            black_box(map.find_first(from, UNPLACED, State::WRITEBACK, 128 << 20))
+            black_box(map.find_first(
+                FileRange::new(from, FileRange::WHOLE.end),
+                UNPLACED,
+                State::WRITEBACK,
+                128 << 20,
+            ))
         });
     });
     group.bench_function("append 128 KiB and hand it off", |b| {

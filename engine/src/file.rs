@@ -137,6 +137,11 @@ impl File {
         let mut size = state.size.clone();
         let disk_bytes = size.truncate(size_bytes);
         let truncated = core.meta.truncate(inode.id, size_bytes, disk_bytes);
+        // Done in part even where it was refused.
+        state.resized_before = core.meta.data_next();
+        for pushed in &mut state.pushed {
+            pushed.cap(size_bytes);
+        }
         if truncated.is_err() {
             // Part of it may be cut in the log already.
             state.states.clear(cut.to_pages(), State::SYNCED);
@@ -200,8 +205,11 @@ impl File {
             let disk_bytes = size.completed(inner, size_bytes);
             let punched = core.meta.punch(inode.id, inner, Some(disk_bytes));
             if punched.is_err() {
-                // Part of it may be cut in the log already.
+                // Part of it may be cut, in the tree and in the log: what is dirty is still wanted, and what is
+                // clean is read again.
                 state.states.clear(inner, State::SYNCED);
+                forget_clean_pages(&mut state, inner);
+                state.tickets.invalidate(inner);
             }
             punched?;
             state.size = size;
@@ -410,6 +418,17 @@ pub(crate) fn forget_pages(core: &Core, inode: &Inode, state: &mut InodeState, g
     state
         .pages
         .remove_range(PageIndex::of(gone.start)..PageIndex(gone.end / PAGE_BYTES));
+}
+
+/// Lets go of what is as the device has it, or had it.
+fn forget_clean_pages(state: &mut InodeState, range: FileRange) {
+    let pages = PageIndex::of(range.start)..PageIndex(range.end / PAGE_BYTES);
+    let found: Vec<PageIndex> = state.pages.range(pages).map(|(index, _)| index).collect();
+    for index in found {
+        if state.states.iter(page_range(index)).next().is_none() {
+            state.pages.remove(index);
+        }
+    }
 }
 
 fn check_life(state: &InodeState) -> Result<()> {

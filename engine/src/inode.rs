@@ -39,11 +39,11 @@ use crate::compress::Backoff;
 use crate::extent::{Ages, OrderedExtents, State, StateMap};
 use crate::failure::FailureLog;
 use crate::file_size::FileSize;
-use crate::log::Lsn;
+use crate::log::{DataNumber, Lsn};
 use crate::pools::Pools;
 use crate::read::Tickets;
-use crate::units::{FileId, FileRange, Generation};
-use crate::writeback::Pushed;
+use crate::units::{FileId, FileRange};
+use crate::writeback::{Pushed, SizesSaid};
 
 /// How often a waiter makes sure that the workers it waits for are alive.
 pub(crate) const POISON_CHECK: Duration = Duration::from_secs(1);
@@ -78,9 +78,10 @@ pub(crate) struct InodeState {
     pub(crate) writeback_cursor: u64,
     /// Pages in the log that the size on disk has not moved over.
     pub(crate) pushed: Vec<Pushed>,
-    /// The size on disk has moved over pages that were logged in this generation or later, and the tree has
-    /// not been told.
-    pub(crate) size_owed: Option<Generation>,
+    /// The size on disk has moved over logged pages, which say so much of it, and the tree has not been told.
+    pub(crate) size_owed: Option<SizesSaid>,
+    /// Logged pages with numbers before this do not say any more how long the file is.
+    pub(crate) resized_before: DataNumber,
     /// A size that logged pages brought is durable once the log has come so far.
     pub(crate) size_wanted: Option<Lsn>,
     /// Writes in a row that failed and left pages to the log alone.
@@ -118,6 +119,7 @@ impl Inode {
                 writeback_cursor: 0,
                 pushed: Vec::new(),
                 size_owed: None,
+                resized_before: DataNumber::default(),
                 size_wanted: None,
                 home_failures: 0,
             }),

@@ -104,6 +104,16 @@ mutations! {
     LoggedPageDropped,
     /// A size that only logged pages say is not put into the tree. P1.
     LoggedSizeKept,
+    /// A size that logged pages do not say is not logged. P1.
+    LoggedSizeUnsaid,
+    /// A page that waits for its batch says how long its file was before it was cut. P2.
+    LogSizeUncapped,
+    /// A batch that failed leaves a number out, before which pages are held. P1.
+    LogHoleLeft,
+    /// A batch is shorter when it is written again, and the next one is not found behind it. P1.
+    LogRewriteShort,
+    /// An extent that is in the log twice grows its file as its first record says. P1.
+    LogSizeSkipped,
 }
 
 #[cfg(feature = "mutations")]

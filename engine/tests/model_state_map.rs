@@ -15,16 +15,16 @@ enum Op {
     Clear(usize, usize, State),
     All(usize, usize, State),
     Any(usize, usize, State),
-    Find(usize, State, State, usize),
+    Find((usize, usize), State, State, usize),
     Iter(usize, usize),
 }
 
 fn bits() -> impl Strategy<Value = State> {
-    (0_u8..8).prop_map(State::from_bits_truncate)
+    (0_u8..16).prop_map(State::from_bits_truncate)
 }
 
 fn some_bits() -> impl Strategy<Value = State> {
-    (1_u8..8).prop_map(State::from_bits_truncate)
+    (1_u8..16).prop_map(State::from_bits_truncate)
 }
 
 fn span() -> impl Strategy<Value = (usize, usize)> {
@@ -37,8 +37,8 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (span(), bits()).prop_map(|((a, b), bits)| Op::Clear(a, b, bits)),
         1 => (span(), some_bits()).prop_map(|((a, b), bits)| Op::All(a, b, bits)),
         1 => (span(), bits()).prop_map(|((a, b), bits)| Op::Any(a, b, bits)),
-        2 => (0..=PAGES, some_bits(), bits(), 1..=PAGES)
-            .prop_map(|(from, with, without, max)| Op::Find(from, with, without, max)),
+        2 => (span(), some_bits(), bits(), 1..=PAGES)
+            .prop_map(|(within, with, without, max)| Op::Find(within, with, without, max)),
         1 => span().prop_map(|(a, b)| Op::Iter(a, b)),
     ]
 }
@@ -65,11 +65,18 @@ impl Model {
         changed
     }
 
-    fn find(&self, from: usize, with: State, without: State, max: usize) -> Option<FileRange> {
+    fn find(
+        &self,
+        from: usize,
+        to: usize,
+        with: State,
+        without: State,
+        max: usize,
+    ) -> Option<FileRange> {
         let good =
             |page: &usize| self.0[*page].contains(with) && !self.0[*page].intersects(without);
-        let start = (from..PAGES).find(good)?;
-        let end = (start..PAGES).take(max).take_while(good).last()?;
+        let start = (from..to).find(good)?;
+        let end = (start..to).take(max).take_while(good).last()?;
         Some(range(start, end + 1))
     }
 
@@ -82,6 +89,23 @@ impl Model {
                 runs.push((range(at, at + run.len()), run[0]));
             }
             at += run.len();
+        }
+        runs
+    }
+
+    /// Longest runs of what the device has not and the log has not either.
+    fn unsynced(&self) -> Vec<FileRange> {
+        let is_unsynced = |page: &usize| {
+            let state = self.0[*page];
+            state.intersects(State::DIRTY | State::WRITEBACK) && !state.contains(State::SYNCED)
+        };
+        let mut runs = Vec::new();
+        let mut at = 0;
+        while let Some(start) = (at..PAGES).find(is_unsynced) {
+            at = (start..PAGES)
+                .find(|page| !is_unsynced(page))
+                .unwrap_or(PAGES);
+            runs.push(range(start, at));
         }
         runs
     }
@@ -100,6 +124,7 @@ fn count(bytes: &mut StateBytes, bits: State) {
     bytes.dirty += page(State::DIRTY);
     bytes.delalloc += page(State::DELALLOC);
     bytes.writeback += page(State::WRITEBACK);
+    bytes.synced += page(State::SYNCED);
 }
 
 proptest! {
@@ -127,9 +152,9 @@ proptest! {
                     map.any(range(a, b), bits),
                     model.0[a..b].iter().any(|state| state.intersects(bits))
                 ),
-                Op::Find(from, with, without, max) => prop_assert_eq!(
-                    map.find_first(bytes_of(from), with, without, bytes_of(max)),
-                    model.find(from, with, without, max)
+                Op::Find((a, b), with, without, max) => prop_assert_eq!(
+                    map.find_first(range(a, b), with, without, bytes_of(max)),
+                    model.find(a, b, with, without, max)
                 ),
                 Op::Iter(a, b) => prop_assert_eq!(
                     map.iter(range(a, b)).collect::<Vec<_>>(),
@@ -140,6 +165,7 @@ proptest! {
             prop_assert_eq!(map.interval_count(), runs.len(), "not minimal");
             prop_assert_eq!(map.iter(range(0, PAGES)).collect::<Vec<_>>(), runs);
             prop_assert_eq!(map.totals(), model.totals());
+            prop_assert_eq!(map.unsynced().collect::<Vec<_>>(), model.unsynced());
         }
     }
 }

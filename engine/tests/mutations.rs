@@ -74,7 +74,27 @@ const LOG_LAST: Detector = (
     logs::a_page_that_cannot_go_home_goes_into_the_log,
 );
 
-const DETECTORS: [Detector; 23] = [
+const LOG_HOLE: Detector = ("log goes on", logs::a_failed_batch_leaves_no_hole);
+const LOG_SHORT: Detector = (
+    "long batch",
+    logs::a_batch_without_failed_data_is_as_long_as_before,
+);
+const LOG_TWICE: Detector = (
+    "logged twice",
+    logs::an_extent_that_is_logged_twice_brings_its_last_size,
+);
+const LOG_SIZE: Detector = (
+    "size beside",
+    logs::a_size_that_no_logged_page_says_is_logged,
+);
+const LOG_CUT: Detector = (
+    "cut beside",
+    logs::a_page_that_waits_does_not_undo_a_truncation,
+);
+
+const LOG_KEPT: Detector = ("promised pages", logs::one_failure_of_many_promises_is_one);
+
+const DETECTORS: [Detector; 29] = [
     REUSE,
     OVERHANG,
     MODEL,
@@ -98,6 +118,12 @@ const DETECTORS: [Detector; 23] = [
     LOG_NEWER,
     LOG_PROMISE,
     LOG_LAST,
+    LOG_HOLE,
+    LOG_SHORT,
+    LOG_TWICE,
+    LOG_SIZE,
+    LOG_CUT,
+    LOG_KEPT,
 ];
 
 /// Who is to see it; in this order, up to the first that does.
@@ -139,6 +165,11 @@ fn detectors_of(mutation: Mutation) -> &'static [Detector] {
         }
         Mutation::LogDataSuperseded => &[LOG_NEWER],
         Mutation::LoggedPageDropped => &[LOG_PROMISE],
+        Mutation::LogHoleLeft => &[LOG_HOLE],
+        Mutation::LogRewriteShort => &[LOG_SHORT],
+        Mutation::LogSizeSkipped => &[LOG_TWICE],
+        Mutation::LoggedSizeUnsaid => &[LOG_SIZE],
+        Mutation::LogSizeUncapped => &[LOG_CUT],
     }
 }
 

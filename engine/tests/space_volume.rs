@@ -496,3 +496,70 @@ fn a_full_volume_under_churn_loses_nothing() {
     }
     println!("{} cases, {steps} steps", cases());
 }
+
+/// After each sync on a volume that fills up, and then is overwritten, the device as it is then opens, with all that
+/// was synced: what a replay of the log needs was kept for it.
+#[test]
+fn a_full_volume_opens_after_a_crash_at_any_sync() {
+    for (node_bytes, seed) in [(16384, 1), (4096, 2), (1024, 3)] {
+        let device = Arc::new(MemBackend::new(2 * MIB));
+        let backend = Arc::clone(&device) as Arc<dyn Backend>;
+        let options = FormatOptions {
+            node_bytes,
+            ..FormatOptions::default()
+        };
+        Volume::format(&backend, &options).expect("a device can be formatted");
+        let knobs = config(&[("log.commit_at", "100")]);
+        let volume = open(&backend, &knobs);
+        let file = volume.create("full").expect("a new file");
+        let mut pages: Vec<u64> = Vec::new();
+        let mut dice = Dice::new(seed);
+        let (mut opened, mut overwrites) = (0, 0);
+        let mut bytes = [0; PAGE as usize];
+        while overwrites < 40 {
+            let tag = dice.below(u64::MAX);
+            page_bytes(Content::Random, tag, &mut bytes);
+            let at = if overwrites == 0 {
+                pages.len()
+            } else {
+                dice.below(pages.len() as u64) as usize
+            };
+            let accepted = file.write_at(at as u64 * PAGE, &bytes);
+            match accepted {
+                Ok(()) if at == pages.len() => pages.push(tag),
+                Ok(()) => pages[at] = tag,
+                Err(EngineError::NoSpace { .. }) => overwrites += 1,
+                Err(error) => panic!("{error}"),
+            }
+            if overwrites > 0 {
+                overwrites += 1;
+            }
+            file.sync().expect("what was accepted is made durable");
+            let is_near_the_end =
+                overwrites > 0 || volume.stats().space.available_bytes < 128 * KIB;
+            if is_near_the_end || dice.once_in(20) {
+                assert_opens(&device, &pages, node_bytes);
+                opened += 1;
+            }
+        }
+        assert!(opened > 40, "only {opened} crashes");
+    }
+}
+
+/// A copy of the device opens and has these pages.
+fn assert_opens(device: &MemBackend, pages: &[u64], node_bytes: u32) {
+    let crashed: Arc<dyn Backend> = Arc::new(device.fork());
+    let volume = open(&crashed, &config(&[]));
+    let file = volume.open_file("full").expect("it was synced");
+    let mut wanted = [0; PAGE as usize];
+    let mut found = [0; PAGE as usize];
+    for (at, &tag) in (0..).zip(pages) {
+        page_bytes(Content::Random, tag, &mut wanted);
+        let read = file.read_at(at * PAGE, &mut found).expect("a read");
+        assert!(
+            read == found.len() && found == wanted,
+            "page {at} of {} was synced, nodes of {node_bytes}",
+            pages.len()
+        );
+    }
+}

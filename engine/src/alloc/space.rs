@@ -160,6 +160,26 @@ impl Space {
         Ok(Reservation::new(Arc::clone(self), data_bytes))
     }
 
+    /// The same for bytes that were promised before and are wanted once more: the metadata reserve was there for them
+    /// then and is not asked for again.
+    pub(crate) fn reserve_again(self: &Arc<Self>, bytes: u64) -> Result<Reservation> {
+        let data_bytes = bytes.next_multiple_of(SECTOR_BYTES);
+        let mut state = self.lock();
+        let wanted_bytes = data_bytes + metadata_share(data_bytes);
+        let free_bytes = state.free.free_bytes() - state.reserved_bytes();
+        if wanted_bytes > free_bytes {
+            return Err(EngineError::NoSpace {
+                wanted_bytes,
+                free_bytes,
+            });
+        }
+        state.promised_data_bytes += data_bytes;
+        state.promised_metadata_bytes += metadata_share(data_bytes);
+        self.assert_sums(&state);
+        drop(state);
+        Ok(Reservation::new(Arc::clone(self), data_bytes))
+    }
+
     /// Would a commit make room for `bytes` that are refused now?
     pub fn commit_would_help(&self, bytes: u64) -> bool {
         let state = self.lock();

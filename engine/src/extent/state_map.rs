@@ -18,6 +18,9 @@
 //! numbers: accounting above (dirty bytes, reservations) is exact by construction and is never a
 //! recount.
 //!
+//! Beside the bits stands what a `sync` has to make durable: whatever is newer than the device and not in the log.
+//! A `sync` asks for that alone, and would otherwise walk over all that waits to go home.
+//!
 //! Invariants
 //!   * Every range is whole pages.
 //!   * `bytes(bit)` is the sum over all intervals that have the bit.
@@ -25,6 +28,8 @@
 //!
 //! No lock: the map lives under its file's mutex, and who must wait for a bit waits on the file's
 //! condvar. Not here: what the bits entail (writeback), page bytes (cache).
+
+use std::ops::Range;
 
 use bitflags::bitflags;
 
@@ -78,6 +83,14 @@ impl StateBytes {
 pub struct StateMap {
     intervals: IntervalMap<State>,
     totals: [u64; BITS],
+    /// Where `is_unsynced`.
+    unsynced: IntervalMap<()>,
+    /// What an edit changes of it; empty between calls, kept for its memory.
+    turned: Vec<(Range<u64>, bool)>,
+}
+
+fn is_unsynced(state: State) -> bool {
+    state.intersects(State::DIRTY.union(State::WRITEBACK)) && !state.contains(State::SYNCED)
 }
 
 impl StateMap {
@@ -135,11 +148,12 @@ impl StateMap {
                 .any(|(_, state)| state.intersects(bits))
     }
 
-    /// The first range at or after `from` where every byte has all of `with` and none of `without`:
-    /// from its first byte to the first that does not qualify, at most `bytes_max` of it.
+    /// The first range within `range` where every byte has all of `with` and none of `without`:
+    /// from its first byte to the first that does not qualify, at most `bytes_max` of it. Nothing beyond `range` is
+    /// looked at.
     pub fn find_first(
         &self,
-        from: u64,
+        range: FileRange,
         with: State,
         without: State,
         bytes_max: u64,
@@ -148,22 +162,19 @@ impl StateMap {
             !with.is_empty(),
             "a search for no bit finds gaps, which are not listed"
         );
+        assert_pages(range);
         assert!(
-            from.is_multiple_of(PAGE_BYTES)
-                && bytes_max.is_multiple_of(PAGE_BYTES)
-                && bytes_max > 0,
-            "a search by pages: from {from}, at most {bytes_max} bytes"
+            bytes_max.is_multiple_of(PAGE_BYTES) && bytes_max > 0,
+            "a search by pages: at most {bytes_max} bytes"
         );
         if with.iter().any(|bit| self.bytes(bit) == 0) {
             return None;
         }
         let mut found: Option<FileRange> = None;
-        for (interval, state) in self.intervals.overlapping(from..u64::MAX) {
+        for (interval, state) in self.iter(range) {
             let qualifies = state.contains(with) && !state.intersects(without);
             match &mut found {
-                None if qualifies => {
-                    found = Some(FileRange::new(interval.start.max(from), interval.end));
-                }
+                None if qualifies => found = Some(interval),
                 None => {}
                 Some(run) if qualifies && run.end == interval.start => run.end = interval.end,
                 Some(_) => break,
@@ -187,6 +198,12 @@ impl StateMap {
                 let whole = FileRange::new(interval.start, interval.end);
                 (whole.intersect(range), *state)
             })
+    }
+
+    /// What is DIRTY or in WRITEBACK and not SYNCED, ascending; touching ranges are one.
+    pub fn unsynced(&self) -> impl Iterator<Item = FileRange> {
+        let ranges = self.unsynced.iter();
+        ranges.map(|(range, ())| FileRange::new(range.start, range.end))
     }
 
     /// How many bytes have this one bit.
@@ -227,14 +244,25 @@ impl StateMap {
         bytes: &mut [u64; BITS],
     ) {
         assert_pages(range);
+        let turned = &mut self.turned;
         self.intervals.update(range.start..range.end, |piece, was| {
             let was = was.copied().unwrap_or(State::empty());
             let is = change(was);
             for bit in counted(is - was, was - is) {
                 bytes[index_of(bit)] += piece.end - piece.start;
             }
+            if is_unsynced(is) != is_unsynced(was) {
+                turned.push((piece, is_unsynced(is)));
+            }
             (!is.is_empty()).then_some(is)
         });
+        for (piece, on) in self.turned.drain(..) {
+            if on {
+                self.unsynced.insert(piece, &());
+            } else {
+                self.unsynced.remove(piece);
+            }
+        }
     }
 }
 
@@ -278,10 +306,13 @@ mod tests {
         map.set(pages(0, 8), State::WRITEBACK);
         map.set(pages(2, 4), UNPLACED);
         assert!(map.all(pages(2, 4), State::WRITEBACK | UNPLACED));
-        assert_eq!(map.find_first(0, UNPLACED, State::WRITEBACK, 1 << 20), None);
+        assert_eq!(
+            map.find_first(FileRange::WHOLE, UNPLACED, State::WRITEBACK, 1 << 20),
+            None
+        );
         map.clear(pages(0, 8), State::WRITEBACK);
         assert_eq!(
-            map.find_first(0, UNPLACED, State::WRITEBACK, 1 << 20),
+            map.find_first(FileRange::WHOLE, UNPLACED, State::WRITEBACK, 1 << 20),
             Some(pages(2, 4))
         );
     }
@@ -291,8 +322,9 @@ mod tests {
         let mut map = StateMap::new();
         map.set(pages(1, 10), UNPLACED);
         map.set(pages(3, 4), State::WRITEBACK);
-        let find =
-            |without, pages_max: u64| map.find_first(0, UNPLACED, without, pages_max * PAGE_BYTES);
+        let find = |without, pages_max: u64| {
+            map.find_first(FileRange::WHOLE, UNPLACED, without, pages_max * PAGE_BYTES)
+        };
         assert_eq!(find(State::empty(), 100), Some(pages(1, 10)));
         assert_eq!(find(State::empty(), 5), Some(pages(1, 6)));
         assert_eq!(find(State::WRITEBACK, 100), Some(pages(1, 3)));
@@ -302,11 +334,27 @@ mod tests {
     fn a_search_starts_in_the_middle_of_a_range() {
         let mut map = StateMap::new();
         map.set(pages(0, 10), UNPLACED);
-        let from = 4 * PAGE_BYTES;
         assert_eq!(
-            map.find_first(from, State::DELALLOC, State::empty(), 2 * PAGE_BYTES),
+            map.find_first(
+                pages(4, 20),
+                State::DELALLOC,
+                State::empty(),
+                2 * PAGE_BYTES
+            ),
             Some(pages(4, 6))
         );
+    }
+
+    #[test]
+    fn a_search_ends_where_it_is_told_to() {
+        let mut map = StateMap::new();
+        map.set(pages(0, 10), UNPLACED);
+        let find = |range| map.find_first(range, State::DIRTY, State::empty(), 1 << 20);
+        assert_eq!(find(pages(8, 9)), Some(pages(8, 9)));
+        assert_eq!(find(pages(10, 12)), None);
+        map.set(pages(20, 21), UNPLACED);
+        let find = |range| map.find_first(range, State::DIRTY, State::empty(), 1 << 20);
+        assert_eq!(find(pages(10, 20)), None);
     }
 
     #[test]

@@ -32,6 +32,9 @@ const DATA_HEADER_BYTES: usize = 16;
 /// Bytes of the record of a logged page.
 pub(crate) const DATA_RECORD_BYTES: usize = RECORD_BYTES + DATA_HEADER_BYTES + PAGE_LEN;
 
+/// The kind of what counts for nothing.
+const VOID: u8 = 8;
+
 const WHAT: &str = "record of the log";
 
 /// The header of a batch.
@@ -101,6 +104,7 @@ pub(crate) fn encode(record: &Record<'_>, generation: Generation, out: &mut Vec<
         Record::Finish { size, .. } => (5, *size),
         Record::Cut { size, .. } => (6, *size),
         Record::Data(page) => (7, SizeChange::Grow(page.size_bytes)),
+        Record::Home { .. } => (9, SizeChange::Keep),
     };
     let (size_kind, size_bytes) = match size {
         SizeChange::Keep => (0, 0),
@@ -126,6 +130,9 @@ pub(crate) fn encode(record: &Record<'_>, generation: Generation, out: &mut Vec<
             ..
         } => encode_extent(extent, *data_before, out),
         Record::Cut {
+            range, data_before, ..
+        }
+        | Record::Home {
             range, data_before, ..
         } => {
             for word in [range.start, range.end, data_before.0] {
@@ -158,6 +165,17 @@ fn encode_extent(extent: &NewExtent, data_before: DataNumber, out: &mut Vec<u8>)
     }
 }
 
+/// Makes records that count for nothing of `bytes`, which `encode` made; they keep their length.
+pub(crate) fn void(bytes: &mut [u8]) {
+    if bytes.is_empty() {
+        return;
+    }
+    let len = u32_of(bytes.len() as u64);
+    bytes.fill(0);
+    put_u32(bytes, 0, len);
+    bytes[4] = VOID;
+}
+
 /// Writes `generation` into every record of `bytes`, which `encode` made.
 pub(crate) fn stamp(bytes: &mut [u8], generation: Generation) {
     let mut at = 0;
@@ -167,7 +185,7 @@ pub(crate) fn stamp(bytes: &mut [u8], generation: Generation) {
     }
 }
 
-/// Every record of a batch with its generation, in order.
+/// Every record of a batch that counts, with its generation, in order.
 pub(crate) fn decode_all(mut bytes: &[u8]) -> Decoded<Vec<(Generation, Record<'static>)>> {
     let mut records = Vec::new();
     while !bytes.is_empty() {
@@ -180,7 +198,9 @@ pub(crate) fn decode_all(mut bytes: &[u8]) -> Decoded<Vec<(Generation, Record<'s
             return Err(Malformed::new(WHAT, "its length inside the batch", len));
         }
         let (record, rest) = bytes.split_at(len);
-        records.push((Generation(u64_at(record, 8)), decode(record)?));
+        if record[4] != VOID {
+            records.push((Generation(u64_at(record, 8)), decode(record)?));
+        }
         bytes = rest;
     }
     Ok(records)
@@ -214,6 +234,11 @@ fn decode(bytes: &[u8]) -> Decoded<Record<'static>> {
             data_before: DataNumber(u64_at(body, 16)),
         }),
         7 => Ok(Record::Data(Cow::Owned(decode_data(file, size, body)?))),
+        9 => Ok(Record::Home {
+            file,
+            range: decode_range(body)?,
+            data_before: DataNumber(u64_at(body, 16)),
+        }),
         other => Err(Malformed::new(WHAT, "a known kind", other)),
     }
 }
@@ -385,6 +410,11 @@ mod tests {
                 range,
                 size: SizeChange::Keep,
                 data_before: DataNumber(0),
+            },
+            Record::Home {
+                file,
+                range,
+                data_before: DataNumber(3),
             },
             Record::Data(Cow::Owned(LoggedPage {
                 file,

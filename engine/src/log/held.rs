@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::ring::Place;
+use crate::mutation::{self, Mutation};
 use crate::units::{FileId, FileRange, Generation, PAGE_BYTES, PageIndex};
 
 /// Numbers a superblock can name: 32 MiB of pages.
@@ -69,7 +70,8 @@ impl HeldSet {
         }
     }
 
-    fn of(numbers: impl Iterator<Item = u64>) -> Self {
+    /// Numbers that lie within `WINDOW` of the first, ascending.
+    pub(crate) fn of(numbers: impl Iterator<Item = u64>) -> Self {
         let mut set = Self::empty();
         for (count, number) in numbers.enumerate() {
             if count == 0 {
@@ -217,6 +219,22 @@ impl Held {
         let pages: Vec<PageIndex> = self.pages_in(file, range).map(|(page, _)| page).collect();
         for page in pages {
             self.drop_copies(file, page, before);
+        }
+    }
+
+    /// A file was made this long: copies that are not durable do not say that it is longer. Those that are belong to a
+    /// generation that the change closes or follows.
+    pub(crate) fn cap(&mut self, file: FileId, size_bytes: u64) {
+        if mutation::on(Mutation::LogSizeUncapped) {
+            return;
+        }
+        let pages = self.pages_in(file, FileRange::WHOLE);
+        let numbers: Vec<u64> = pages.flat_map(|(_, numbers)| numbers).copied().collect();
+        for number in numbers {
+            let copy = self.copies.get_mut(&number);
+            if let Some(content) = copy.and_then(|copy| copy.content.as_mut()) {
+                content.size_bytes = content.size_bytes.min(size_bytes);
+            }
         }
     }
 

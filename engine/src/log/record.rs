@@ -1,8 +1,9 @@
 //! One change of metadata, as the log keeps it: enough to make it again on an older tree.
 //!
 //! Records say what was done and not what a node looked like, so they survive any shape of the tree. A
-//! change made in steps (a long truncation) is a record per step, as it is a change per step. One kind is no
-//! change of the tree yet: a page that was synced before it had an address (see `held`).
+//! change made in steps (a long truncation) is a record per step, as it is a change per step. Two kinds
+//! are no changes of the tree: a page that was synced before it had an address (see `held`), and that such pages
+//! are at home.
 //!
 //! Not here: their bytes (format), making them again (recover/replay).
 
@@ -64,6 +65,13 @@ pub(crate) enum Record<'r> {
         /// As of `Finish`.
         data_before: DataNumber,
     },
+    /// What the tree has of a range is what the log has, up to these pages: they were logged while they were on their
+    /// way home.
+    Home {
+        file: FileId,
+        range: FileRange,
+        data_before: DataNumber,
+    },
     /// A page as a `sync` found it, which has no address yet.
     Data(Cow<'r, LoggedPage>),
 }
@@ -74,11 +82,15 @@ impl Record<'_> {
         let node_bytes = node_bytes as usize;
         match self {
             Self::Create { file, name } => {
-                file.0 < COUNT_MAX && name.len() <= name_bytes_max(node_bytes)
+                (1..COUNT_MAX).contains(&file.0) && name.len() <= name_bytes_max(node_bytes)
             }
             Self::Rename { name, .. } => name.len() <= name_bytes_max(node_bytes),
             Self::Finish { extent, .. } => extent.disk.bytes <= stored_bytes_max(node_bytes),
-            Self::Orphan { .. } | Self::Remove { .. } | Self::Cut { .. } | Self::Data(_) => true,
+            Self::Orphan { .. }
+            | Self::Remove { .. }
+            | Self::Cut { .. }
+            | Self::Home { .. }
+            | Self::Data(_) => true,
         }
     }
 
@@ -90,7 +102,8 @@ impl Record<'_> {
             | Self::Orphan { file }
             | Self::Remove { file }
             | Self::Finish { file, .. }
-            | Self::Cut { file, .. } => *file,
+            | Self::Cut { file, .. }
+            | Self::Home { file, .. } => *file,
             Self::Data(page) => page.file,
         }
     }

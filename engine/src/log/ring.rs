@@ -89,6 +89,13 @@ impl Ring {
         Some(slot)
     }
 
+    /// The batch that was placed last is not there: the next one takes its place and its number.
+    pub(crate) fn give_back(&mut self, slot: Slot) {
+        assert_eq!(slot.sequence + 1, self.sequence, "one batch is under way");
+        self.head = slot.place.mark.0;
+        self.sequence = slot.sequence;
+    }
+
     /// Where the next batch goes.
     pub(crate) fn head(&self) -> Place {
         Place {
@@ -100,9 +107,9 @@ impl Ring {
         }
     }
 
-    /// What is before `mark` is not needed any more.
+    /// What is before `mark` is not needed any more. A batch before it may have been given back meanwhile.
     pub(crate) fn free_to(&mut self, mark: Mark) {
-        self.tail = self.tail.max(mark.0);
+        self.tail = self.tail.max(mark.0.min(self.head));
     }
 
     /// Bytes between tail and head.
@@ -161,6 +168,23 @@ mod tests {
         assert_eq!(ring.place(40), None, "the first is still there");
         ring.free_to(second.mark);
         assert_eq!(placed(&mut ring, 40), Some((0, 3)));
+    }
+
+    #[test]
+    fn a_batch_that_is_given_back_leaves_no_hole() {
+        let mut ring = Ring::new(100, START);
+        ring.place(40).expect("room");
+        let failed = ring.place(40).expect("room");
+        // A commit that began meanwhile would free up to here.
+        let mark = ring.head().mark;
+        ring.give_back(failed);
+        ring.free_to(mark);
+        assert_eq!(ring.used_bytes(), 0);
+        assert_eq!(placed(&mut ring, 30), Some((40, 2)));
+        let wrapped = ring.place(40).expect("room");
+        assert_eq!((wrapped.offset, wrapped.sequence), (0, 3));
+        ring.give_back(wrapped);
+        assert_eq!(placed(&mut ring, 30), Some((0, 3)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::format::{self, DATA_RECORD_BYTES, HEADER_BYTES};
 use super::held::{DataNumber, Held, HeldSet, LoggedPage};
 use super::pending::{Lsn, Pending};
-use super::record::{Prepared, Record};
+use super::record::{Prepared, Record, SizeChange};
 use super::ring::{Mark, Ring, Slot};
 use crate::meta::format::LogTail;
 use crate::mutation::{self, Mutation};
@@ -75,6 +75,17 @@ pub(crate) struct LogState {
     pending: Pending,
     held: Held,
     ring: Ring,
+    /// What superblocks say of the log instead, while an open brings its pages home.
+    replaying: Option<(LogTail, HeldSet)>,
+}
+
+/// What a superblock says of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LogClaim {
+    pub(crate) tail: LogTail,
+    pub(crate) held: HeldSet,
+    /// Nothing behind the tail counts but what is held.
+    pub(crate) replayed: bool,
 }
 
 impl LogState {
@@ -95,16 +106,65 @@ impl LogState {
             pending: Pending::new(pending_bytes_max, generation),
             held: Held::default(),
             ring: Ring::new(bytes, tail),
+            replaying: None,
         }
+    }
+
+    /// From now on the tree has what the log behind `tail` says, but for the pages that are `held`; nothing new
+    /// is logged until `replayed`.
+    pub(crate) fn replay(&mut self, tail: LogTail, held: HeldSet) {
+        self.replaying = Some((tail, held));
+    }
+
+    /// Those are home too: the next commit lets go of that log.
+    pub(crate) fn replayed(&mut self) {
+        self.replaying = None;
     }
 
     /// A change was made.
     pub(crate) fn push(&mut self, record: &Record<'_>) {
-        if let Record::Remove { file } = record {
-            self.held
-                .supersede(*file, FileRange::WHOLE, self.held.next());
+        match record {
+            Record::Remove { file } => {
+                let next = self.held.next();
+                self.held.supersede(*file, FileRange::WHOLE, next);
+            }
+            Record::Cut {
+                file,
+                size: SizeChange::Set(size_bytes),
+                ..
+            } => self.held.cap(*file, *size_bytes),
+            _ => {}
         }
         self.pending.push(record);
+    }
+
+    /// A change was made, with what it says to whoever reads the log where that does not say it yet, and the logged
+    /// pages of its range before `before` are older than it. Both at once: a batch between the two would have
+    /// neither.
+    pub(crate) fn push_newer(
+        &mut self,
+        record: Option<&Record<'_>>,
+        file: FileId,
+        range: FileRange,
+        before: DataNumber,
+    ) {
+        if let Some(record) = record {
+            self.push(record);
+        }
+        self.held.supersede(file, range, before);
+    }
+
+    /// `range` of `file` is in the tree as the log has it.
+    pub(crate) fn came_home(&mut self, file: FileId, range: FileRange) {
+        let before = self.held.next();
+        if self.held.holds(file, range, before) {
+            let record = Record::Home {
+                file,
+                range,
+                data_before: before,
+            };
+            self.push_newer(Some(&record), file, range, before);
+        }
     }
 
     /// Pages of a file that has `size_bytes` are wanted in the log. Returns a number above theirs, or
@@ -134,11 +194,6 @@ impl LogState {
     /// The pages of the log that no tree has.
     pub(crate) fn held(&self) -> &Held {
         &self.held
-    }
-
-    /// `range` of `file` is in the tree as it was before the number `before`, or is not there any more.
-    pub(crate) fn supersede(&mut self, file: FileId, range: FileRange, before: DataNumber) {
-        self.held.supersede(file, range, before);
     }
 
     /// Everything pending, as a batch with a place.
@@ -184,16 +239,20 @@ impl LogState {
         self.held.flushed(&batch.pages, batch.generation);
     }
 
-    /// A batch could not be written: its place stays a gap, and so do its records. Its pages wait for the
-    /// next one.
+    /// A batch could not be written: its records are given up, its pages wait for the next one, which takes its
+    /// place and number. That one is cut only behind a commit that closes the gap, so its superblock knows where
+    /// it goes; and whatever the failed one left on the device is in that superblock's tree.
     pub(crate) fn failed(&mut self, batch: &Batch) {
         self.pending.give_up();
         self.held.returned(&batch.pages);
+        if !mutation::on(Mutation::LogHoleLeft) {
+            self.ring.give_back(batch.slot);
+        }
     }
 
     /// The generation is closed: later changes go into the next one. Its superblock says where the log
     /// begins from then on, and which pages in it count.
-    pub(crate) fn begin_commit(&mut self) -> (CommitMark, LogTail, HeldSet) {
+    pub(crate) fn begin_commit(&mut self) -> (CommitMark, LogClaim) {
         let generation = self.pending.generation();
         let end = self.pending.begin_commit();
         let mut held = self.held.set();
@@ -209,7 +268,19 @@ impl LogState {
             end,
             mark: from.mark,
         };
-        (mark, from.tail, held)
+        let claim = match &self.replaying {
+            Some((tail, held)) => LogClaim {
+                tail: *tail,
+                held: held.clone(),
+                replayed: true,
+            },
+            None => LogClaim {
+                tail: from.tail,
+                held,
+                replayed: false,
+            },
+        };
+        (mark, claim)
     }
 
     /// The superblock with the tail of `begin_commit` is durable.
@@ -295,9 +366,9 @@ mod tests {
         let full = state.cut(wanted, std::iter::empty());
         assert_eq!(full.err(), Some(NoBatch::NeedsCommit));
         assert!(state.is_used_above(99));
-        let (mark, tail, _) = state.begin_commit();
+        let (mark, claim) = state.begin_commit();
         assert_eq!(
-            tail,
+            claim.tail,
             LogTail {
                 offset: 0,
                 sequence: 3
@@ -319,7 +390,7 @@ mod tests {
             let wanted = touch(&mut state);
             state.cut(wanted, std::iter::empty()).expect("room");
         }
-        let (mark, ..) = state.begin_commit();
+        let (mark, _) = state.begin_commit();
         let wanted = touch(&mut state);
         assert!(state.cut(wanted, std::iter::empty()).is_err());
         state.end_commit(mark);
@@ -340,14 +411,14 @@ mod tests {
         assert_eq!(batch.pages.len(), 1);
         state.flushed(&batch);
         assert_eq!(state.wanted(FileId(1)), None);
-        let (mark, tail, held) = state.begin_commit();
-        assert_eq!(tail, TAIL);
-        assert!(held.contains(DataNumber(0)));
+        let (mark, claim) = state.begin_commit();
+        assert_eq!(claim.tail, TAIL);
+        assert!(claim.held.contains(DataNumber(0)));
         state.end_commit(mark);
-        state.supersede(FileId(1), FileRange::new(0, 4096), before);
-        let (_, tail, held) = state.begin_commit();
-        assert_eq!((tail.offset, tail.sequence), (2 * 4096, 2));
-        assert_eq!(held, HeldSet::empty());
+        state.push_newer(None, FileId(1), FileRange::new(0, 4096), before);
+        let (_, claim) = state.begin_commit();
+        assert_eq!((claim.tail.offset, claim.tail.sequence), (2 * 4096, 2));
+        assert_eq!(claim.held, HeldSet::empty());
     }
 
     #[test]
@@ -358,12 +429,72 @@ mod tests {
         let batch = state.cut(wanted, std::iter::empty()).expect("room");
         state.failed(&batch);
         assert_eq!(push_page(&mut state), None, "there is a gap");
-        let (mark, ..) = state.begin_commit();
+        let (mark, _) = state.begin_commit();
         state.end_commit(mark);
         assert!(state.held().is_under_way(FileId(1), before));
         let again = state.cut_pages().expect("room");
         state.flushed(&again);
         assert!(!state.held().is_under_way(FileId(1), before));
+    }
+
+    #[test]
+    fn a_batch_that_failed_leaves_no_hole_behind_a_page_that_is_held() {
+        let mut state = state(64);
+        push_page(&mut state).expect("room");
+        let held = state.cut_pages().expect("room");
+        state.flushed(&held);
+        let wanted = touch(&mut state);
+        let failed = state.cut(wanted, std::iter::empty()).expect("room");
+        // Begun before it failed, so it does not close the gap.
+        let (early, _) = state.begin_commit();
+        state.failed(&failed);
+        state.end_commit(early);
+        let wanted = touch(&mut state);
+        let behind = state.cut(wanted, std::iter::empty());
+        assert_eq!(behind.err(), Some(NoBatch::NeedsCommit));
+        let (mark, claim) = state.begin_commit();
+        assert_eq!(claim.tail, TAIL, "the page is held");
+        state.end_commit(mark);
+        let wanted = touch(&mut state);
+        let next = state.cut(wanted, std::iter::empty()).expect("room");
+        assert_eq!((next.slot.offset, next.slot.sequence), (2 * 4096, 2));
+    }
+
+    #[test]
+    fn a_file_that_is_cut_while_its_page_waits_is_not_grown_by_it() {
+        let mut state = state(16);
+        push_page(&mut state).expect("room");
+        state.push(&Record::Cut {
+            file: FileId(1),
+            range: FileRange::new(4096, 8192),
+            size: SizeChange::Set(100),
+            data_before: DataNumber(1),
+        });
+        let batch = state.cut_pages().expect("room");
+        assert_eq!(batch.pages[0].size_bytes, 100);
+    }
+
+    #[test]
+    fn a_batch_has_a_page_or_what_is_newer() {
+        let mut state = state(16);
+        let before = push_page(&mut state).expect("room");
+        let range = FileRange::new(0, 4096);
+        let record = Record::Cut {
+            file: FileId(1),
+            range,
+            size: SizeChange::Keep,
+            data_before: before,
+        };
+        state.push_newer(Some(&record), FileId(1), range, before);
+        let wanted = state.wanted(FileId(1)).expect("just pushed");
+        let batch = state.cut(wanted, std::iter::empty()).expect("room");
+        assert_eq!((batch.pages.len(), batch.records), (0, 1));
+        assert!(push_page(&mut state).is_some());
+        state.came_home(FileId(1), range);
+        state.came_home(FileId(1), range);
+        let wanted = state.wanted(FileId(1)).expect("just pushed");
+        let batch = state.cut(wanted, std::iter::empty()).expect("room");
+        assert_eq!((batch.pages.len(), batch.records), (0, 1), "told once");
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //!
 //! A ticket with prepared records brings the writes of its data, and the leader sends them all together
 //! with the batch. Data that failed takes its records out of the batch: the batch is written again, at
-//! the same place under the same number, before anything is flushed or answered.
+//! the same place under the same number and as long as before, since whoever reads the log finds the next batch
+//! by the length of this one. All that before anything is flushed or answered.
 //!
 //! A failed write of the log is no failure of the volume: its callers commit instead, and the log goes
 //! on behind that commit. A failed FLUSH is one: what is on the device is then not known.
@@ -25,7 +26,7 @@ use super::group::Group;
 use super::held::{DataNumber, HeldSet};
 use super::pending::Lsn;
 use super::record::{Prepared, Record};
-use super::state::{Batch, CommitMark, LogLimits, LogState, NoBatch};
+use super::state::{Batch, CommitMark, LogClaim, LogLimits, LogState, NoBatch};
 use crate::error::EngineError;
 use crate::meta::format::{LogRegion, LogTail};
 use crate::mutation::{self, Mutation};
@@ -103,9 +104,18 @@ impl Log {
 
     /// The generation is closed; called under the tree's lock. The tail and what is held behind it go
     /// into its superblock.
-    pub(crate) fn begin_commit(&self) -> (CommitMark, LogRegion, HeldSet) {
-        let (mark, tail, held) = self.state.lock().begin_commit();
-        (mark, self.region(tail), held)
+    pub(crate) fn begin_commit(&self) -> (CommitMark, LogClaim) {
+        self.state.lock().begin_commit()
+    }
+
+    /// See `LogState::replay`.
+    pub(crate) fn replay(&self, tail: LogTail, held: HeldSet) {
+        self.state.lock().replay(tail, held);
+    }
+
+    /// See `LogState::replayed`.
+    pub(crate) fn replayed(&self) {
+        self.state.lock().replayed();
     }
 
     /// The superblock of that commit is durable.
@@ -134,12 +144,24 @@ impl Log {
         self.state.lock().held().next()
     }
 
-    /// Logged pages of `range` before `before` are not needed any more.
-    pub(crate) fn supersede(&self, file: FileId, range: FileRange, before: DataNumber) {
-        self.state.lock().supersede(file, range, before);
+    /// A change of `range` was made that logged pages before `before` are older than; called as `push` is. `record`
+    /// is what the log does not say of it yet.
+    pub(crate) fn push_newer(
+        &self,
+        record: Option<&Record<'_>>,
+        file: FileId,
+        range: FileRange,
+        before: DataNumber,
+    ) {
+        self.state.lock().push_newer(record, file, range, before);
     }
 
-    /// Would `supersede` find any?
+    /// `range` of `file` is in the tree as the log has it. The caller holds the file's state.
+    pub(crate) fn came_home(&self, file: FileId, range: FileRange) {
+        self.state.lock().came_home(file, range);
+    }
+
+    /// Would `push_newer` let go of any?
     pub(crate) fn holds(&self, file: FileId, range: FileRange, before: DataNumber) -> bool {
         self.state.lock().held().holds(file, range, before)
     }
@@ -187,19 +209,12 @@ impl Log {
             .join(ticket, |tickets| self.lead(backend, tickets))
     }
 
-    fn region(&self, tail: LogTail) -> LogRegion {
-        LogRegion {
-            extent: self.extent,
-            tail,
-        }
-    }
-
     fn lead(&self, backend: &dyn Backend, mut tickets: Vec<Ticket>) -> Vec<Outcome> {
         let mut data: Vec<Vec<Request>> = tickets.iter_mut().map(take_data).collect();
         let wanted = tickets.iter().map(|ticket| ticket.wanted).max();
         let cut = self.state.lock().cut(
             wanted.expect("a batch has a ticket"),
-            prepared(&tickets, |_| true),
+            tickets.iter().filter_map(prepared),
         );
         let batch = match cut {
             Ok(batch) => batch,
@@ -214,14 +229,14 @@ impl Log {
                 return answers(ends, &Outcome::NeedsCommit);
             }
         };
-        let image = self.image(&batch, prepared(&tickets, |_| true));
+        let image = self.image(&batch, &tickets, |_| true);
         let (written, ends) = write_data(backend, &mut data, Some(image));
         let whole = |ticket: usize| ends[ticket].iter().all(Option::is_none);
         let all_whole = (0..tickets.len()).all(whole) || mutation::on(Mutation::LogRewriteSkipped);
         let rewritten = if all_whole {
             Ok(())
         } else {
-            let image = self.image(&batch, prepared(&tickets, whole));
+            let image = self.image(&batch, &tickets, whole);
             backend.execute(image).result.map_err(EngineError::from)
         };
         let failed = written.and(rewritten).is_err();
@@ -239,24 +254,30 @@ impl Log {
         answers(ends, &Outcome::Durable(batch.generation))
     }
 
-    /// The write of `batch` with the records of `prepared`.
-    fn image<'p>(
-        &self,
-        batch: &Batch,
-        prepared: impl Iterator<Item = &'p Prepared> + Clone,
-    ) -> Request {
-        let payload_bytes = batch.payload_bytes(prepared.clone());
+    /// The write of `batch` with what its tickets prepared; where a ticket is not `whole`, that counts for nothing.
+    fn image(&self, batch: &Batch, tickets: &[Ticket], whole: impl Fn(usize) -> bool) -> Request {
+        let stays = |number| whole(number) || !mutation::on(Mutation::LogRewriteShort);
+        let staying = tickets.iter().enumerate();
+        let staying = staying.filter(|(number, _)| stays(*number));
+        let payload_bytes = batch.payload_bytes(staying.filter_map(|(_, ticket)| prepared(ticket)));
         let mut image = AlignedBuf::zeroed(Batch::image_bytes(payload_bytes));
         let mut at = HEADER_BYTES;
         image[at..at + batch.bytes.len()].copy_from_slice(&batch.bytes);
         at += batch.bytes.len();
         let mut records = batch.records;
-        for prepared in prepared {
+        for (number, ticket) in tickets.iter().enumerate() {
+            let Some(prepared) = prepared(ticket).filter(|_| stays(number)) else {
+                continue;
+            };
             let own = &mut image[at..at + prepared.bytes.len()];
             own.copy_from_slice(&prepared.bytes);
-            format::stamp(own, batch.generation);
             at += prepared.bytes.len();
-            records += prepared.records;
+            if whole(number) {
+                format::stamp(own, batch.generation);
+                records += prepared.records;
+            } else {
+                format::void(own);
+            }
         }
         let pages = batch.encode_pages();
         image[at..at + pages.len()].copy_from_slice(&pages);
@@ -287,16 +308,8 @@ fn take_data(ticket: &mut Ticket) -> Vec<Request> {
     express.map_or_else(Vec::new, |(_, data)| std::mem::take(data))
 }
 
-/// The prepared records of the tickets whose number `wanted` takes.
-fn prepared(
-    tickets: &[Ticket],
-    wanted: impl Fn(usize) -> bool + Clone,
-) -> impl Iterator<Item = &Prepared> + Clone {
-    let numbered = tickets.iter().enumerate();
-    numbered
-        .filter(move |(number, _)| wanted(*number))
-        .filter_map(|(_, ticket)| ticket.express.as_ref())
-        .map(|(prepared, _)| prepared)
+fn prepared(ticket: &Ticket) -> Option<&Prepared> {
+    ticket.express.as_ref().map(|(prepared, _)| prepared)
 }
 
 /// Sends the data of all tickets and the batch together. Returns how the batch ended, and for each

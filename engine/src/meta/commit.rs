@@ -28,7 +28,7 @@ use delalloc_backends::BackendExt;
 use parking_lot::MutexGuard;
 
 use super::btree::Snapshot;
-use super::format::Superblock;
+use super::format::{LogRegion, Superblock};
 use super::metadata::Metadata;
 use super::node::Node;
 use super::node_store::NodeShape;
@@ -113,11 +113,11 @@ impl Metadata {
     }
 
     fn commit_locked(&self, durable: &mut MutexGuard<'_, Generation>) -> Result<()> {
-        let (snapshot, file_next, mark, log, held) = {
+        let (snapshot, file_next, mark, claim) = {
             let mut state = self.state.write();
             // Both under one hold of the lock: a record belongs to the generation of its change.
-            let (mark, log, held) = self.log.begin_commit();
-            (state.tree.begin_commit(), state.file_next, mark, log, held)
+            let (mark, claim) = self.log.begin_commit();
+            (state.tree.begin_commit(), state.file_next, mark, claim)
         };
         let Snapshot {
             generation,
@@ -130,8 +130,12 @@ impl Metadata {
             root,
             root_level,
             file_next,
-            log,
-            held,
+            log: LogRegion {
+                tail: claim.tail,
+                ..self.identity.log
+            },
+            held: claim.held,
+            replayed: claim.replayed,
             ..self.identity.clone()
         };
         let at = superblock::slot_of(generation);

@@ -87,7 +87,7 @@ impl Metadata {
 
     /// `range` of `file` is in the tree as the log has it, or newer. The caller holds the file's state.
     pub(crate) fn pages_came_home(&self, file: FileId, range: FileRange) {
-        self.log.supersede(file, range, self.log.data_next());
+        self.log.came_home(file, range);
     }
 
     /// Files with pages that only the log has.

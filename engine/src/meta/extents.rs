@@ -123,15 +123,14 @@ impl Metadata {
                 edit.map_new(file, extent)?;
                 edit.set_size(file, size)?;
                 let data_before = edit.bound(ending);
-                edit.supersede(file, extent.range, data_before);
-                if !logged.is_some_and(|logged| logged.says(edit.change.generation(), size)) {
-                    edit.log(&Record::Finish {
-                        file,
-                        extent: Cow::Borrowed(extent),
-                        size,
-                        data_before,
-                    });
-                }
+                let said = logged.is_some_and(|logged| logged.says(edit.change.generation(), size));
+                let record = (!said).then_some(Record::Finish {
+                    file,
+                    extent: Cow::Borrowed(extent),
+                    size,
+                    data_before,
+                });
+                edit.log_newer(record.as_ref(), file, extent.range, data_before);
                 Ok(())
             },
         )
@@ -176,13 +175,14 @@ impl Metadata {
         Ok(())
     }
 
-    /// Grows a file over pages that the log has and the tree has not, which `logged` says. Returns whether
-    /// a commit has overtaken them: the size is in no record of the log then that is durable.
+    /// Grows a file over pages that the log has and the tree has not. `says` tells whether the pages of a generation
+    /// say that size to whoever reads the log. Returns whether it has to be logged: because a commit has
+    /// overtaken them, or since they say less.
     pub(crate) fn grow_logged(
         &self,
         file: FileId,
         size_bytes: u64,
-        logged: Generation,
+        says: impl FnOnce(Generation) -> bool,
     ) -> Result<bool> {
         let size = SizeChange::Grow(size_bytes);
         self.edit(
@@ -192,8 +192,8 @@ impl Metadata {
                 Ok((need, ()))
             },
             |edit, ()| {
-                let overtaken = edit.change.generation() != logged;
-                if edit.set_size(file, size)? && overtaken {
+                let unsaid = !says(edit.change.generation());
+                if edit.set_size(file, size)? && unsaid {
                     edit.log(&Record::Cut {
                         file,
                         range: FileRange::new(0, 0),
@@ -201,7 +201,7 @@ impl Metadata {
                         data_before: DataNumber(0),
                     });
                 }
-                Ok(overtaken)
+                Ok(unsaid)
             },
         )
     }
@@ -436,22 +436,27 @@ impl Edit<'_> {
         let Ending { size, logged, .. } = ending;
         let data_before = self.bound(ending);
         let mut changed = self.set_size(file, size)? || cut_any;
-        if self.supersede(file, range, data_before) && !changed {
+        // Of a file that is set to its size on disk, pages that only the log has may say that it is longer.
+        let of = if matches!(size, SizeChange::Set(_)) {
+            FileRange::WHOLE
+        } else {
+            range
+        };
+        if !changed && self.holds(file, of, data_before) {
             // Only the log had what is cut; the next commit has to say that it is gone.
             changed = self.change.update(&Key::inode(file), |_| {})?;
         }
         let generation = self.change.generation();
-        if changed
+        let says = changed
             && !logged.is_some_and(|logged| logged.says(generation, size))
-            && !mutation::on(Mutation::LogCutUnlogged)
-        {
-            self.log(&Record::Cut {
-                file,
-                range,
-                size,
-                data_before,
-            });
-        }
+            && !mutation::on(Mutation::LogCutUnlogged);
+        let record = says.then_some(Record::Cut {
+            file,
+            range,
+            size,
+            data_before,
+        });
+        self.log_newer(record.as_ref(), file, range, data_before);
         Ok(())
     }
 

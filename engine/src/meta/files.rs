@@ -61,7 +61,7 @@ impl Metadata {
                 let file = inode.file;
                 edit.change
                     .insert(&Key::inode(file), &format::encode_inode(&inode))?;
-                *edit.file_next = file.0 + 1;
+                *edit.file_next = (*edit.file_next).max(file.0 + 1);
                 edit.log(&Record::Create {
                     file,
                     name: name.into(),

@@ -29,6 +29,7 @@ use crate::error::{EngineError, Result};
 use crate::log::{DataNumber, HeldSet, Log, Record};
 use crate::mutation::{self, Mutation};
 use crate::recover;
+use crate::recover::replay::Replayed;
 use crate::units::{DiskExtent, DiskOffset, FileId, FileRange, Generation, SECTOR_BYTES};
 
 /// How far from either end of a device the marks of others lie: the backup partition table ends a
@@ -127,12 +128,21 @@ impl Edit<'_> {
         self.log.data_next()
     }
 
-    /// Logged pages of `range` before `before` are older than the tree is now. Returns whether there were
-    /// any.
-    pub(super) fn supersede(&self, file: FileId, range: FileRange, before: DataNumber) -> bool {
-        let any = self.log.holds(file, range, before);
-        self.log.supersede(file, range, before);
-        any
+    /// Are there logged pages of `range` before `before`?
+    pub(super) fn holds(&self, file: FileId, range: FileRange, before: DataNumber) -> bool {
+        self.log.holds(file, range, before)
+    }
+
+    /// The change that was made, where the log does not say it yet, and that logged pages of `range` before `before` are
+    /// older than it.
+    pub(super) fn log_newer(
+        &self,
+        record: Option<&Record<'_>>,
+        file: FileId,
+        range: FileRange,
+        before: DataNumber,
+    ) {
+        self.log.push_newer(record, file, range, before);
     }
 }
 
@@ -242,9 +252,20 @@ impl Metadata {
         });
         if logged.needs_replay() {
             metadata.replaying.store(true, Ordering::Relaxed);
-            let replayed = logged.replay(&metadata, metadata.backend.as_ref());
+            let replayed = logged.replay(&metadata);
             metadata.replaying.store(false, Ordering::Relaxed);
-            opened.overhanging.extend(replayed?);
+            let Replayed { files, pages } = replayed?;
+            opened.overhanging.extend(files);
+            if !pages.is_empty() {
+                let log = metadata.identity.log;
+                let held = pages
+                    .held()
+                    .map_err(|malformed| malformed.at(log.extent.start))?;
+                metadata.log.replay(log.tail, held);
+                metadata.commit_always()?;
+                pages.write_home(&metadata, metadata.backend.as_ref())?;
+                metadata.log.replayed();
+            }
             metadata.settle_sizes(&opened.overhanging)?;
             metadata.commit_always()?;
         } else {
@@ -289,6 +310,18 @@ impl Metadata {
             Err(EngineError::NoSpace { .. }) if self.space.commit_would_help(bytes) => {
                 self.commit()?;
                 self.space.reserve(bytes)
+            }
+            result => result,
+        }
+    }
+
+    /// Promises `bytes` once more that were promised before, out of what is kept from others; commits first where only
+    /// pinned space is left.
+    pub(crate) fn reserve_again(&self, bytes: u64) -> Result<Reservation> {
+        match self.space.reserve_again(bytes) {
+            Err(EngineError::NoSpace { .. }) if self.space.numbers().pinned_bytes > 0 => {
+                self.commit()?;
+                self.space.reserve_again(bytes)
             }
             result => result,
         }
@@ -512,6 +545,7 @@ fn empty_superblock(backend: &dyn Backend, options: &FormatOptions) -> Result<Su
             },
         },
         held: HeldSet::empty(),
+        replayed: false,
     })
 }
 

@@ -144,6 +144,7 @@ mod tests {
                     sequence: 9,
                 },
             },
+            replayed: true,
             held: HeldSet {
                 first: DataNumber(3),
                 bits: Box::new([0x5A; HeldSet::BYTES]),

@@ -214,7 +214,7 @@ fn decode(core: &Core, ticket: &Ticket, stored: AlignedBuf) -> Result<Plain> {
 /// Puts pages into the cache as far as there is room, unless the mapping changed meanwhile.
 fn insert(core: &Core, inode: &Inode, ticket: &Arc<Ticket>, plain: &Plain) {
     let knobs = &core.config.read;
-    let chosen = {
+    let mut chosen = {
         let state = inode.lock();
         let end = state.size.memory_bytes().next_multiple_of(PAGE_BYTES);
         let range = FileRange::new(ticket.range.start.min(end), ticket.range.end.min(end));
@@ -226,6 +226,8 @@ fn insert(core: &Core, inode: &Inode, ticket: &Arc<Ticket>, plain: &Plain) {
             |page| state.pages.get(page).is_some(),
         )
     };
+    // An extent may be larger than the cache: of another volume's items, or of one that was opened with more.
+    chosen.truncate(core.frames.frames_max());
     let Some(mut charge) = core.frames.try_charge(chosen.len(), core) else {
         inode.lock().tickets.close(ticket);
         return;

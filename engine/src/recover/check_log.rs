@@ -86,7 +86,10 @@ impl Check<'_> {
                     }
                     Record::Orphan { .. } => named.insert(file, None).flatten().is_some(),
                     Record::Remove { .. } => named.remove(&file) == Some(None),
-                    Record::Finish { .. } | Record::Cut { .. } | Record::Data(_) => known,
+                    Record::Finish { .. }
+                    | Record::Cut { .. }
+                    | Record::Home { .. }
+                    | Record::Data(_) => known,
                 };
                 if !fits {
                     self.report.add(Issue::LogRecordUnfit {

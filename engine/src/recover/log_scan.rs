@@ -9,13 +9,14 @@
 //!   * a whole batch with a higher number than the scan reached means that one in between was damaged
 //!     later, and with it changes that somebody was told are durable. That volume does not open.
 //!
-//! Of the records that the superblock includes, those of pages count that it names as held.
+//! Of the records that the superblock includes, those of pages count that it names as held. After a crash within a
+//! replay it includes all others.
 //!
 //! Memory: the log is read whole, and its records are held decoded.
 //!
 //! Not here: making the changes again (replay).
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use delalloc_backends::{Backend, BackendExt};
 
@@ -45,8 +46,8 @@ pub(crate) struct LoggedBatch {
 pub(crate) struct Logged {
     /// Batches that count, in order.
     pub(crate) batches: Vec<LoggedBatch>,
-    /// Of the superblock: later generations are not in its tree.
-    pub(crate) generation: Generation,
+    /// Later generations are not in the tree; none where the tree has them all.
+    pub(crate) later_than: Option<Generation>,
     /// Where the data of a last batch that does not count is not what its checksums say.
     pub(crate) missing: Option<DiskOffset>,
     /// Where the next batch goes.
@@ -68,9 +69,7 @@ impl Logged {
         let disks = self
             .records()
             .filter_map(|record| finished(record).map(|extent| extent.disk));
-        let by_start: BTreeMap<DiskOffset, DiskExtent> =
-            disks.map(|disk| (disk.start, disk)).collect();
-        by_start.into_values().collect()
+        disks.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// A commit has to follow before anything is logged.
@@ -107,7 +106,8 @@ pub(crate) fn scan(backend: &dyn Backend, superblock: &Superblock) -> Result<Log
         records.retain(|(generation, record)| {
             let is_held =
                 matches!(record, Record::Data(page) if superblock.held.contains(page.number));
-            is_held || *generation > superblock.generation || mutation::on(Mutation::LogTagIgnored)
+            let is_later = *generation > superblock.generation && !superblock.replayed;
+            is_held || is_later || mutation::on(Mutation::LogTagIgnored)
         });
         check_records(&records, superblock).map_err(|malformed| malformed.at(address))?;
         leftover = true;
@@ -128,7 +128,7 @@ pub(crate) fn scan(backend: &dyn Backend, superblock: &Superblock) -> Result<Log
     }
     Ok(Logged {
         batches,
-        generation: superblock.generation,
+        later_than: (!superblock.replayed).then_some(superblock.generation),
         missing,
         next,
         leftover,

@@ -9,7 +9,7 @@ mod issue;
 pub(crate) mod log_scan;
 pub(crate) mod open;
 mod read_many;
-mod replay;
+pub(crate) mod replay;
 mod slots;
 mod stored_data;
 pub(crate) mod walk;

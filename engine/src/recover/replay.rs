@@ -1,14 +1,23 @@
 //! Making the changes of the log again, on the tree of the newest superblock.
 //!
-//! All of it happens in memory, on a volume that nobody else has yet, and one commit makes it durable. A
-//! crash before that commit finds superblock and log as they were, so replay begins anew: nothing is
-//! written over what the log points to, because its extents count as allocated from the start.
+//! ```text
+//!   records, and the sizes that pages bring   -->  pages home, with commits where   -->  a commit that
+//!   | no commit: a crash begins anew               space is short                        lets go of the log
+//!   '--- a commit that names the pages ---^        | a crash finds the pages, and a tree with the rest
+//!        that are left, and no record
+//! ```
+//!
+//! The first part happens in memory, on a volume that nobody else has yet. Nothing is written over what the log
+//! points to, because its extents count as allocated from the start, and the changes took their space before, with
+//! no commit in between either. Pages are written home by the promises that were made for them, and these rely on
+//! commits; so what is behind the first commit has to stand a crash at any place.
 //!
 //! An extent can be in the log twice: once before its change, once more because a commit came in
-//! between. Its address is the tell: addresses are not used again while the log may hold them.
+//! between, or because the size it brings had grown. Its address is the tell: addresses are not used again while the
+//! log may hold them. The second time only the size counts.
 //!
-//! Pages that only the log has are written home at the end, the youngest copy of each that no change in the
-//! log is newer than. Their space is free: while the volume ran it was promised to them.
+//! Of a page that only the log has, the youngest copy goes home, unless a change in the log is newer. An older copy
+//! may lie outside of what the first commit names; it is not needed then.
 //!
 //! Not here: which records count (log_scan).
 
@@ -19,8 +28,8 @@ use delalloc_backends::{AlignedBuf, Backend, BackendExt, Durability};
 use super::log_scan::Logged;
 use crate::alloc::Reserve;
 use crate::error::Result;
-use crate::log::{DataNumber, LoggedPage, Record, SizeChange};
-use crate::meta::format::{Malformed, SECTOR_LEN};
+use crate::log::{DataNumber, HeldSet, LoggedPage, Record, SizeChange, WINDOW};
+use crate::meta::format::{Decoded, Malformed, SECTOR_LEN};
 use crate::meta::{CODEC_RAW, Ending, Metadata, NewExtent};
 use crate::mutation::{self, Mutation};
 use crate::units::{DiskExtent, FileId, FileRange, PAGE_BYTES, PageIndex};
@@ -28,17 +37,21 @@ use crate::units::{DiskExtent, FileId, FileRange, PAGE_BYTES, PageIndex};
 /// Most bytes of pages that become one extent.
 const HOME_BYTES_MAX: u64 = 128 << 10;
 
+/// What a replay leaves to do.
+#[derive(Debug)]
+pub(crate) struct Replayed<'l> {
+    /// Files that were changed.
+    pub(crate) files: BTreeSet<FileId>,
+    /// Pages that only the log has.
+    pub(crate) pages: Pages<'l>,
+}
+
 impl Logged {
-    /// Makes every change again, in order, and writes home what only the log has. Returns the files that
-    /// were changed.
-    pub(crate) fn replay(
-        &self,
-        meta: &Metadata,
-        backend: &dyn Backend,
-    ) -> Result<BTreeSet<FileId>> {
+    /// Makes every change again, in order; the sizes that pages bring are among them.
+    pub(crate) fn replay(&self, meta: &Metadata) -> Result<Replayed<'_>> {
         let newer = Newer::of(self);
         let mut files = BTreeSet::new();
-        let mut pages = BTreeMap::new();
+        let mut pages = Pages::default();
         for batch in &self.batches {
             let mut records: Vec<_> = batch.records.iter().collect();
             if mutation::on(Mutation::LogReversed) {
@@ -51,10 +64,10 @@ impl Logged {
                     return Err(malformed.at(batch.address));
                 }
                 if let Record::Data(page) = record {
-                    let grows = *generation > self.generation && !newer.resized(page);
-                    take(meta, page, grows)?;
+                    let is_later = self.later_than.is_some_and(|known| *generation > known);
+                    take(meta, page, is_later && !newer.resized(page))?;
                     if !newer.covers(page) {
-                        youngest(&mut pages, page);
+                        pages.take(page);
                     }
                 } else {
                     replay(meta, record)?;
@@ -62,8 +75,7 @@ impl Logged {
                 files.insert(record.file());
             }
         }
-        write_home(meta, backend, pages)?;
-        Ok(files)
+        Ok(Replayed { files, pages })
     }
 }
 
@@ -92,6 +104,9 @@ impl Newer {
                     data_before,
                     ..
                 } => (*range, *size, *data_before),
+                Record::Home {
+                    range, data_before, ..
+                } => (*range, SizeChange::Keep, *data_before),
                 _ => continue,
             };
             let file = record.file();
@@ -140,15 +155,26 @@ fn replay(meta: &Metadata, record: &Record<'_>) -> Result<()> {
         Record::Rename { file, name } => meta.rename(*file, name, meta.find(name)),
         Record::Orphan { file } => meta.set_orphan(*file),
         Record::Remove { file } => meta.remove_inode(*file),
-        Record::Finish { extent, .. } if meta.is_stored(extent.disk.start)? => Ok(()),
+        Record::Finish {
+            file, extent, size, ..
+        } if meta.is_stored(extent.disk.start)? => {
+            // Logged again because the size it brings had grown.
+            let size = if mutation::on(Mutation::LogSizeSkipped) {
+                SizeChange::Keep
+            } else {
+                *size
+            };
+            let nothing = FileRange::new(0, 0);
+            meta.cut_logged(*file, nothing, Reserve::All, Ending::home(size))
+        }
         Record::Finish {
             file, extent, size, ..
         } => meta.finish_logged(*file, extent, Ending::home(*size)),
         Record::Cut {
             file, range, size, ..
         } => meta.cut_logged(*file, *range, Reserve::All, Ending::home(*size)),
-        // Pages are no changes of the tree.
-        Record::Data(_) => Ok(()),
+        // No changes of the tree.
+        Record::Data(_) | Record::Home { .. } => Ok(()),
     }
 }
 
@@ -162,17 +188,50 @@ fn take(meta: &Metadata, page: &LoggedPage, grows: bool) -> Result<()> {
     Ok(())
 }
 
-type Pages<'l> = BTreeMap<(FileId, PageIndex), &'l LoggedPage>;
+/// Pages that only the log has, the youngest copy of each.
+#[derive(Debug, Default)]
+pub(crate) struct Pages<'l>(BTreeMap<(FileId, PageIndex), &'l LoggedPage>);
 
-fn youngest<'l>(pages: &mut Pages<'l>, page: &'l LoggedPage) {
-    let kept = pages.entry((page.file, page.page)).or_insert(page);
-    if kept.number < page.number {
-        *kept = page;
+impl<'l> Pages<'l> {
+    fn take(&mut self, page: &'l LoggedPage) {
+        let kept = self.0.entry((page.file, page.page)).or_insert(page);
+        if kept.number < page.number {
+            *kept = page;
+        }
+    }
+
+    /// There are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// As a superblock names them.
+    pub(crate) fn held(&self) -> Decoded<HeldSet> {
+        let numbers: BTreeSet<u64> = self.0.values().map(|page| page.number.0).collect();
+        if let (Some(first), Some(last)) = (numbers.first(), numbers.last())
+            && last - first >= WINDOW
+        {
+            let found = format!("{first} and {last}");
+            return Err(Malformed::new(
+                "log",
+                "pages with numbers that are near",
+                found,
+            ));
+        }
+        Ok(HeldSet::of(numbers.into_iter()))
+    }
+
+    /// Writes them home, neighbours together, and maps them. Commits where that takes room that only a commit makes.
+    pub(crate) fn write_home(self, meta: &Metadata, backend: &dyn Backend) -> Result<()> {
+        write_home(meta, backend, self.0)
     }
 }
 
-/// Writes pages home, neighbours together, and maps them.
-fn write_home(meta: &Metadata, backend: &dyn Backend, mut pages: Pages<'_>) -> Result<()> {
+fn write_home(
+    meta: &Metadata,
+    backend: &dyn Backend,
+    mut pages: BTreeMap<(FileId, PageIndex), &LoggedPage>,
+) -> Result<()> {
     let bytes_max = HOME_BYTES_MAX.min(meta.extent_stored_bytes_max());
     while let Some(((file, first), page)) = pages.pop_first() {
         let Some(inode) = meta.inode(file)? else {
@@ -191,9 +250,8 @@ fn write_home(meta: &Metadata, backend: &dyn Backend, mut pages: Pages<'_>) -> R
             next = PageIndex(next.0 + 1);
         }
         let range = FileRange::new(first.start(), next.start());
-        let mut promise = meta.space().reserve(range.bytes())?;
-        let space = meta.space();
-        let pieces = space.allocate_pieces(&mut promise, range.bytes(), bytes_max, None)?;
+        let mut promise = meta.reserve_again(range.bytes())?;
+        let pieces = meta.allocate_pieces(&mut promise, range.bytes(), bytes_max, None)?;
         let mut at = range.start;
         for disk in pieces {
             let piece = FileRange::new(at, at + disk.bytes);

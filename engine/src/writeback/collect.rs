@@ -102,9 +102,10 @@ pub(crate) fn collect_locked(
     let started = core.clock.now();
     let item_bytes = core.config.compression.item_bytes;
     let run_bytes_max = RUN_BYTES_MAX.min(run_bytes_max);
+    let rest = FileRange::new(from, FileRange::WHOLE.end);
     let run = state
         .states
-        .find_first(from, State::DELALLOC, State::WRITEBACK, run_bytes_max)?;
+        .find_first(rest, State::DELALLOC, State::WRITEBACK, run_bytes_max)?;
     state.states.set(run, State::WRITEBACK);
     let cleared = state.states.clear(run, State::DIRTY | State::DELALLOC);
     assert_eq!(cleared.dirty, run.bytes(), "delalloc bytes are dirty");

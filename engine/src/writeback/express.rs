@@ -91,11 +91,12 @@ fn wait_for_all(core: &Core, inode: &Inode, state: &mut MutexGuard<'_, InodeStat
 fn runs(state: &InodeState) -> usize {
     let mut runs = 0;
     let mut from = 0;
-    while let Some(run) =
-        state
-            .states
-            .find_first(from, State::DELALLOC, State::WRITEBACK, FILE_BYTES_MAX)
-    {
+    while let Some(run) = state.states.find_first(
+        FileRange::new(from, FileRange::WHOLE.end),
+        State::DELALLOC,
+        State::WRITEBACK,
+        FILE_BYTES_MAX,
+    ) {
         runs += 1;
         from = run.end;
         if runs > RUNS_MAX {

@@ -214,6 +214,7 @@ fn failed(flight: &Flight, state: &mut InodeState, error: EngineError) -> u64 {
         // refuses that too, the volume only reads, or the next extent brings the size along.
         let size_bytes = state.size.memory_bytes();
         let _refused = core.meta.truncate(inode.id, size_bytes, disk_bytes);
+        state.resized_before = core.meta.data_next();
     }
     let kept: Vec<FileRange> = state
         .states
@@ -222,10 +223,12 @@ fn failed(flight: &Flight, state: &mut InodeState, error: EngineError) -> u64 {
         .map(|(kept, _)| kept)
         .collect();
     let mut kept_bytes = 0;
-    for kept in kept {
+    if !kept.is_empty() {
         state.home_failures += 1;
-        let again = state.home_failures <= HOME_FAILURES_MAX && core.meta.read_only().is_none();
-        match core.meta.space().reserve(kept.bytes()) {
+    }
+    let again = state.home_failures <= HOME_FAILURES_MAX && core.meta.read_only().is_none();
+    for kept in kept {
+        match core.meta.space().reserve_again(kept.bytes()) {
             Ok(promise) if again => {
                 state.reservation.merge(promise);
                 kept_bytes += state.states.set(kept, State::DIRTY).dirty;

@@ -42,15 +42,14 @@ pub(crate) fn redirty(state: &mut InodeState, range: FileRange) {
     let mut at = range.start;
     while at < range.end {
         let in_the_way = State::DELALLOC | State::WRITEBACK;
-        let rest_bytes = range.end - at;
+        let rest = FileRange::new(at, range.end);
         let found = state
             .states
-            .find_first(at, State::DIRTY, in_the_way, rest_bytes);
-        let Some(found) = found.filter(|found| found.start < range.end) else {
+            .find_first(rest, State::DIRTY, in_the_way, rest.bytes());
+        let Some(found) = found else {
             return;
         };
-        let own = found.intersect(range);
-        state.states.set(own, State::DELALLOC);
-        at = own.end;
+        state.states.set(found, State::DELALLOC);
+        at = found.end;
     }
 }

@@ -48,6 +48,33 @@ pub(crate) struct Pushed {
     size_at: u64,
 }
 
+impl Pushed {
+    /// The file was made this long.
+    pub(crate) fn cap(&mut self, size_bytes: u64) {
+        self.size_at = self.size_at.min(size_bytes);
+    }
+}
+
+/// How long durable pages say that their file is, by the generation they belong to.
+#[derive(Debug, Default)]
+pub(crate) struct SizesSaid(Vec<(Generation, u64)>);
+
+impl SizesSaid {
+    fn note(&mut self, generation: Generation, size_bytes: u64) {
+        match self.0.iter_mut().find(|(known, _)| *known == generation) {
+            Some((_, said_bytes)) => *said_bytes = size_bytes.max(*said_bytes),
+            None => self.0.push((generation, size_bytes)),
+        }
+    }
+
+    fn says(&self, generation: Generation, size_bytes: u64) -> bool {
+        let of = |(known, said_bytes): &(Generation, u64)| {
+            *known == generation && size_bytes <= *said_bytes
+        };
+        self.0.iter().any(of) || mutation::on(Mutation::LoggedSizeUnsaid)
+    }
+}
+
 /// Starts to make a file durable: its unsynced pages are pushed to the log, or are at home when it
 /// returns. Returns the number before which its pages have to be durable.
 ///
@@ -84,27 +111,21 @@ pub(crate) fn finish(core: &Arc<Core>, inode: &Arc<Inode>, before: DataNumber) -
             return Ok(());
         }
     }
-    Err(core
-        .meta
-        .give_up("neither the log nor the places of the data can be written"))
+    // Others change the file faster than the log can tell of it. The tree has the size by now, and a commit has all
+    // there is.
+    flush(core, inode);
+    core.meta.commit()?;
+    if core.meta.is_under_way(inode.id, before) {
+        return Err(core
+            .meta
+            .give_up("neither the log nor the places of the data can be written"));
+    }
+    Ok(())
 }
 
 /// What of a file is newer in the cache than in the log and on the device; one range too many at most.
 fn unsynced(state: &InodeState) -> Vec<FileRange> {
-    let mut ranges: Vec<FileRange> = Vec::new();
-    for (range, bits) in state.states.iter(FileRange::WHOLE) {
-        if !bits.intersects(State::DIRTY | State::WRITEBACK) || bits.contains(State::SYNCED) {
-            continue;
-        }
-        match ranges.last_mut() {
-            Some(last) if last.end == range.start => last.end = range.end,
-            _ => ranges.push(range),
-        }
-        if ranges.len() > RANGES_MAX {
-            break;
-        }
-    }
-    ranges
+    state.states.unsynced().take(RANGES_MAX + 1).collect()
 }
 
 fn push(core: &Core, inode: &Inode, state: &mut InodeState, ranges: &[FileRange]) -> bool {
@@ -137,34 +158,43 @@ fn push(core: &Core, inode: &Inode, state: &mut InodeState, ranges: &[FileRange]
     true
 }
 
-/// Moves the size on disk over logged pages that are durable, in memory and in the tree. False where the
-/// log has yet to be told of that size.
+/// Moves the size on disk over logged pages that are durable, in memory and in the tree: this caller's and everybody
+/// else's, since a page of this caller may have been pushed again by another. False where the log has yet to be told of
+/// that size.
 fn settle(core: &Arc<Core>, inode: &Inode, before: DataNumber) -> Result<bool> {
     let mut state = inode.lock();
     let state = &mut *state;
+    let durable = |number: u64| core.meta.logged_in(DataNumber(number));
+    let is_due = |pushed: &Pushed| {
+        let mut numbers = pushed.first.0..pushed.first.0 + pushed.range.pages().count() as u64;
+        pushed.first < before || numbers.any(|number| durable(number).is_some())
+    };
     let (due, later): (Vec<Pushed>, Vec<Pushed>) = std::mem::take(&mut state.pushed)
         .into_iter()
-        .partition(|pushed| pushed.first < before);
+        .partition(is_due);
     state.pushed = later;
     for pushed in &due {
         for (number, page) in (pushed.first.0..).zip(pushed.range.pages()) {
-            let Some(generation) = core.meta.logged_in(DataNumber(number)) else {
+            let Some(generation) = durable(number) else {
                 continue;
             };
-            let owed: Option<Generation> = state.size_owed;
-            state.size_owed = Some(owed.map_or(generation, |owed| owed.min(generation)));
+            let owed = state.size_owed.get_or_insert_default();
+            if DataNumber(number) >= state.resized_before {
+                owed.note(generation, pushed.size_at);
+            }
             let own = FileRange::new(page.start(), page.start() + PAGE_BYTES);
             state.size.completed(own, pushed.size_at);
         }
     }
-    if let Some(generation) = state.size_owed
+    if let Some(owed) = &state.size_owed
         && !mutation::on(Mutation::LoggedSizeKept)
     {
         let size_bytes = state.size.disk_bytes();
+        let says = |generation| owed.says(generation, size_bytes);
         // Owed still where the tree refuses it, to whoever syncs next.
-        let overtaken = core.meta.grow_logged(inode.id, size_bytes, generation)?;
+        let unsaid = core.meta.grow_logged(inode.id, size_bytes, says)?;
         state.size_owed = None;
-        if overtaken {
+        if unsaid {
             state.size_wanted = core.meta.log_wanted(inode.id);
         }
     }

@@ -40,7 +40,7 @@ pub(crate) use dirty::{DirtyAccounting, Wake};
 pub(crate) use encode::checksums;
 pub(crate) use fixup::redirty;
 pub(crate) use limit::SubmitLimit;
-pub(crate) use logged::{Pushed, finish as finish_sync, start as start_sync};
+pub(crate) use logged::{Pushed, SizesSaid, finish as finish_sync, start as start_sync};
 pub(crate) use place::PlaceHint;
 
 use crate::core::Core;

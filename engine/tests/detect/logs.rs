@@ -276,6 +276,236 @@ pub(crate) fn a_page_that_cannot_go_home_goes_into_the_log() {
     assert_page(&crashed(&recorder), 7, "neither at home nor in the log");
 }
 
+/// One write fails under many pages that were promised apart from each other: it is one failure, and they go home.
+pub(crate) fn one_failure_of_many_promises_is_one() {
+    case();
+    let faulty = FaultBackend::new(Arc::new(blank(WIDE_LOG_BYTES)) as Arc<dyn Backend>);
+    let handle = faulty.handle();
+    let volume = open(
+        &(Arc::new(faulty) as Arc<dyn Backend>),
+        &config(&ONE_AT_A_TIME),
+    );
+    let file = volume.create("file 0").expect("a new file");
+    let write = |page: u64| file.write_at(page * 4096, &[7; 4096]);
+    let pages = 0..24;
+    for parity in [0, 1] {
+        for page in pages.clone().filter(|page| page % 2 == parity) {
+            write(page).expect("a write fits");
+            // Every other page is promised; what is between them makes it one extent.
+            if parity == 0 {
+                file.sync().expect("the log takes it");
+            }
+        }
+    }
+    handle.arm(FaultRule {
+        on: FaultOn::Write,
+        within: Some(LOG + WIDE_LOG_BYTES..u64::MAX),
+        nth: 1,
+        span: FaultSpan::Once,
+        action: FaultAction::Error,
+    });
+    assert!(volume.sync().is_err(), "what was not promised is lost");
+    volume.sync().expect("the volume is written to as before");
+    let mut found = [0; 4096];
+    for page in pages.step_by(2) {
+        file.read_at(page * 4096, &mut found).expect("a read");
+        assert!(found == [7; 4096], "promised page {page} is gone");
+    }
+}
+
+/// A batch fails while an older page is only in the log: the next batch takes its place, and is found.
+pub(crate) fn a_failed_batch_leaves_no_hole() {
+    case();
+    let recorder = Arc::new(Recorder::new(blank(WIDE_LOG_BYTES)));
+    let faulty = FaultBackend::new(Arc::clone(&recorder) as Arc<dyn Backend>);
+    let handle = faulty.handle();
+    let volume = open(
+        &(Arc::new(faulty) as Arc<dyn Backend>),
+        &config(&ONE_AT_A_TIME),
+    );
+    let first = volume.create("file 0").expect("a new file");
+    let second = volume.create("file 1").expect("a new file");
+    volume.sync().expect("a commit");
+    first.write_at(0, &[7; 4096]).expect("a write fits");
+    first.sync().expect("the log takes it");
+    handle.arm(FaultRule {
+        on: FaultOn::Write,
+        within: Some(LOG..LOG + WIDE_LOG_BYTES),
+        nth: 1,
+        span: FaultSpan::Once,
+        action: FaultAction::Error,
+    });
+    for byte in [8, 9] {
+        second.write_at(0, &[byte; 4096]).expect("a write fits");
+        second.sync().expect("a commit, and the log again");
+    }
+    let image = crashed(&recorder);
+    assert_page(&image, 7, "held over a failed batch");
+    assert_holds(&image, "file 1", &[9; 4096], "behind a failed batch");
+}
+
+/// Data fails whose record reached into another sector: the batch is written again without it, and the next one is
+/// found behind it.
+pub(crate) fn a_batch_without_failed_data_is_as_long_as_before() {
+    case();
+    let recorder = Arc::new(Recorder::new(blank(WIDE_LOG_BYTES)));
+    let faulty = FaultBackend::new(Arc::clone(&recorder) as Arc<dyn Backend>);
+    let handle = faulty.handle();
+    let knobs = [ONE_AT_A_TIME.as_slice(), &[("log.inline_max", "0")]].concat();
+    let volume = open(&(Arc::new(faulty) as Arc<dyn Backend>), &config(&knobs));
+    let file = volume.create("file 0").expect("a new file");
+    volume.sync().expect("a commit");
+    file.write_at(0, &[7; 4096]).expect("a write fits");
+    // A header of 48 bytes, 16 records of 240 and one of 144 are 4032 bytes; that of the extent is 80.
+    let names: Vec<String> = (0..16)
+        .map(|number| format!("{number:0>200}"))
+        .chain([format!("{:0>104}", 99)])
+        .collect();
+    for name in &names {
+        drop(volume.create(name).expect("a new file"));
+    }
+    handle.arm(FaultRule {
+        on: FaultOn::Write,
+        within: Some(LOG + WIDE_LOG_BYTES..u64::MAX),
+        nth: 1,
+        span: FaultSpan::Once,
+        action: FaultAction::Error,
+    });
+    assert!(file.sync().is_err(), "its data failed");
+    add(&volume, "file 1");
+    let image = crashed(&recorder);
+    assert_there(&image, &names, "in the batch of failed data");
+    assert_there(&image, &["file 1".to_owned()], "behind it");
+}
+
+/// An extent goes through the express lane while one before it is on its way: its first record brings no size, and the
+/// second, when both are there, that of both.
+pub(crate) fn an_extent_that_is_logged_twice_brings_its_last_size() {
+    case();
+    let recorder = Arc::new(Recorder::new(blank(WIDE_LOG_BYTES)));
+    let base = Arc::clone(&recorder) as Arc<dyn Backend>;
+    let writes = Arc::new(Hold::new(base, RequestKind::Write));
+    let flushes = Arc::new(Hold::new(
+        Arc::clone(&writes) as Arc<dyn Backend>,
+        RequestKind::Flush,
+    ));
+    let knobs = [
+        ONE_AT_A_TIME.as_slice(),
+        &[("log.inline_max", "0"), ("dirty.background", "32KiB")],
+    ]
+    .concat();
+    let volume = open(&(Arc::clone(&flushes) as Arc<dyn Backend>), &config(&knobs));
+    let file = volume.create("file 0").expect("a new file");
+    volume.sync().expect("a commit");
+    const RUN: u64 = 64 << 10;
+    let mut bytes = vec![7; RUN as usize];
+    writes.hold(2);
+    file.write_at(0, &bytes).expect("a write fits");
+    writes.wait_for(1);
+    std::thread::scope(|scope| {
+        let syncing = scope.spawn(|| file.sync());
+        pause(DONE_WITHIN);
+        // Begun while the sync waits for the first, so it does not wait for this one before it writes the last.
+        file.write_at(RUN, &bytes).expect("a write fits");
+        writes.wait_for(2);
+        file.write_at(2 * RUN, &[8; 4096]).expect("a write fits");
+        flushes.hold(1);
+        let mut first = writes.pass();
+        let second = first.split_off(1);
+        writes.release(first);
+        flushes.wait_for(1);
+        writes.release(second);
+        while volume.stats().meta.extents.extents < 2 {
+            pause(Duration::from_millis(1));
+        }
+        flushes.release(flushes.pass());
+        syncing.join().expect("no panic").expect("a sync");
+    });
+    file.sync().expect("a sync");
+    bytes.extend_from_within(..);
+    bytes.extend([8; 4096]);
+    assert_holds(&crashed(&recorder), "file 0", &bytes, "logged twice");
+}
+
+/// A file is made longer, or shorter, while its page is on the way into the log: what the next sync answers for is
+/// there.
+pub(crate) fn a_size_that_no_logged_page_says_is_logged() {
+    for (before, at, size) in [(0, 0, 100_000), (50_000, 57_344, 60_000)] {
+        case();
+        let Held {
+            recorder,
+            hold,
+            volume,
+        } = held_of(blank(WIDE_LOG_BYTES), RequestKind::Flush, &[]);
+        let file = volume.create("file 0").expect("a new file");
+        file.truncate(before).expect("room");
+        volume.sync().expect("a commit");
+        file.write_at(at, &[7; 4096]).expect("a write fits");
+        hold.hold(1);
+        std::thread::scope(|scope| {
+            let syncing = scope.spawn(|| file.sync());
+            hold.wait_for(1);
+            file.truncate(size).expect("room");
+            hold.release(hold.pass());
+            syncing.join().expect("no panic").expect("a sync");
+        });
+        file.sync().expect("a sync");
+        let volume = open(&crashed(&recorder), &config(&ONE_AT_A_TIME));
+        let file = volume.open_file("file 0").expect("it was committed");
+        assert_eq!(file.size_bytes(), size, "a size that was synced");
+    }
+}
+
+/// A page waits for its batch while its file is cut and committed: it does not bring the old size back.
+pub(crate) fn a_page_that_waits_does_not_undo_a_truncation() {
+    case();
+    let Held {
+        recorder,
+        hold,
+        volume,
+    } = held_of(
+        blank(WIDE_LOG_BYTES),
+        RequestKind::Flush,
+        &[COMMIT_INTERVAL],
+    );
+    let file = volume.create("file 0").expect("a new file");
+    let other = volume.create("file 1").expect("a new file");
+    volume.sync().expect("a commit");
+    other.write_at(0, &[6; 4096]).expect("a write fits");
+    file.write_at(0, &[7; 8192]).expect("a write fits");
+    hold.hold(1);
+    std::thread::scope(|scope| {
+        let leading = scope.spawn(|| other.sync());
+        hold.wait_for(1);
+        let waiting = scope.spawn(|| file.sync());
+        pause(DONE_WITHIN);
+        let before = volume.stats().meta.durable_generation;
+        file.truncate(100).expect("room");
+        while volume.stats().meta.durable_generation == before {
+            pause(Duration::from_millis(1));
+        }
+        hold.release(hold.pass());
+        leading.join().expect("no panic").expect("a sync");
+        waiting.join().expect("no panic").expect("a sync");
+    });
+    assert_holds(
+        &crashed(&recorder),
+        "file 0",
+        &[7; 100],
+        "cut and committed",
+    );
+}
+
+/// A file has these bytes and no others.
+fn assert_holds(image: &Arc<dyn Backend>, name: &str, bytes: &[u8], what: &str) {
+    let volume = open(image, &config(&ONE_AT_A_TIME));
+    let file = volume.open_file(name).expect("it was committed");
+    assert_eq!(file.size_bytes(), bytes.len() as u64, "{what}: its size");
+    let mut found = vec![0; bytes.len()];
+    file.read_at(0, &mut found).expect("a read");
+    assert!(found == bytes, "{what}: {name} has other bytes");
+}
+
 /// A device that fails its next write within these bytes.
 fn failing(base: &Arc<dyn Backend>, within: std::ops::Range<u64>) -> Volume {
     let faulty = FaultBackend::new(Arc::clone(base));

@@ -11,7 +11,7 @@ use crate::log::{DataNumber, HeldSet};
 use crate::units::{DiskExtent, DiskOffset, Generation, SECTOR_BYTES};
 
 /// The version this engine writes and reads.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 /// First bytes of a superblock; tools find a volume by them.
 pub(crate) const SUPERBLOCK_MAGIC: [u8; 8] = *b"DELALLOC";
 /// Bytes of a superblock.
@@ -44,6 +44,9 @@ pub(crate) struct Superblock {
     pub(crate) log: LogRegion,
     /// Pages behind the tail that the tree does not have.
     pub(crate) held: HeldSet,
+    /// The tree has everything else that is behind the tail, of whatever generation: an open was making the changes of
+    /// the log again.
+    pub(crate) replayed: bool,
 }
 
 /// Where the log is, and where in it the records begin that this superblock does not include.
@@ -83,6 +86,7 @@ pub(crate) fn encode_superblock(superblock: &Superblock, at: DiskOffset) -> [u8;
     put_u64(&mut bytes, 64, superblock.root.generation.0);
     put_u64(&mut bytes, 72, superblock.file_next);
     bytes[80] = superblock.root_level;
+    bytes[81] = u8::from(superblock.replayed);
     let label = superblock.label.as_bytes();
     assert!(label.len() <= LABEL_BYTES);
     bytes[88..88 + label.len()].copy_from_slice(label);
@@ -150,7 +154,7 @@ pub(crate) fn decode_superblock(bytes: &[u8], at: DiskOffset) -> Decoded<Superbl
         ));
     }
     let file_next = u64_at(bytes, 72);
-    if generation.0.max(file_next) > COUNT_MAX {
+    if generation.0.max(file_next) > COUNT_MAX || file_next == 0 {
         let found = format!("{} and {file_next}", generation.0);
         return Err(Malformed::new(
             WHAT,
@@ -162,6 +166,11 @@ pub(crate) fn decode_superblock(bytes: &[u8], at: DiskOffset) -> Decoded<Superbl
     if root_level >= LEVELS_MAX {
         return Err(Malformed::new(WHAT, "a sane root level", root_level));
     }
+    let replayed = match bytes[81] {
+        0 => false,
+        1 => true,
+        other => return Err(Malformed::new(WHAT, "a log that is replayed or not", other)),
+    };
     let label = bytes[88..88 + LABEL_BYTES].split(|&byte| byte == 0).next();
     let label = std::str::from_utf8(label.unwrap_or_default())
         .map_err(|_| Malformed::new(WHAT, "a label in UTF-8", "other bytes"))?;
@@ -196,6 +205,7 @@ pub(crate) fn decode_superblock(bytes: &[u8], at: DiskOffset) -> Decoded<Superbl
         label: label.to_owned(),
         log,
         held,
+        replayed,
     })
 }
 
@@ -204,5 +214,7 @@ fn log_valid(log: &LogRegion, capacity_bytes: u64) -> bool {
     let LogRegion { extent, tail } = log;
     let inside = extent.bytes <= LOG_BYTES_MAX && extent_valid(*extent, capacity_bytes);
     let none = extent.bytes == 0 && extent.start == AREA_START && tail.offset == 0;
-    none || (inside && tail.offset < extent.bytes && tail.offset.is_multiple_of(SECTOR_BYTES))
+    tail.sequence <= COUNT_MAX
+        && (none
+            || (inside && tail.offset < extent.bytes && tail.offset.is_multiple_of(SECTOR_BYTES)))
 }
