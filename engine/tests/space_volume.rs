@@ -21,6 +21,7 @@ use delalloc_engine::{EngineConfig, EngineError, File, FileRange, FormatOptions,
 use support::{Dice, config, open};
 
 const PAGE: u64 = 4096;
+const PAGE_LEN: usize = 4096;
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
@@ -515,14 +516,14 @@ fn a_full_volume_opens_after_a_crash_at_any_sync() {
         let mut pages: Vec<u64> = Vec::new();
         let mut dice = Dice::new(seed);
         let (mut opened, mut overwrites) = (0, 0);
-        let mut bytes = [0; PAGE as usize];
+        let mut bytes = [0; PAGE_LEN];
         while overwrites < 40 {
             let tag = dice.below(u64::MAX);
             page_bytes(Content::Random, tag, &mut bytes);
             let at = if overwrites == 0 {
                 pages.len()
             } else {
-                dice.below(pages.len() as u64) as usize
+                usize::try_from(dice.below(pages.len() as u64)).expect("a page of a small file")
             };
             let accepted = file.write_at(at as u64 * PAGE, &bytes);
             match accepted {
@@ -551,8 +552,8 @@ fn assert_opens(device: &MemBackend, pages: &[u64], node_bytes: u32) {
     let crashed: Arc<dyn Backend> = Arc::new(device.fork());
     let volume = open(&crashed, &config(&[]));
     let file = volume.open_file("full").expect("it was synced");
-    let mut wanted = [0; PAGE as usize];
-    let mut found = [0; PAGE as usize];
+    let mut wanted = [0; PAGE_LEN];
+    let mut found = [0; PAGE_LEN];
     for (at, &tag) in (0..).zip(pages) {
         page_bytes(Content::Random, tag, &mut wanted);
         let read = file.read_at(at * PAGE, &mut found).expect("a read");

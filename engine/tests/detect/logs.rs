@@ -398,7 +398,7 @@ pub(crate) fn an_extent_that_is_logged_twice_brings_its_last_size() {
     let file = volume.create("file 0").expect("a new file");
     volume.sync().expect("a commit");
     const RUN: u64 = 64 << 10;
-    let mut bytes = vec![7; RUN as usize];
+    let mut bytes = vec![7; 64 << 10];
     writes.hold(2);
     file.write_at(0, &bytes).expect("a write fits");
     writes.wait_for(1);
