@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use delalloc_results::gate::{AbArm, AbClass};
+use delalloc_results::gate::{AbArm, AbClass, Unfit};
 use delalloc_results::metric::Better;
 use delalloc_results::stats::abba_effect;
 use delalloc_results::{ExitCode, RunRecord, load};
@@ -27,7 +27,7 @@ struct Number {
     class: AbClass,
     better: Better,
     value: f64,
-    unfit: Option<String>,
+    unfit: Option<Unfit>,
 }
 
 /// Effects of all blocks by number.
@@ -38,7 +38,7 @@ pub struct Effects(BTreeMap<String, Series>);
 struct Series {
     class: AbClass,
     better: Better,
-    unfit: Option<String>,
+    unfit: Option<Unfit>,
     effects: Vec<f64>,
     null_effects: Vec<f64>,
 }
@@ -108,7 +108,7 @@ impl Effects {
                 }
                 _ => {
                     let why = "one build has no such number, or it is 0".to_owned();
-                    series.unfit.get_or_insert(why);
+                    series.unfit = Some(Unfit::NotMeasured(why));
                 }
             }
         }
@@ -178,10 +178,10 @@ fn numbers(record: &RunRecord) -> BTreeMap<String, Number> {
                 let (p50, p99) = (op.response.ns_p50 as f64, op.response.ns_p99 as f64);
                 put("p50", AbClass::Rounds, Better::Lower, p50, None);
                 let few = (op.count < TAIL_OPS_MIN).then(|| {
-                    format!(
-                        "informational: {} operations a round, {TAIL_OPS_MIN} make a p99",
-                        op.count
-                    )
+                    let count = op.count;
+                    Unfit::Informational(format!(
+                        "{count} operations a round, {TAIL_OPS_MIN} make a p99"
+                    ))
                 });
                 put("p99", AbClass::Tail, Better::Lower, p99, few);
             }

@@ -12,14 +12,17 @@
 //! ```
 //!
 //! A regression of a class that confirms (rounds, tail) stands only if a fresh measurement says so again; one that
-//! it does not confirm is not forgotten: the row keeps what the first stage said.
+//! it does not confirm is not forgotten: the row keeps what the first stage said. Both stages together are the evidence
+//! for Holm's correction: what chance alone brings twice is as rare as the product of both p-values.
+//!
+//! Numbers that are only shown are neither doubt nor comparison.
 //!
 //! Not here: how effects are measured.
 
 use super::{Reason, Verdict};
 use crate::exit::{ExitCode, Outcome};
 use crate::metric::Better;
-use crate::stats::{Estimate, cluster_bootstrap, holm};
+use crate::stats::{Estimate, RESAMPLES, cluster_bootstrap, holm, resamples_for};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -68,8 +71,17 @@ pub struct AbArm {
     pub null_effects: Vec<f64>,
     /// ln(head / base) of the fresh stage, where there was one.
     pub confirm: Vec<f64>,
-    /// Why it could not be measured, or not well enough to be judged.
-    pub unfit: Option<String>,
+    /// Why it is not judged.
+    pub unfit: Option<Unfit>,
+}
+
+/// Why a number is not judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// It could not be measured, which is doubt.
+    NotMeasured(String),
+    /// It says too little to be judged on this workload, which is no fault of either build.
+    Informational(String),
 }
 
 /// A ratio head / base with its interval.
@@ -152,10 +164,14 @@ impl AbClass {
 /// Judges all numbers of one gate together. `floor` overrides the floors of the classes; `seed` draws clusters.
 #[must_use]
 pub fn judge(arms: &[AbArm], floor: &dyn Fn(AbClass) -> f64, seed: u64) -> Vec<AbRow> {
-    let judged: Vec<Judged<'_>> = arms
+    let mut judged: Vec<Judged<'_>> = arms
         .iter()
         .map(|arm| Judged::of(arm, floor(arm.class), seed))
         .collect();
+    let tests = judged.iter().filter(|judged| judged.fit()).count();
+    for judged in &mut judged {
+        judged.refine(resamples_for(tests), seed);
+    }
     // A difference between a build and itself makes every timing of these minutes doubtful, not only its own.
     let flagged = judged.iter().find(|judged| judged.null_flagged());
     let flagged = flagged.map(|judged| {
@@ -166,11 +182,14 @@ pub fn judge(arms: &[AbArm], floor: &dyn Fn(AbClass) -> f64, seed: u64) -> Vec<A
             percent(null)
         )
     });
-    let adjusted = holm(&judged.iter().map(Judged::p).collect::<Vec<f64>>());
+    let tests = judged.iter().filter_map(Judged::p);
+    let mut adjusted = holm(&tests.collect::<Vec<f64>>()).into_iter();
     judged
         .iter()
-        .zip(adjusted)
-        .map(|(judged, p)| judged.row(p, flagged.as_deref()))
+        .map(|judged| {
+            let p = judged.p().and_then(|_| adjusted.next());
+            judged.row(p, flagged.as_deref())
+        })
         .collect()
 }
 
@@ -230,7 +249,7 @@ pub fn abstained(metric: &str, class: AbClass, reason: Reason, detail: &str) -> 
     }
 }
 
-/// From the worst down: a regression, doubt, good. No row is doubt.
+/// From the worst down: a regression, doubt, good. Nothing that was compared is doubt.
 #[must_use]
 pub fn conclude(rows: &[AbRow]) -> Outcome {
     let count = |wanted: Verdict| rows.iter().filter(|row| row.verdict == wanted).count();
@@ -243,20 +262,21 @@ pub fn conclude(rows: &[AbRow]) -> Outcome {
         let reason = format!("{regressed} of {} numbers regressed", rows.len());
         return Outcome::new(ExitCode::Regression, reason);
     }
-    if rows.is_empty() {
+    let shown = rows
+        .iter()
+        .filter(|row| row.reason == Reason::Informational)
+        .count();
+    let judged = rows.len() - shown;
+    if judged == 0 {
         return Outcome::new(ExitCode::Inconclusive, "nothing was compared");
     }
-    if unstable + abstained > 0 {
-        let reason = format!(
-            "{unstable} unstable and {abstained} abstained of {} numbers",
-            rows.len()
-        );
+    let doubtful = abstained - shown;
+    if unstable + doubtful > 0 {
+        let reason = format!("{unstable} unstable and {doubtful} abstained of {judged} numbers");
         return Outcome::new(ExitCode::Inconclusive, reason);
     }
-    Outcome::new(
-        ExitCode::Good,
-        format!("{} numbers within their floor or better", rows.len()),
-    )
+    let reason = format!("{judged} numbers within their floor or better");
+    Outcome::new(ExitCode::Good, reason)
 }
 
 struct Judged<'a> {
@@ -269,16 +289,8 @@ struct Judged<'a> {
 
 impl<'a> Judged<'a> {
     fn of(arm: &'a AbArm, floor: f64, seed: u64) -> Self {
-        // Worse is up, whichever way the number itself goes.
-        let sign = if arm.better == Better::Higher {
-            -1.0
-        } else {
-            1.0
-        };
-        let estimate = |effects: &[f64]| {
-            let worse: Vec<f64> = effects.iter().map(|effect| sign * effect).collect();
-            cluster_bootstrap(&worse, CONFIDENCE, seed)
-        };
+        let estimate =
+            |effects: &[f64]| cluster_bootstrap(&worse(arm, effects), CONFIDENCE, RESAMPLES, seed);
         Self {
             arm,
             rule: AbRule {
@@ -288,6 +300,16 @@ impl<'a> Judged<'a> {
             change: estimate(&arm.effects),
             null: estimate(&arm.null_effects),
             confirm: estimate(&arm.confirm),
+        }
+    }
+
+    /// Draws a change that is beyond its floor more often, so that its p can be small enough.
+    fn refine(&mut self, resamples: usize, seed: u64) {
+        let floor = limit(self.rule.floor);
+        let beyond = |change: &Estimate| side(change.low, change.high, floor).is_some();
+        if resamples > RESAMPLES && self.change.as_ref().is_some_and(beyond) {
+            let effects = worse(self.arm, &self.arm.effects);
+            self.change = cluster_bootstrap(&effects, CONFIDENCE, resamples, seed);
         }
     }
 
@@ -306,16 +328,19 @@ impl<'a> Judged<'a> {
         self.fit() && self.null.as_ref().is_some_and(beyond)
     }
 
-    /// The smaller of both directions' p.
-    fn p(&self) -> f64 {
+    /// The smaller of both directions' p; worse twice has the product of both. None where it is not fit.
+    fn p(&self) -> Option<f64> {
         let floor = limit(self.rule.floor);
-        match &self.change {
-            Some(change) if self.fit() => change.p_above(floor).min(change.p_below(-floor)),
-            _ => 1.0,
-        }
+        let change = self.change.as_ref().filter(|_| self.fit())?;
+        let again = self
+            .confirm
+            .as_ref()
+            .map_or(1.0, |again| again.p_above(floor));
+        let worse = change.p_above(floor) * again;
+        Some(worse.min(change.p_below(-floor)))
     }
 
-    fn row(&self, p_adjusted: f64, flagged: Option<&str>) -> AbRow {
+    fn row(&self, p_adjusted: Option<f64>, flagged: Option<&str>) -> AbRow {
         let (verdict, reason, detail) = self.verdict(p_adjusted, flagged);
         let sign = if self.arm.better == Better::Higher {
             -1.0
@@ -333,7 +358,7 @@ impl<'a> Judged<'a> {
             change: shown(&self.change),
             null: shown(&self.null),
             confirm: shown(&self.confirm),
-            p_adjusted: self.fit().then_some(p_adjusted),
+            p_adjusted,
             floor: self.rule.floor,
             detectable: self.change.as_ref().filter(|_| self.fit()).map(detectable),
             verdict,
@@ -344,9 +369,15 @@ impl<'a> Judged<'a> {
         }
     }
 
-    fn verdict(&self, p_adjusted: f64, flagged: Option<&str>) -> (Verdict, Reason, String) {
-        if let Some(unfit) = &self.arm.unfit {
-            return (Verdict::Abstained, Reason::NotMeasured, unfit.clone());
+    fn verdict(&self, p_adjusted: Option<f64>, flagged: Option<&str>) -> (Verdict, Reason, String) {
+        match &self.arm.unfit {
+            Some(Unfit::NotMeasured(why)) => {
+                return (Verdict::Abstained, Reason::NotMeasured, why.clone());
+            }
+            Some(Unfit::Informational(why)) => {
+                return (Verdict::Abstained, Reason::Informational, why.clone());
+            }
+            None => {}
         }
         let (true, Some(change)) = (self.fit(), &self.change) else {
             let detail = format!(
@@ -367,14 +398,20 @@ impl<'a> Judged<'a> {
             format!("worse by {word:+.1} % within {worst:.1} %")
         };
         if let Some((verdict, reason)) = side(change.low, change.high, floor) {
-            if p_adjusted > (1.0 - CONFIDENCE) / 2.0 {
+            let by_chance = p_adjusted.is_none_or(|p| p > (1.0 - CONFIDENCE) / 2.0);
+            let many = || {
                 let detail = format!("{}: not beyond chance among so many numbers", said(change));
-                return (Verdict::Unstable, Reason::Multiplicity, detail);
-            }
+                (Verdict::Unstable, Reason::Multiplicity, detail)
+            };
             if verdict != Verdict::Regressed || !self.rule.confirms {
-                return (verdict, reason, String::new());
+                return if by_chance {
+                    many()
+                } else {
+                    (verdict, reason, String::new())
+                };
             }
-            let Some(confirm) = &self.confirm else {
+            let enough = |confirm: &&Estimate| confirm.clusters >= self.rule.clusters_min;
+            let Some(confirm) = self.confirm.as_ref().filter(enough) else {
                 return (
                     Verdict::Unstable,
                     Reason::Unconfirmed,
@@ -383,6 +420,7 @@ impl<'a> Judged<'a> {
             };
             let first = format!("the first stage said {}", said(change));
             return match side(confirm.low, confirm.high, floor) {
+                Some((Verdict::Regressed, _)) if by_chance => many(),
                 Some((Verdict::Regressed, reason)) => {
                     (Verdict::Regressed, reason, "confirmed".to_owned())
                 }
@@ -396,6 +434,16 @@ impl<'a> Judged<'a> {
         }
         (Verdict::Pass, Reason::Within, String::new())
     }
+}
+
+/// Effects of an arm, worse up whichever way the number itself goes.
+fn worse(arm: &AbArm, effects: &[f64]) -> Vec<f64> {
+    let sign = if arm.better == Better::Higher {
+        -1.0
+    } else {
+        1.0
+    };
+    effects.iter().map(|effect| sign * effect).collect()
 }
 
 /// Where an interval lies, if it lies wholly on one side. Up is worse.
@@ -536,12 +584,62 @@ mod tests {
         blind.null_effects.clear();
         assert_eq!(one(blind).reason, Reason::TooFew);
         let mut unfit = arm(AbClass::Tail, 0.0, 0.01);
-        unfit.unfit = Some("50 operations have no p99".to_owned());
+        unfit.unfit = Some(Unfit::NotMeasured(
+            "one build has no such number".to_owned(),
+        ));
         let row = one(unfit);
         assert_eq!(
             (row.verdict, row.reason),
             (Verdict::Abstained, Reason::NotMeasured)
         );
+        assert_eq!(exit(row), ExitCode::Inconclusive);
+    }
+
+    #[test]
+    fn what_is_only_shown_is_neither_doubt_nor_comparison() {
+        let mut shown = arm(AbClass::Tail, 0.5, 0.01);
+        shown.unfit = Some(Unfit::Informational("50 operations make no p99".to_owned()));
+        let floor = |class: AbClass| class.rule().floor;
+        let rows = judge(&[shown.clone()], &floor, 1);
+        assert_eq!(rows[0].reason, Reason::Informational);
+        assert_eq!(conclude(&rows).code, ExitCode::Inconclusive);
+        let rows = judge(&[arm(AbClass::Sliced, 0.0, 0.01), shown], &floor, 1);
+        assert_eq!(conclude(&rows).code, ExitCode::Good);
+    }
+
+    #[test]
+    fn a_change_of_everything_is_seen_among_any_number_of_numbers() {
+        let floor = |class: AbClass| class.rule().floor;
+        let regressed = |row: &AbRow| row.verdict == Verdict::Regressed;
+        for class in [AbClass::Sliced, AbClass::Rounds] {
+            let mut worse = arm(class, 0.7, 0.01);
+            worse.confirm = worse.effects.clone();
+            let mut many = vec![arm(class, 0.0, 0.01); 99];
+            many.push(worse);
+            let rows = judge(&many, &floor, 1);
+            assert!(regressed(&rows[99]), "{:?}", rows[99]);
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_not_judged_do_not_make_the_others_less_sure() {
+        let floor = |class: AbClass| class.rule().floor;
+        let fit = vec![arm(AbClass::Sliced, 0.05, 0.02); 20];
+        let mut mixed = fit.clone();
+        let mut unfit = arm(AbClass::Tail, 0.0, 0.01);
+        unfit.unfit = Some(Unfit::Informational("few".to_owned()));
+        mixed.extend(vec![unfit; 40]);
+        let (alone, among) = (judge(&fit, &floor, 1), judge(&mixed, &floor, 1));
+        assert_eq!(alone[0].p_adjusted, among[0].p_adjusted);
+        assert_eq!(alone[0].verdict, among[0].verdict);
+        assert_eq!(among[20].p_adjusted, None);
+    }
+
+    #[test]
+    fn a_second_stage_of_few_confirms_nothing() {
+        let mut regressed = arm(AbClass::Rounds, 0.12, 0.01);
+        regressed.confirm = vec![0.11; 7];
+        assert_eq!(one(regressed).reason, Reason::Unconfirmed);
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod reason;
 mod table;
 pub mod trend;
 
-pub use ab::{AbArm, AbClass, AbRow};
+pub use ab::{AbArm, AbClass, AbRow, Unfit};
 pub use findings::{ANNOTATIONS_MAX, Finding, Findings, SUMMARY_BYTES_MAX};
 pub use reason::Reason;
 

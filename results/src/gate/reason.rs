@@ -27,6 +27,8 @@ pub enum Reason {
     Unconfirmed,
     /// Abstained: could not be computed or measured.
     NotMeasured,
+    /// Abstained: shown for whoever looks, and not judged.
+    Informational,
     /// Abstained: too few clusters.
     TooFew,
     /// Abstained: the base differs from itself.
@@ -52,6 +54,7 @@ impl Reason {
             Self::Multiplicity => "multiplicity",
             Self::Unconfirmed => "unconfirmed",
             Self::NotMeasured => "not_measured",
+            Self::Informational => "informational",
             Self::TooFew => "too_few",
             Self::NullArm => "null_arm",
             Self::OtherMachine => "other_machine",

@@ -13,9 +13,21 @@ use super::median;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-/// How often clusters are redrawn. The smallest p-value this can give is 1 in `RESAMPLES` + 1, which leaves
-/// room for the Holm correction of some twenty metrics at one half per cent.
+/// How often clusters are redrawn for one number.
 pub const RESAMPLES: usize = 10_000;
+/// For each of many: twice what Holm's correction takes to stay below one half per cent.
+const RESAMPLES_PER_NUMBER: usize = 400;
+/// More numbers than this allows cannot be told from chance.
+const RESAMPLES_MAX: usize = 200_000;
+
+/// How often clusters are redrawn where so many numbers are judged together. The smallest p-value is 1 in one more
+/// than that, and has to be below the level after it was multiplied by as many as there are numbers.
+#[must_use]
+pub fn resamples_for(numbers: usize) -> usize {
+    numbers
+        .saturating_mul(RESAMPLES_PER_NUMBER)
+        .clamp(RESAMPLES, RESAMPLES_MAX)
+}
 
 /// An effect with its uncertainty.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,17 +66,22 @@ impl Estimate {
     }
 }
 
-/// The median of `effects`, one per cluster, with the interval that holds it with `confidence` (0.99).
-/// None without a cluster, or where an effect is no number.
+/// The median of `effects`, one per cluster, with the interval that holds it with `confidence` (0.99), from so many
+/// `resamples` (`resamples_for`). None without a cluster, or where an effect is no number.
 #[must_use]
-pub fn cluster_bootstrap(effects: &[f64], confidence: f64, seed: u64) -> Option<Estimate> {
+pub fn cluster_bootstrap(
+    effects: &[f64],
+    confidence: f64,
+    resamples: usize,
+    seed: u64,
+) -> Option<Estimate> {
     if effects.iter().any(|effect| !effect.is_finite()) {
         return None;
     }
     let centre = median(effects)?;
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut drawn = vec![0.0; effects.len()];
-    let mut resampled: Vec<f64> = (0..RESAMPLES)
+    let mut resampled: Vec<f64> = (0..resamples)
         .map(|_| {
             for slot in &mut drawn {
                 *slot = effects[below(&mut rng, effects.len())];
@@ -107,7 +124,7 @@ mod tests {
 
     #[test]
     fn one_value_everywhere_has_no_width() {
-        let estimate = cluster_bootstrap(&[0.05; 12], 0.99, 1).expect("clusters");
+        let estimate = cluster_bootstrap(&[0.05; 12], 0.99, RESAMPLES, 1).expect("clusters");
         assert_eq!(
             (estimate.centre, estimate.low, estimate.high),
             (0.05, 0.05, 0.05)
@@ -122,7 +139,7 @@ mod tests {
     #[test]
     fn three_clusters_give_the_probabilities_of_the_multinomial() {
         // Of the 27 draws of three from {1, 2, 3}, the median is 1 in 7, 2 in 13 and 3 in 7.
-        let estimate = cluster_bootstrap(&[1.0, 2.0, 3.0], 0.99, 7).expect("clusters");
+        let estimate = cluster_bootstrap(&[1.0, 2.0, 3.0], 0.99, RESAMPLES, 7).expect("clusters");
         assert!((estimate.p_above(1.0) - 7.0 / 27.0).abs() < 0.015);
         assert!((estimate.p_above(2.0) - 20.0 / 27.0).abs() < 0.015);
         assert_eq!((estimate.low, estimate.high), (1.0, 3.0));
@@ -131,11 +148,14 @@ mod tests {
     #[test]
     fn a_seed_gives_one_interval_and_nothing_gives_none() {
         let effects: Vec<f64> = (0..12).map(|i| f64::from(i * i % 7)).collect();
-        let of = |seed| cluster_bootstrap(&effects, 0.99, seed);
+        let of = |seed| cluster_bootstrap(&effects, 0.99, RESAMPLES, seed);
         assert_eq!(of(3), of(3));
         assert_ne!(of(3), of(4));
-        assert_eq!(cluster_bootstrap(&[], 0.99, 1), None);
-        assert_eq!(cluster_bootstrap(&[f64::NAN, 1.0], 0.99, 1), None);
+        assert_eq!(cluster_bootstrap(&[], 0.99, RESAMPLES, 1), None);
+        assert_eq!(
+            cluster_bootstrap(&[f64::NAN, 1.0], 0.99, RESAMPLES, 1),
+            None
+        );
     }
 
     /// Gauss by the sum of twelve uniforms: close enough within three deviations.
@@ -156,7 +176,8 @@ mod tests {
         let mut fired = [0, 0];
         for trial in 0..trials {
             let drawn = effects(&mut rng);
-            let estimate = cluster_bootstrap(&drawn, 0.99, u64::from(trial)).expect("clusters");
+            let estimate =
+                cluster_bootstrap(&drawn, 0.99, RESAMPLES, u64::from(trial)).expect("clusters");
             fired[0] += u32::from(estimate.low > limit);
             fired[1] += u32::from(estimate.high < limit);
         }
