@@ -119,7 +119,7 @@ fn a_write_has_three_latencies_in_order_in_the_record_on_the_terminal_and_in_the
     );
     let line = said
         .lines()
-        .find(|line| line.starts_with("writes on engine "));
+        .find(|line| line.starts_with("writes on engine, "));
     let line = line.expect("a line on the terminal");
     for name in ["accepted ", "home ", "synced ", "held up "] {
         assert!(line.contains(name), "{line}");

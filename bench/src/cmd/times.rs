@@ -25,7 +25,7 @@ pub(super) fn writes(record: &RunRecord) -> Vec<String> {
                 .collect();
             let held_up_ns = middle(cells.iter().map(|cell| held_up_ns(cell)));
             Some(format!(
-                "writes on {who} (p50, p99): {}; held up {}",
+                "writes on {who}, whole cell (p50, p99): {}; held up {}",
                 spans.join("; "),
                 ns(held_up_ns)
             ))

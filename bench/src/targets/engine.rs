@@ -45,8 +45,11 @@ struct Peak {
 impl EngineTarget {
     /// Formats the device of `stand`, whose content is lost, and opens a volume on it.
     pub fn open(stand: Stand, config: EngineConfig) -> anyhow::Result<Self> {
-        Volume::format(&stand.device(), &FormatOptions::default())
-            .context("formatting the volume")?;
+        let options = FormatOptions {
+            seed: stand.identity(),
+            ..FormatOptions::default()
+        };
+        Volume::format(&stand.device(), &options).context("formatting the volume")?;
         let (volume, clock) = stand.open(config.clone()).context("opening the volume")?;
         Ok(Self {
             stand,

@@ -3,6 +3,7 @@
 //! The first takes the time it takes. The second lives in the time of a virtual clock, on the thread of
 //! whoever calls, and everything in it follows from a seed.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use delalloc_backends::{
@@ -61,6 +62,15 @@ impl Stand {
         match self {
             Self::Threads(_) => None,
             Self::Steps { device, .. } => Some(Arc::<VirtualClock>::clone(device.clock())),
+        }
+    }
+
+    /// What the identity of a volume on it is made of: drawn by the system, so that nodes and batches of an earlier
+    /// volume, or such that somebody wrote into a file, are never taken for its own; in steps it follows from the seed.
+    pub(super) fn identity(&self) -> u64 {
+        match self {
+            Self::Threads(_) => RandomState::new().build_hasher().finish(),
+            Self::Steps { seed, .. } => *seed,
         }
     }
 

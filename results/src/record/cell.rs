@@ -27,7 +27,7 @@ pub struct Cell {
     pub counters: BTreeMap<String, f64>,
     /// What was read back and compared.
     pub verification: Verification,
-    /// Where writes (and reads) spent their time, in the order they pass.
+    /// Where writes (and reads) spent their time, in the order they pass, over the whole cell.
     pub stages: Vec<StageRecord>,
     /// How long writes took until they were accepted, at home, synced: totals, beside the stages.
     #[serde(skip_serializing_if = "Vec::is_empty")]

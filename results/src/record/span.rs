@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// One such time, over everything that was written in a cell.
+/// One such time, over everything that was written in a cell, preparation and warm-up included.
 ///
 /// These are totals and no stages: they overlap one another and what the stages say.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
