@@ -1,4 +1,5 @@
-//! Names the revision the binary is built from, and the libraries of its codecs, so that a record can.
+//! Names the revision the binary is built from, and the libraries of its codecs, so that a record can; and what compiles
+//! it, since that decides how many instructions it takes.
 //!
 //! Without git, or outside a repository, the revision is empty: a record says so rather than guess. The
 //! same goes for the libraries without a lock file.
@@ -28,6 +29,8 @@ fn main() {
     });
     let codecs: Vec<String> = codecs.collect();
     println!("cargo::rustc-env=DELALLOC_CODECS={}", codecs.join(","));
+    println!("cargo::rustc-env=DELALLOC_BUILT_WITH={}", built_with());
+    println!("cargo::rerun-if-env-changed=CC");
     println!("cargo::rerun-if-changed=../Cargo.lock");
     println!("cargo::rerun-if-changed=build.rs");
     // HEAD names the branch, its log grows with every commit and checkout.
@@ -36,4 +39,38 @@ fn main() {
             println!("cargo::rerun-if-changed={path}");
         }
     }
+}
+
+/// Compilers, target and profile as `NAME=TEXT`, with tabs between.
+fn built_with() -> String {
+    let set = |name: &str| std::env::var(name).unwrap_or_default();
+    let version = |program: &str| {
+        let output = Command::new(program).arg("--version").output().ok();
+        let text = output.and_then(|output| String::from_utf8(output.stdout).ok());
+        let line = text.as_deref().and_then(|text| text.lines().next());
+        line.unwrap_or("unknown").trim().to_owned()
+    };
+    let cc = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    // Flags are parted by a character of their own.
+    let flags = set("CARGO_ENCODED_RUSTFLAGS").replace('\u{1f}', " ");
+    let facts = [
+        ("rustc", version(&set("RUSTC"))),
+        ("cc", version(&cc)),
+        ("target", set("TARGET")),
+        (
+            "profile",
+            format!("{}, opt-level {}", set("PROFILE"), set("OPT_LEVEL")),
+        ),
+        (
+            "rustflags",
+            if flags.is_empty() {
+                "none".to_owned()
+            } else {
+                flags
+            },
+        ),
+    ];
+    facts
+        .map(|(name, fact)| format!("{name}={fact}"))
+        .join("\t")
 }

@@ -107,13 +107,9 @@ pub struct ReportArgs {
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// What a recommended point of a sweep serves: `p99`, `p99 within 10%` (of the best rate), `rate`, `rate p99<=20ms`
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "p99",
-        hide_default_value = true
-    )]
-    pub objective: Objective,
+    /// [default: the workload's objective, or p99]
+    #[arg(long, value_name = "TEXT")]
+    pub objective: Option<Objective>,
     /// Print this instead of writing a page
     #[arg(long, value_name = "FORMAT", conflicts_with = "output")]
     pub format: Option<Format>,

@@ -44,13 +44,15 @@ pub enum GateCommand {
     Ab(AbArgs),
     /// Rewrite a committed baseline from a result, and keep why
     Bless(BlessArgs),
+    /// Compare the instructions of a deterministic replay with committed ones; needs valgrind
+    Counted(CountedArgs),
     /// How often this machine's gate cries wolf, and what it finds: null and planted comparisons
     Calibrate(CalibrateArgs),
     /// The newest of many results beside those before it; advice only
     Trend(TrendArgs),
     /// Serve slices of a workload to a gate that asks for them over a pipe
     #[command(hide = true)]
-    Slices(TaskArgs),
+    Slices(SlicesArgs),
 }
 
 /// Where verdicts go besides the terminal.
@@ -81,6 +83,17 @@ pub struct TaskArgs {
     /// Measure these targets of the workload alone; may be repeated
     #[arg(long = "target", value_name = "NAME")]
     pub targets: Vec<String>,
+}
+
+/// Arguments of `gate slices`.
+#[derive(Debug, clap::Args)]
+pub struct SlicesArgs {
+    /// What is measured
+    #[command(flatten)]
+    pub task: TaskArgs,
+    /// The phase that is sliced [default: the last that reads or writes]
+    #[arg(long, value_name = "NAME")]
+    pub phase: Option<String>,
 }
 
 /// Arguments of `gate ab`.
@@ -115,6 +128,9 @@ pub struct AbArgs {
     /// Slices of each
     #[arg(long, default_value_t = 160, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub slices: u16,
+    /// Slice this phase of the workload; may be repeated [default: the last that reads or writes]
+    #[arg(long = "phase", value_name = "NAME")]
+    pub phases: Vec<String>,
     /// Blocks of six whole replays
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub blocks: u16,
@@ -143,6 +159,37 @@ pub struct BlessArgs {
     /// The baseline; what it said before is kept in its history
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
+}
+
+/// Arguments of `gate counted`.
+#[derive(Debug, clap::Args)]
+pub struct CountedArgs {
+    /// What is counted; deterministic
+    #[command(flatten)]
+    pub task: TaskArgs,
+    /// The committed baseline of instructions
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "bless",
+        conflicts_with = "bless"
+    )]
+    pub baseline: Option<PathBuf>,
+    /// Make a baseline: count twice, and hold what was counted
+    #[arg(long, requires_all = ["reason", "output"])]
+    pub bless: bool,
+    /// Why the baseline changes; kept in it
+    #[arg(long, value_name = "TEXT", requires = "bless")]
+    pub reason: Option<String>,
+    /// Where the baseline goes; what it said before is kept in its history
+    #[arg(long, short, value_name = "FILE", requires = "bless")]
+    pub output: Option<PathBuf>,
+    /// Plant a fault into the counted build
+    #[arg(long, hide = true)]
+    pub plant: Option<String>,
+    /// What is left of it
+    #[command(flatten)]
+    pub outputs: OutputArgs,
 }
 
 /// Arguments of `gate calibrate`.
@@ -190,6 +237,7 @@ impl GateArgs {
         match &self.how {
             None => self.outputs.json,
             Some(GateCommand::Ab(args)) => args.outputs.json,
+            Some(GateCommand::Counted(args)) => args.outputs.json,
             Some(GateCommand::Calibrate(args)) => args.json,
             Some(GateCommand::Trend(args)) => args.json,
             Some(GateCommand::Bless(_) | GateCommand::Slices(_)) => false,

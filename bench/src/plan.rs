@@ -6,7 +6,7 @@ use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use delalloc_results::{Assertion, ExitCode};
+use delalloc_results::{Assertion, AssertionFault, ExitCode, Goal};
 use delalloc_workloads::knob::{AssertCheck, AssertFault};
 use delalloc_workloads::plan::{BackendPlan, TargetKind};
 use delalloc_workloads::{Checks, LoadError, WorkloadPlan};
@@ -112,20 +112,32 @@ struct Assertions;
 
 impl AssertCheck for Assertions {
     fn check(&self, text: &str) -> Result<(), AssertFault> {
-        Assertion::parse(text).map(drop).map_err(|fault| {
-            let at = |characters: usize| {
-                text.char_indices()
-                    .nth(characters)
-                    .map_or(text.len(), |(at, _)| at)
-            };
-            let start = at(fault.column.saturating_sub(1));
-            let end = at(fault.column).max(start);
-            AssertFault {
-                message: fault.message,
-                suggestion: fault.suggestion,
-                range: start..end,
-            }
-        })
+        let read = Assertion::parse(text).map(drop);
+        read.map_err(|fault| placed(text, fault))
+    }
+
+    fn check_measure(&self, text: &str) -> Result<(), AssertFault> {
+        Goal::check_measure(text).map_err(|fault| placed(text, fault))
+    }
+
+    fn check_condition(&self, text: &str) -> Result<(), AssertFault> {
+        Goal::check_limit(text).map_err(|fault| placed(text, fault))
+    }
+}
+
+/// Columns count characters, places in a file bytes.
+fn placed(text: &str, fault: AssertionFault) -> AssertFault {
+    let at = |characters: usize| {
+        text.char_indices()
+            .nth(characters)
+            .map_or(text.len(), |(at, _)| at)
+    };
+    let start = at(fault.column.saturating_sub(1));
+    let end = at(fault.column).max(start);
+    AssertFault {
+        message: fault.message,
+        suggestion: fault.suggestion,
+        range: start..end,
     }
 }
 

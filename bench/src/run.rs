@@ -16,12 +16,12 @@ use std::time::Instant;
 use anyhow::Context;
 use delalloc_results::export::{CellKey, cells_csv, hdr_log, intervals_csv};
 use delalloc_results::record::{
-    Cell, Doubt, Knob, KnobValue, Machine, PhaseRecord, RunStatus, Sample, Setting, SweepAxis,
-    Target as TargetRecord, Tool, Workload,
+    Cell, Doubt, Knob, KnobValue, Machine, ObjectiveRecord, PhaseRecord, RunStatus, Sample,
+    Setting, SweepAxis, Target as TargetRecord, Tool, Workload,
 };
 use delalloc_results::{Event, EventLog, RunRecord, RunVerdict, render, save};
 use delalloc_workloads::plan::{BackendPlan, PhasePlan, TargetKind, TargetPlan};
-use delalloc_workloads::{Content, LoadPlan, PointPlan};
+use delalloc_workloads::{Content, LoadPlan, PointPlan, WorkloadPlan};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::contents;
@@ -284,7 +284,7 @@ fn blank_record(plan: &RunPlan) -> RunRecord {
         started_at,
         Workload {
             name: workload.name.clone(),
-            hash: workload_hash(plan),
+            hash: workload_hash(workload),
             source: workload.source.origin.clone(),
             resolved,
             seed: workload.seed,
@@ -298,6 +298,11 @@ fn blank_record(plan: &RunPlan) -> RunRecord {
         record.machine = machine(&workload.targets);
     }
     record.assertions.clone_from(&workload.asserts);
+    record.objective = workload.objective.as_ref().map(|plan| ObjectiveRecord {
+        maximise: plan.maximise.clone(),
+        minimise: plan.minimise.clone(),
+        subject_to: plan.subject_to.clone(),
+    });
     record.targets = workload
         .targets
         .iter()
@@ -344,8 +349,7 @@ fn cell_seed(seed: u64, round: u32) -> u64 {
 }
 
 /// Over everything that decides the stream of operations, and nothing else: equal hashes, equal work.
-fn workload_hash(plan: &RunPlan) -> String {
-    let workload = &plan.workload;
+pub fn workload_hash(workload: &WorkloadPlan) -> String {
     let order: Vec<usize> = workload.points.iter().map(|point| point.load).collect();
     let loads: Vec<&LoadPlan> = workload.loads.iter().map(Arc::as_ref).collect();
     let text = serde_json::to_string(&(loads, order)).expect("loads have string keys");

@@ -113,6 +113,33 @@ fn too_few_pairs_and_a_base_that_serves_no_slices_are_inconclusive_and_not_good(
 }
 
 #[test]
+fn the_sliced_phase_is_named_and_can_be_chosen() {
+    let bench = Bench::new();
+    let few = ["--class", "sliced", "--pairs", "1", "--slices", "2"];
+    let (_, text) = ab(&bench, &few);
+    assert!(
+        text.contains("of phase serve, the last that reads or writes"),
+        "{text}"
+    );
+    let (_, text) = ab(
+        &bench,
+        &[&few[..], &["--phase", "load", "--phase", "serve"]].concat(),
+    );
+    assert!(
+        text.contains("slices(load)") && text.contains("slices(serve)"),
+        "{text}"
+    );
+    let workload = bench.workload("small.yaml", &small(""));
+    let mut unknown = bench.delalloc();
+    unknown
+        .args(["gate", "ab", "--base-bin", "/bin/true", "--phase", "laod"])
+        .arg(workload);
+    unknown.assert().code(2).stderr(
+        predicate::str::contains("no phase laod").and(predicate::str::contains("load, serve")),
+    );
+}
+
+#[test]
 fn builds_that_would_write_to_one_place_at_once_are_not_sliced() {
     let bench = Bench::new();
     let text = small("").replace(
@@ -201,6 +228,276 @@ fn wrong_usage_is_said_before_anything_runs() {
     };
     planted("rain=1");
     planted("lost-writes=0");
+}
+
+/// `gate counted` of a small deterministic workload; none, aloud, where valgrind is not there.
+fn counted(bench: &Bench, more: &[&str]) -> Option<(i32, String)> {
+    if std::process::Command::new("valgrind")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        println!("SKIPPED: valgrind is not installed");
+        return None;
+    }
+    // Callgrind and an unoptimised build are slow together.
+    let mut text = small("");
+    for (from, to) in [
+        ("seed: 3", "seed: 3\ndeterministic: true"),
+        ("{ ratio: 2.5 }", "random"),
+        ("size: 2MiB", "size: 256KiB"),
+        ("ops: 400", "ops: 60"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        text = text.replace(from, to);
+    }
+    let workload = bench.workload("counted.yaml", &text);
+    let output = bench
+        .delalloc()
+        .args(["gate", "counted"])
+        .arg(&workload)
+        .args(more)
+        .output()
+        .expect("the binary runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    println!("{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    Some((output.status.code().expect("it ends by itself"), text))
+}
+
+#[test]
+fn instructions_are_held_more_work_is_red_and_other_tools_abstain() {
+    let bench = Bench::new();
+    let bless = ["--bless", "--reason", "first", "-o", "counted.json"];
+    let Some((code, _)) = counted(&bench, &bless) else {
+        return;
+    };
+    assert_eq!(code, 0);
+    let against = ["--baseline", "counted.json"];
+    let (code, text) = counted(&bench, &against).expect("valgrind is there");
+    assert_eq!(code, 0, "identical code: {text}");
+    assert!(
+        text.contains("instructions(engine)") && text.contains("instructions(write)"),
+        "{text}"
+    );
+
+    let planted = [&against[..], &["--plant", "summed-writes=4", "--json"]].concat();
+    let (code, text) = counted(&bench, &planted).expect("valgrind is there");
+    assert_eq!(code, 1, "{text}");
+    let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let row = &report["rows"][0];
+    assert_eq!(
+        (row["verdict"].as_str(), row["code"].as_str()),
+        (Some("regressed"), Some("worse"))
+    );
+
+    let lost = [&against[..], &["--plant", "lost-writes=3"]].concat();
+    assert_eq!(
+        counted(&bench, &lost).expect("valgrind is there").0,
+        4,
+        "wrong bytes come first"
+    );
+
+    let path = bench.path("counted.json");
+    let held = std::fs::read_to_string(&path).expect("blessed");
+    std::fs::write(
+        &path,
+        held.replace("\"rustc\": \"rustc 1.", "\"rustc\": \"rustc 0."),
+    )
+    .expect("written");
+    let (code, text) = counted(&bench, &against).expect("valgrind is there");
+    assert_eq!(code, 3, "{text}");
+    assert!(
+        text.contains("abstained") && text.contains("rustc: rustc 0."),
+        "{text}"
+    );
+    let allowed = [&against[..], &["--allow-inconclusive"]].concat();
+    assert_eq!(counted(&bench, &allowed).expect("valgrind is there").0, 0);
+}
+
+#[test]
+fn without_valgrind_or_a_repeatable_workload_nothing_is_counted() {
+    let bench = Bench::new();
+    let workload = bench.workload("small.yaml", &small(""));
+    let refused = |args: &[&str], what: &str| {
+        let mut command = bench.delalloc();
+        command.args(["gate", "counted"]).arg(&workload).args(args);
+        command
+            .assert()
+            .code(2)
+            .stderr(predicate::str::contains(what));
+    };
+    refused(&["--baseline", "counted.json"], "deterministic: true");
+    let again = ["--set", "deterministic=true"];
+    refused(
+        &[&again[..], &["--baseline", "nowhere.json"]].concat(),
+        "nowhere.json",
+    );
+    refused(&again, "--baseline");
+
+    assert_eq!(bench.replay(&workload, "run", &[]).0, 0);
+    let mut bless = bench.delalloc();
+    bless
+        .args([
+            "gate", "bless", "run", "--reason", "first", "-o", "run.json",
+        ])
+        .assert()
+        .code(0);
+    refused(
+        &[&again[..], &["--baseline", "run.json"]].concat(),
+        "gate RUN --baseline",
+    );
+
+    let held = r#"{ "baseline_version": 1, "workload": "small", "workload_hash": "HASH", "revision": "", "blessed_at": "",
+        "reason": "r", "tools": { "valgrind": "valgrind-1" }, "entries": [ { "expression": "instructions", "value": 1.0,
+        "unit": "count", "better": "lower", "tolerance": { "relative": 0.03 } } ] }"#;
+    let text = std::fs::read_to_string(bench.path("run.json")).expect("blessed");
+    let blessed: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let hash = blessed["workload_hash"].as_str().expect("text");
+    std::fs::write(bench.path("counted.json"), held.replace("HASH", hash)).expect("written");
+    let mut gate = bench.delalloc();
+    gate.args(["gate", "run", "--baseline", "counted.json"]);
+    gate.assert()
+        .code(2)
+        .stderr(predicate::str::contains("gate counted WORKLOAD"));
+    let mut gate = bench.delalloc();
+    gate.args([
+        "gate",
+        "counted",
+        "small.yaml",
+        "--baseline",
+        "counted.json",
+    ])
+    .args(again)
+    .env("PATH", "/nowhere");
+    let assert = gate.assert().code(3);
+    assert.stdout(
+        predicate::str::contains("valgrind is not installed")
+            .and(predicate::str::contains("abstained=1")),
+    );
+}
+
+/// A repository whose one crate is called like the binary; `main` is its only file.
+fn repository(bench: &Bench, main: &str) {
+    let write = |name: &str, text: &str| std::fs::write(bench.path(name), text).expect("written");
+    std::fs::create_dir(bench.path("src")).expect("made");
+    write(
+        "Cargo.toml",
+        "[package]\nname = \"delalloc\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
+    );
+    write(
+        "Cargo.lock",
+        "version = 4\n\n[[package]]\nname = \"delalloc\"\nversion = \"0.1.0\"\n",
+    );
+    write("src/main.rs", main);
+    let git = |arguments: &[&str]| {
+        let done = std::process::Command::new("git")
+            .args(["-c", "user.name=t", "-c", "user.email=t@example.com"])
+            .args(arguments)
+            .current_dir(bench.path(""))
+            .output()
+            .expect("git runs");
+        assert!(done.status.success(), "{done:?}");
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", "Cargo.toml", "Cargo.lock", "src"]);
+    git(&["commit", "--quiet", "--message", "one"]);
+}
+
+/// `gate ab --base REVISION` in the bench's directory: exit code, stdout, stderr.
+fn ab_with(bench: &Bench, revision: &str, more: &[&str]) -> (i32, String, String) {
+    let workload = bench.workload("small.yaml", &small(""));
+    let output = bench
+        .delalloc()
+        .args([
+            "gate",
+            "ab",
+            "--base",
+            revision,
+            "--class",
+            "sliced",
+            "--pairs",
+            "2",
+            "--head-bin",
+        ])
+        .arg(assert_cmd::cargo::cargo_bin("delalloc"))
+        .arg(&workload)
+        .args(more)
+        .output()
+        .expect("the binary runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (said, errors) = (text(&output.stdout), text(&output.stderr));
+    println!("{said}\n{errors}");
+    (
+        output.status.code().expect("it ends by itself"),
+        said,
+        errors,
+    )
+}
+
+#[test]
+fn a_revision_that_is_not_there_is_wrong_usage_and_builds_nothing() {
+    let bench = Bench::new();
+    let (code, _, errors) = ab_with(&bench, "HEAD", &[]);
+    assert_eq!(code, 2);
+    assert!(errors.contains("no repository"), "{errors}");
+    repository(&bench, "fn main() {}\n");
+    for revision in ["no-such-branch", "HEAD~7", "HEAD:src/main.rs", ""] {
+        let (code, _, errors) = ab_with(&bench, revision, &[]);
+        assert_eq!(code, 2);
+        assert!(
+            errors.contains("is no revision of the repository here"),
+            "{errors}"
+        );
+    }
+    assert!(!bench.path("target").exists());
+}
+
+#[test]
+fn a_revision_that_does_not_build_leaves_the_question_open_and_shows_why() {
+    let bench = Bench::new();
+    repository(&bench, "fn main() { let pages: u32 = \"many\"; }\n");
+    let (code, said, errors) = ab_with(&bench, "HEAD", &[]);
+    assert_eq!(code, 3);
+    let last = said.lines().last().expect("a last line");
+    assert!(
+        last.starts_with("gate=inconclusive exit=3 compared=0 "),
+        "{last}"
+    );
+    assert!(
+        last.contains("HEAD (") && last.contains("does not build"),
+        "{last}"
+    );
+    assert!(
+        errors.contains("mismatched types") && errors.contains("could not compile"),
+        "{errors}"
+    );
+    let worktrees = std::fs::read_dir(bench.path(".git/worktrees")).map_or(0, Iterator::count);
+    assert_eq!(worktrees, 0, "no worktree is left behind");
+
+    let (code, said, _) = ab_with(&bench, "HEAD", &["--json", "--allow-inconclusive"]);
+    let report: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(
+        (code, report["exit"]["code"].as_str()),
+        (0, Some("inconclusive"))
+    );
+}
+
+#[test]
+fn a_revision_that_builds_is_kept_and_not_built_again() {
+    let bench = Bench::new();
+    repository(&bench, "fn main() {}\n");
+    let (code, said, errors) = ab_with(&bench, "HEAD", &[]);
+    // It serves no slices, which is said of it and not of the judged build.
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("not_measured"), "{said}");
+    assert!(errors.contains("building HEAD"), "{errors}");
+    let kept = std::fs::read_dir(bench.path("target/gate/bin"))
+        .expect("kept")
+        .count();
+    assert_eq!(kept, 1);
+    let (code, _, errors) = ab_with(&bench, "HEAD", &[]);
+    assert_eq!(code, 3);
+    assert!(!errors.contains("building"), "{errors}");
 }
 
 #[test]

@@ -167,3 +167,74 @@ phases:
         assert!(op(serve, "remove").count > 100 && op(serve, "create").count > 100);
     }
 }
+
+#[test]
+fn an_objective_is_checked_where_it_stands_and_goes_into_record_and_terminal() {
+    let bench = Bench::new();
+    let text = |objective: &str| {
+        format!(
+            "{}sweep: {{ files.t.size: [1MiB, 2MiB] }}\nobjective: {objective}\n",
+            null("{ name: p, jobs: [{ write: t, block: 4KiB, ops: 50 }] }")
+        )
+    };
+    for (objective, place, said) in [
+        (
+            "{ maximise: throughput(p.write) + 2ms }",
+            "6:44",
+            "cannot be added",
+        ),
+        (
+            "{ minimise: p99(n, p.write) }",
+            "6:26",
+            "leave the target out",
+        ),
+        (
+            "{ minimise: p98(p.write) }",
+            "6:26",
+            "= help: did you mean p99?",
+        ),
+        (
+            "{ minimise: p99(p.write), subject_to: iops(p.write) >= 2ms }",
+            "6:53",
+            "cannot be compared",
+        ),
+        (
+            "{ minimise: p99(p.write), subject_to: [ errors(p) == 0 ] }",
+            "6:54",
+            "leaves room on one side",
+        ),
+    ] {
+        let workload = bench.workload("faulty.yaml", &text(objective));
+        let output = bench
+            .delalloc()
+            .arg("replay")
+            .arg(&workload)
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        println!("{errors}");
+        assert_eq!(output.status.code(), Some(2), "{objective}");
+        assert!(
+            errors.contains(&format!("faulty.yaml:{place}")),
+            "{objective}: {errors}"
+        );
+        assert!(
+            errors.contains(said) && errors.contains('^'),
+            "{objective}: {errors}"
+        );
+    }
+    let objective = "{ maximise: iops(p.write), subject_to: p99(p.write) <= 10s }";
+    let workload = bench.workload("w.yaml", &text(objective));
+    let (_, said) = bench.replay(&workload, "out", &["--allow-inconclusive"]);
+    // One round tells nothing, whatever is wanted.
+    let line = "n: cannot tell; by medians point #";
+    assert!(
+        said.lines().any(|found| found.starts_with(line)
+            && found.ends_with("(highest iops(p.write) with p99(p.write) <= 10s)")),
+        "{said}"
+    );
+    let record = delalloc_results::load(&bench.path("out").join("result.json")).unwrap();
+    let kept = record.objective.expect("it is kept");
+    assert_eq!(kept.maximise.as_deref(), Some("iops(p.write)"));
+    assert_eq!(kept.subject_to, ["p99(p.write) <= 10s"]);
+}

@@ -3,11 +3,11 @@
 mod support;
 
 use delalloc_results::record::{
-    Cell, Doubt, Knob, KnobValue, OpRecord, PhaseRecord, RunRecord, RunStatus, Setting,
-    StageRecord, SweepAxis, Target, Tool, Workload,
+    Cell, Doubt, Knob, KnobValue, ObjectiveRecord, OpRecord, PhaseRecord, RunRecord, RunStatus,
+    Setting, StageRecord, SweepAxis, Target, Tool, Workload,
 };
 use delalloc_results::{
-    LatencyHist, Objective, render, render_comparison, render_for, render_markdown,
+    LatencyHist, Objective, recommendations, render, render_comparison, render_for, render_markdown,
 };
 use std::path::Path;
 use support::{Size, TYPICAL};
@@ -145,13 +145,79 @@ fn the_page_is_built_for_who_does_not_see_it() {
 fn an_objective_decides_what_is_recommended() {
     let record = support::record(TYPICAL);
     let rate = Objective::HighestRate { p99_ns_max: None };
-    let page = render_for(&record, rate);
+    let page = render_for(&record, Some(rate));
     assert!(page.contains("Objective: highest rate of serve.read"));
     let none = Objective::HighestRate {
         p99_ns_max: Some(1),
     };
-    let page = render_for(&record, none);
+    let page = render_for(&record, Some(none));
     assert!(page.contains("engine: no point to recommend"));
+}
+
+fn wanting(mut record: RunRecord, objective: ObjectiveRecord) -> RunRecord {
+    record.objective = Some(objective);
+    record
+}
+
+#[test]
+fn a_workload_says_in_its_own_words_what_is_recommended() {
+    // Four threads are faster and have the longer tail.
+    let sweep = || {
+        support::record(Size {
+            threads: &[1, 4],
+            idle: &[1],
+            background: &["16MiB"],
+            rounds: 6,
+            ..TYPICAL
+        })
+    };
+    let some = |text: &str| Some(text.to_owned());
+    let fast = ObjectiveRecord {
+        maximise: some("throughput(serve.read)"),
+        ..ObjectiveRecord::default()
+    };
+    let smooth = ObjectiveRecord {
+        minimise: some("p99(serve.read)"),
+        ..ObjectiveRecord::default()
+    };
+    let both = ObjectiveRecord {
+        subject_to: vec!["p99(serve.read) <= 1ns".to_owned()],
+        ..fast.clone()
+    };
+    let said = |objective| recommendations(&wanting(sweep(), objective)).join("; ");
+    let (fast, smooth, none) = (said(fast), said(smooth), said(both));
+    println!("{fast}\n{smooth}\n{none}");
+    assert!(
+        fast.contains("thread_pool_size=4") && fast.contains("(highest throughput(serve.read))"),
+        "{fast}"
+    );
+    assert!(
+        smooth.contains("thread_pool_size=1") && smooth.contains("(lowest p99(serve.read))"),
+        "{smooth}"
+    );
+    assert!(none.contains("no point to recommend"), "{none}");
+    assert!(
+        recommendations(&sweep())[0].contains("of serve.read)"),
+        "the default is another"
+    );
+
+    let record = wanting(
+        sweep(),
+        ObjectiveRecord {
+            minimise: some("p99(serve.raed)"),
+            ..ObjectiveRecord::default()
+        },
+    );
+    let page = render(&record);
+    assert!(
+        page.contains("It could not be asked"),
+        "a phase that is not there"
+    );
+    // Who asks otherwise gets otherwise, and a record whose objective is no objective says so.
+    let page = render_for(&record, Some(Objective::default()));
+    assert!(page.contains("Objective: lowest p99 with a rate within 5 %"));
+    let foreign = wanting(sweep(), ObjectiveRecord::default());
+    assert!(render(&foreign).contains("objective cannot be read"));
 }
 
 #[test]
@@ -191,7 +257,7 @@ fn what_was_asked_stands_beside_what_came_of_it() {
 
 #[test]
 fn a_run_as_markdown_leads_with_its_verdict() {
-    let text = render_markdown(&support::record(TYPICAL), Objective::default());
+    let text = render_markdown(&support::record(TYPICAL), None);
     assert!(text.starts_with("## starter: good"), "{text}");
     assert!(text.contains("**engine: recommended is point "), "{text}");
     assert!(text.contains("| load.write | engine |"), "{text}");

@@ -39,13 +39,23 @@ impl KnobCheck for AnyKnob {
     }
 }
 
-/// Who knows the grammar of assertions.
+/// Who knows the grammar of assertions, and of objectives, which are made of the same.
 pub trait AssertCheck {
     /// Is `text` an assertion?
     ///
     /// # Errors
     /// What is wrong, and where in `text`.
     fn check(&self, text: &str) -> Result<(), AssertFault>;
+    /// Is `text` a measure that an objective can bring up or down?
+    ///
+    /// # Errors
+    /// What is wrong, and where in `text`.
+    fn check_measure(&self, text: &str) -> Result<(), AssertFault>;
+    /// Is `text` a condition that an objective can keep?
+    ///
+    /// # Errors
+    /// What is wrong, and where in `text`.
+    fn check_condition(&self, text: &str) -> Result<(), AssertFault>;
 }
 
 /// Why an assertion was refused.
@@ -65,6 +75,14 @@ pub struct AnyAssert;
 
 impl AssertCheck for AnyAssert {
     fn check(&self, _text: &str) -> Result<(), AssertFault> {
+        Ok(())
+    }
+
+    fn check_measure(&self, _text: &str) -> Result<(), AssertFault> {
+        Ok(())
+    }
+
+    fn check_condition(&self, _text: &str) -> Result<(), AssertFault> {
         Ok(())
     }
 }

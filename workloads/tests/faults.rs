@@ -36,6 +36,14 @@ impl AssertCheck for NoQuestionMarks {
             }),
         }
     }
+
+    fn check_measure(&self, text: &str) -> Result<(), AssertFault> {
+        self.check(text)
+    }
+
+    fn check_condition(&self, text: &str) -> Result<(), AssertFault> {
+        self.check(text)
+    }
 }
 
 fn try_load(text: &str, sets: &[&str]) -> Result<WorkloadPlan, LoadError> {
@@ -356,6 +364,37 @@ fn each_fault_has_its_place_and_guess() {
             "phases:",
             "assert: [ \"a <= b\", \"what?\" ]\nphases:",
             &["6:26 an assertion does not ask"],
+        ),
+        (
+            "phases:",
+            "objective: { maximise: \"a?\", subject_to: [ b <= 1, \"c?\" ] }\nphases:",
+            &[
+                "6:26 an assertion does not ask",
+                "6:54 an assertion does not ask",
+            ],
+        ),
+        (
+            "phases:",
+            "objective: { maximise: a, minimise: b }\nphases:",
+            &["6:37 an objective has one measure"],
+        ),
+        (
+            "phases:",
+            "objective: { subject_to: a <= 1 }\nphases:",
+            &["6:12 an objective has `maximise:` or `minimise:`"],
+        ),
+        (
+            "phases:",
+            "objective: { maximize: a, minimise: [ b ] }\nphases:",
+            &[
+                "6:14 an objective has no key `maximize` [maximise]",
+                "6:37 a measure is a single value, not a list",
+            ],
+        ),
+        (
+            "phases:",
+            "objective: throughput(serve.write)\nphases:",
+            &["6:12 an objective is a map of keys, not a single value"],
         ),
         (
             "phases:",

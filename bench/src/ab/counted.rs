@@ -1,61 +1,56 @@
 //! Instructions of one replay, as callgrind counts them.
 //!
-//! It runs threads one after the other and knows nothing of the kernel or of waiting. A replay on one thread gives the same
-//! count every time; one with pools nearly so, which is why the base is counted twice.
+//! It runs threads one after the other and knows nothing of the kernel or of waiting. A deterministic replay gives the same
+//! count every time, but for a few in a million; one with pools nearly so, which is why a gate of two builds counts the base twice.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow};
 
+use super::profile::{self, Parts};
 use super::{Build, Task};
+use crate::failure::{Failure, OrExit};
 
-/// Whether callgrind can be had.
-pub fn available() -> bool {
-    let asked = Command::new("valgrind").arg("--version").output();
-    asked.is_ok_and(|output| output.status.success())
-}
-
-/// Counts one replay of `task` by `build`.
-pub fn instructions(build: &Build, task: &Task, home: &Path) -> anyhow::Result<u64> {
-    let out = home.join("counted");
+/// Counts one replay of `task` by `build`; what the replay leaves goes below `home`.
+///
+/// # Errors
+/// A replay that failed or read wrong bytes is a failure, like everywhere: nothing is counted of a build that loses data.
+pub fn instructions(build: &Build, task: &Task, home: &Path) -> Result<Parts, Failure> {
+    let (out, profile) = (home.join("counted"), home.join("callgrind.out"));
     if out.exists() {
-        std::fs::remove_dir_all(&out).context("clearing the last count")?;
+        std::fs::remove_dir_all(&out)
+            .context("clearing the last count")
+            .or_failed()?;
     }
     let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+    // Nobody's settings: neither those of valgrind nor what the loader and the C library heed.
+    command
+        .env_clear()
+        .envs(std::env::vars_os().filter(|(name, _)| name == "PATH"));
+    command.args(["--command-line-only=yes", "--quiet", "--tool=callgrind"]);
+    command.arg(format!("--callgrind-out-file={}", profile.display()));
     command.arg(&build.binary).arg("replay");
     task.tell(&mut command);
     command.args(["--rounds", "1", "--out"]).arg(&out);
     build.dress(&mut command);
-    let output = command.output().context("starting valgrind")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let count = total(&said);
+    let output = command.output().context("starting valgrind").or_failed()?;
     // What the workload asserts of itself is not this gate's business.
-    let ran = matches!(output.status.code(), Some(0 | 1 | 3));
-    ensure!(
-        ran,
-        "a replay under callgrind ended with {}: {said}",
-        output.status
-    );
-    count.with_context(|| format!("callgrind did not say how much it collected: {said}"))
-}
-
-/// `==123== Collected : 138836863`
-fn total(said: &str) -> Option<u64> {
-    let line = said.lines().rev().find(|line| line.contains("Collected"))?;
-    line.rsplit(':').next()?.trim().parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_total_is_found_among_what_callgrind_says() {
-        let said = "==7== Callgrind, a call-graph\n==7== \n==7== Events    : Ir\n==7== Collected : 138836863\n==7== \n";
-        assert_eq!(total(said), Some(138_836_863));
-        assert_eq!(total("==7== Collected : \n"), None);
-        assert_eq!(total(""), None);
+    if !matches!(output.status.code(), Some(0 | 1 | 3)) {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let last = String::from_utf8_lossy(&output.stdout);
+        let last = last.lines().last().unwrap_or_default();
+        return Err(Failure::failed(anyhow!(
+            "a replay under callgrind ended with {}: {last}\n{said}",
+            output.status
+        )));
     }
+    let read = || -> anyhow::Result<Parts> {
+        let shown = profile.display();
+        let file = File::open(&profile).with_context(|| format!("reading {shown}"))?;
+        profile::parts(BufReader::new(file)).with_context(|| format!("reading {shown}"))
+    };
+    read().or_failed()
 }

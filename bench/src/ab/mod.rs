@@ -9,13 +9,19 @@
 //! The base runs twice under two names: what differs between it and itself is this machine's doing (the null
 //! arm). Only one process works at any moment; the others wait for their turn at a pipe.
 //!
+//! Counts also stand alone: `gate counted` compares one build's with committed ones, made with the same `tools`.
+//!
 //! Effects are logarithms of ratios; what they mean is judged in `delalloc_results::gate::ab`.
 
 pub mod counted;
+mod profile;
 pub mod revision;
 pub mod rounds;
 pub mod serve;
 pub mod sliced;
+pub mod tools;
+
+pub use profile::{Parts, TOTAL};
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -34,17 +34,34 @@ use crate::targets::Target;
 /// The first line of a child.
 pub const READY: &str = "ready";
 
-/// Serves slices of the last phase of `load` that reads or writes, until `input` ends.
+/// Which phase of `load` is sliced: the one of this name, or the last that reads or writes.
+pub fn sliced_phase(load: &LoadPlan, name: Option<&str>) -> anyhow::Result<usize> {
+    let sliced = |phase: &PhasePlan| phase.jobs.iter().any(accesses);
+    let Some(name) = name else {
+        let last = load.phases.iter().rposition(sliced);
+        return last.context("no phase reads or writes files, so there is nothing to slice");
+    };
+    let wanted = |phase: &PhasePlan| phase.name == name && sliced(phase);
+    let named = load.phases.iter().position(wanted);
+    named.with_context(|| {
+        let all = load.phases.iter().filter(|phase| sliced(phase));
+        let all: Vec<&str> = all.map(|phase| &*phase.name).collect();
+        format!(
+            "no phase {name} reads or writes files; there are {}",
+            all.join(", ")
+        )
+    })
+}
+
+/// Serves slices of a phase of `load`, a place in its phases, until `input` ends.
 pub fn serve(
     load: &LoadPlan,
+    index: usize,
     target: &dyn Target,
     signals: &Signals,
     input: impl BufRead,
     mut output: impl Write,
 ) -> anyhow::Result<()> {
-    let sliced = |phase: &PhasePlan| phase.jobs.iter().any(accesses);
-    let index = load.phases.iter().rposition(sliced);
-    let index = index.context("no phase reads or writes files, so there is nothing to slice")?;
     let slack = SleepSlack::measure();
     let content = Content::build(load)?;
     let files = FileTable::new(target, load);

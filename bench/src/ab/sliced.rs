@@ -24,7 +24,9 @@ const TURNS_COLD: usize = 2;
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub struct Plan<'a> {
+    /// Which phase is sliced; none for the last that reads or writes.
+    pub phase: Option<&'a str>,
     /// Fresh sets of processes.
     pub pairs: usize,
     /// Turns of each.
@@ -45,7 +47,12 @@ pub struct Effects {
 }
 
 /// Measures. Stops early, with what it has, when interrupted.
-pub fn measure(trio: &Trio, task: &Task, plan: Plan, signals: &Signals) -> anyhow::Result<Effects> {
+pub fn measure(
+    trio: &Trio,
+    task: &Task,
+    plan: Plan<'_>,
+    signals: &Signals,
+) -> anyhow::Result<Effects> {
     let mut found = Effects::default();
     let mut orders = Orders::new(plan.seed);
     for _ in 0..plan.pairs {
@@ -55,7 +62,7 @@ pub fn measure(trio: &Trio, task: &Task, plan: Plan, signals: &Signals) -> anyho
         let builds = trio.builds();
         let mut arms: [Option<Arm>; 3] = [None, None, None];
         for place in orders.next_three() {
-            arms[place] = Some(Arm::start(builds[place], task)?);
+            arms[place] = Some(Arm::start(builds[place], task, plan.phase)?);
         }
         let mut arms = arms.map(|arm| arm.expect("every place was started"));
         if found.ops == 0 {
@@ -109,11 +116,15 @@ struct Arm {
 }
 
 impl Arm {
-    fn start(build: &Build, task: &Task) -> anyhow::Result<Self> {
+    fn start(build: &Build, task: &Task, phase: Option<&str>) -> anyhow::Result<Self> {
         let name = build.binary.display().to_string();
         let mut command = build.command();
         command.args(["gate", "slices"]);
         task.tell(&mut command);
+        // Builds of before there was a choice know the default alone.
+        if let Some(phase) = phase {
+            command.args(["--phase", phase]);
+        }
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -4,7 +4,7 @@ use delalloc_results::assertion::Standing;
 use delalloc_results::metric::Unit;
 use delalloc_results::printable::{lines, one_line};
 use delalloc_results::record::{Cell, NamedPhase, OpRecord, point_label};
-use delalloc_results::{ExitCode, RunRecord, stats};
+use delalloc_results::{ExitCode, RunRecord, recommendations, stats};
 use delalloc_workloads::dry_run_text;
 
 use super::times;
@@ -91,6 +91,9 @@ fn print(finished: &Finished) {
         };
         let said = format!("{word}  {}: {}", assertion.text, assertion.reason);
         println!("{}", one_line(&said));
+    }
+    for line in recommendations(record) {
+        println!("{}", one_line(&line));
     }
     if let Some(cost) = &record.harness {
         println!(

@@ -30,7 +30,7 @@ pub(super) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
             .output
             .clone()
             .unwrap_or_else(|| file.with_file_name("report.html"));
-        std::fs::write(&output, render_for(record, args.objective))
+        std::fs::write(&output, render_for(record, args.objective.clone()))
             .with_context(|| format!("writing {}", output.display()))
             .or_failed()?;
         println!("report={}", output.display());
@@ -45,7 +45,7 @@ fn text(
     label: &str,
 ) -> Result<String, Failure> {
     Ok(match format {
-        Format::Markdown => render_markdown(record, args.objective),
+        Format::Markdown => render_markdown(record, args.objective.clone()),
         Format::Csv => cells_csv(record),
         Format::Json => serde_json::to_string(record).or_failed()? + "\n",
         Format::GoBench => go_bench(record, label),

@@ -4,6 +4,7 @@
 //!   slow-writes=PERCENT   a write, and a sync of a file, takes this much longer, spent on the processor
 //!   extra-writes=N        each N-th write is brought to the device, and then once more
 //!   lost-writes=N         each N-th write is accepted and thrown away
+//!   summed-writes=N       the bytes of each write are summed N times more than is of any use
 //!   order-stalls=N        each N-th write holds up the client, and what it does after, for 20 ms
 //! ```
 //!
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, ensure};
 use delalloc_backends::Clock;
 use delalloc_results::record::{PoolRecord, StageRecord};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Levels, Reading, Target, TargetFile};
 
@@ -34,6 +36,8 @@ pub enum Plant {
     ExtraWrites(u64),
     /// Each of so many writes is lost.
     LostWrites(u64),
+    /// The bytes of each write are summed so many times.
+    SummedWrites(u64),
     /// Each of so many writes holds everything up.
     OrderStalls(u64),
 }
@@ -73,9 +77,10 @@ impl Plant {
             }
             "extra-writes" => Self::ExtraWrites(every()?),
             "lost-writes" => Self::LostWrites(every()?),
+            "summed-writes" => Self::SummedWrites(every()?),
             "order-stalls" => Self::OrderStalls(every()?),
             other => anyhow::bail!(
-                "{other:?} is no plant; there are slow-writes, extra-writes, lost-writes and order-stalls"
+                "{other:?} is no plant; there are slow-writes, extra-writes, lost-writes, summed-writes and order-stalls"
             ),
         })
     }
@@ -192,6 +197,10 @@ impl TargetFile for PlantedFile {
                 std::thread::sleep(STALL);
                 self.base.write_at(offset, bytes)
             }
+            Plant::SummedWrites(times) => {
+                summed(times, bytes);
+                self.base.write_at(offset, bytes)
+            }
             Plant::ExtraWrites(_) | Plant::LostWrites(_) | Plant::OrderStalls(_) => {
                 self.base.write_at(offset, bytes)
             }
@@ -230,6 +239,13 @@ fn slowed(part: f64, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Resul
         std::hint::spin_loop();
     }
     Ok(())
+}
+
+/// Work that leaves nothing.
+fn summed(times: u64, bytes: &[u8]) {
+    for _ in 0..times {
+        std::hint::black_box(xxh3_64(std::hint::black_box(bytes)));
+    }
 }
 
 #[cfg(test)]

@@ -176,6 +176,31 @@ impl Assertion {
         }
     }
 
+    /// How far on the wrong side of 1 the two sides stand in one cell, and whether 1 itself is wrong. More is worse.
+    pub(crate) fn standing_in(
+        &self,
+        record: &RunRecord,
+        cell: &Cell,
+    ) -> Result<(f64, f64, bool), String> {
+        let context = Context::of_cell(record, cell);
+        let (left, right) = (context.value(&self.left)?, context.value(&self.right)?);
+        left.kind.meet(right.kind).ok_or_else(|| {
+            format!(
+                "{} and {} cannot be compared",
+                left.kind.word(),
+                right.kind.word()
+            )
+        })?;
+        let (left, right) = (left.amount, right.amount);
+        let ratio = if left > 0.0 && right > 0.0 {
+            left / right
+        } else {
+            1.0 + left - right
+        };
+        let (badness, bound) = (self.comparison.badness(ratio), self.comparison.badness(1.0));
+        Ok((badness, bound, !self.comparison.holds(1.0, 1.0)))
+    }
+
     /// Both sides in every round that all named targets have.
     fn sides(&self, record: &RunRecord, point: &[Setting]) -> Result<Sides, String> {
         let contexts = Context::rounds(record, point, &[&self.left, &self.right])?;
@@ -215,6 +240,8 @@ pub(crate) struct Value {
 pub(crate) struct Context<'a> {
     record: &'a RunRecord,
     cells: Vec<&'a Cell>,
+    /// The target that a name without one means.
+    unnamed: Option<&'a str>,
 }
 
 impl<'a> Context<'a> {
@@ -252,7 +279,11 @@ impl<'a> Context<'a> {
             let Some(cells) = cells else { continue };
             match cells.iter().find_map(|cell| cell.fault.as_ref()) {
                 Some(seen) => fault = Some(seen.clone()),
-                None => found.push(Self { record, cells }),
+                None => found.push(Self {
+                    record,
+                    cells,
+                    unnamed: record.default_target().map(|target| &*target.name),
+                }),
             }
         }
         if found.is_empty() {
@@ -263,6 +294,15 @@ impl<'a> Context<'a> {
             });
         }
         Ok(found)
+    }
+
+    /// One cell alone; a name without a target means its target.
+    pub(crate) fn of_cell(record: &'a RunRecord, cell: &'a Cell) -> Self {
+        Self {
+            record,
+            cells: vec![cell],
+            unnamed: Some(&cell.target),
+        }
     }
 
     pub(crate) fn value(&self, expr: &Expr) -> Result<Value, String> {
@@ -305,13 +345,7 @@ impl<'a> Context<'a> {
     fn cell(&self, target: Option<&str>) -> Result<&'a Cell, String> {
         let name = match target {
             Some(name) => name,
-            None => {
-                &self
-                    .record
-                    .default_target()
-                    .ok_or("the record has no target")?
-                    .name
-            }
+            None => self.unnamed.ok_or("the record has no target")?,
         };
         self.cells
             .iter()

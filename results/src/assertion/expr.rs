@@ -144,7 +144,7 @@ impl Kind {
 
 impl Expr {
     /// The kind as far as the text alone tells.
-    pub(super) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Number { kind, .. } => *kind,
             Self::Quantity { quantity, .. } => Kind::of(quantity.unit()),

@@ -35,12 +35,12 @@ mod expr;
 mod parse;
 mod token;
 
-pub(crate) use evaluate::ratio_rounds;
 pub use evaluate::{AssertionOutcome, PointOutcome, Standing, evaluate};
-pub(crate) use expr::Kind;
+pub(crate) use evaluate::{Context, ratio_rounds};
+pub(crate) use expr::{Expr, Kind};
 pub(crate) use parse::parse_sum;
 
-use expr::{Comparison, Expr};
+use expr::Comparison;
 
 /// A parsed assertion.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +81,11 @@ impl Assertion {
         &self.text
     }
 
+    /// Whether it asks for one number and no other.
+    pub(crate) fn is_equality(&self) -> bool {
+        self.comparison == Comparison::Equal
+    }
+
     /// The targets it names, so that a workload can refuse one that it does not declare.
     #[must_use]
     pub fn targets(&self) -> Vec<&str> {
@@ -103,7 +108,7 @@ impl Assertion {
 }
 
 impl AssertionFault {
-    fn new(column: usize, message: impl Into<String>) -> Self {
+    pub(crate) fn new(column: usize, message: impl Into<String>) -> Self {
         Self {
             column,
             message: message.into(),
@@ -111,7 +116,7 @@ impl AssertionFault {
         }
     }
 
-    fn suggest(mut self, suggestion: impl Into<String>) -> Self {
+    pub(crate) fn suggest(mut self, suggestion: impl Into<String>) -> Self {
         self.suggestion = Some(suggestion.into());
         self
     }

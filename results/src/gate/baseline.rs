@@ -42,6 +42,9 @@ pub struct Baseline {
     /// What machine it was measured on, as far as it matters: ratios of times hold there. Empty when unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub machine: String,
+    /// Of a baseline of instructions: what made the binary and counted it, by name. Empty in one of a run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tools: BTreeMap<String, String>,
     /// The numbers.
     pub entries: Vec<Entry>,
     /// Numbers that are not judged.
@@ -176,6 +179,27 @@ impl Baseline {
         Ok(baseline)
     }
 
+    /// Refuses one that a later version wrote.
+    pub(super) fn readable(&self) -> Result<(), GateError> {
+        if self.baseline_version > BASELINE_VERSION {
+            return Err(GateError::TooNew {
+                found: self.baseline_version,
+            });
+        }
+        Ok(())
+    }
+
+    /// Refuses to be compared with another workload.
+    pub(super) fn is_of(&self, workload: &str, hash: &str) -> Result<(), GateError> {
+        if self.workload_hash == hash {
+            return Ok(());
+        }
+        Err(GateError::OtherWorkload {
+            baseline: format!("{} ({})", self.workload, self.workload_hash),
+            record: format!("{workload} ({hash})"),
+        })
+    }
+
     /// Takes the place of `before`, and keeps why that was held. A baseline of another workload is not replaced.
     pub fn succeed(&mut self, before: &Self) -> Result<(), GateError> {
         if before.workload != self.workload {
@@ -184,6 +208,10 @@ impl Baseline {
                 before.workload
             );
             return Err(unblessed(&why));
+        }
+        if before.tools.is_empty() != self.tools.is_empty() {
+            let why = "it would replace a baseline of another sort; remove that first, or name another file";
+            return Err(unblessed(why));
         }
         let last = Blessing {
             revision: before.revision.clone(),
@@ -362,7 +390,7 @@ fn blessable(record: &RunRecord, reason: &str) -> Result<(), GateError> {
     Ok(())
 }
 
-fn unblessed(why: &str) -> GateError {
+pub(super) fn unblessed(why: &str) -> GateError {
     GateError::Unblessed {
         why: why.to_owned(),
     }

@@ -16,18 +16,21 @@
 //! that did not complete are *inconclusive* (exit 3), never good. Another workload is an error
 //! (exit 2), since no number of it means the same. Wrong bytes outrank everything (exit 4).
 //!
-//! Timing is judged between two builds that run in turns (`ab`), never against a file.
+//! Timing is judged between two builds that run in turns (`ab`), never against a file. Instructions are (`counted`), with the tools
+//! that they were counted with.
 //!
 //! Not here: statistics (`stats`), measuring.
 
 pub mod ab;
 mod baseline;
+mod counted;
 mod findings;
 mod reason;
 mod table;
 pub mod trend;
 
 pub use ab::{AbArm, AbClass, AbRow, Unfit};
+pub use counted::{COUNTED_FLOOR, Count, Uncounted, gate_counted};
 pub use findings::{ANNOTATIONS_MAX, Finding, Findings, SUMMARY_BYTES_MAX};
 pub use reason::Reason;
 
@@ -123,6 +126,14 @@ pub enum GateError {
         /// Its version.
         found: u32,
     },
+    /// The baseline holds another sort of numbers.
+    #[error("the baseline holds {held}; `{command}` judges it")]
+    OtherSort {
+        /// Which.
+        held: &'static str,
+        /// What judges those.
+        command: &'static str,
+    },
     /// A record that must not become a baseline.
     #[error("not blessed: {why}")]
     Unblessed {
@@ -136,18 +147,14 @@ pub enum GateError {
 
 /// Judges a run by a baseline.
 pub fn gate(baseline: &Baseline, record: &RunRecord) -> Result<GateReport, GateError> {
-    if baseline.baseline_version > BASELINE_VERSION {
-        return Err(GateError::TooNew {
-            found: baseline.baseline_version,
+    baseline.readable()?;
+    if !baseline.tools.is_empty() {
+        return Err(GateError::OtherSort {
+            held: "instructions",
+            command: "delalloc gate counted WORKLOAD --baseline FILE",
         });
     }
-    if baseline.workload_hash != record.workload.hash {
-        let named = |name: &str, hash: &str| format!("{name} ({hash})");
-        return Err(GateError::OtherWorkload {
-            baseline: named(&baseline.workload, &baseline.workload_hash),
-            record: named(&record.workload.name, &record.workload.hash),
-        });
-    }
+    baseline.is_of(&record.workload.name, &record.workload.hash)?;
     let other_machine = other_machine(baseline, record);
     let mut rows: Vec<GateRow> = baseline
         .entries

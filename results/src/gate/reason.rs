@@ -35,6 +35,8 @@ pub enum Reason {
     NullArm,
     /// Abstained: a ratio of times that was held on another machine.
     OtherMachine,
+    /// Abstained: counted with another compiler, library, profile or valgrind.
+    OtherTools,
     /// Abstained: a tool is not installed.
     ToolMissing,
 }
@@ -58,6 +60,7 @@ impl Reason {
             Self::TooFew => "too_few",
             Self::NullArm => "null_arm",
             Self::OtherMachine => "other_machine",
+            Self::OtherTools => "other_tools",
             Self::ToolMissing => "tool_missing",
         }
     }

@@ -38,8 +38,8 @@ pub use content::ContentRecord;
 pub use machine::{Doubt, Machine};
 pub use named::NamedPhase;
 pub use run::{
-    HarnessCost, Knob, KnobValue, RunRecord, RunStatus, SCHEMA_VERSION, SweepAxis, Target, Tool,
-    Workload,
+    HarnessCost, Knob, KnobValue, ObjectiveRecord, RunRecord, RunStatus, SCHEMA_VERSION, SweepAxis,
+    Target, Tool, Workload,
 };
 pub use schedule::ScheduleRecord;
 pub use span::SpanRecord;

@@ -57,6 +57,9 @@ pub struct RunRecord {
     /// The workload's assertions as written, one per line of the file.
     #[serde(default)]
     pub assertions: Vec<String>,
+    /// What a recommended point of the sweep is to serve, where the workload says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<ObjectiveRecord>,
     /// What the counters' names mean. A counter without a row is timed and has no unit.
     #[serde(default)]
     pub metrics: BTreeMap<String, Metric>,
@@ -123,6 +126,21 @@ pub struct Workload {
     pub resolved: String,
     /// The seed everything random follows from.
     pub seed: u64,
+}
+
+/// An objective as the workload writes it: one of maximise and minimise, and what has to be kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ObjectiveRecord {
+    /// A measure, such as `throughput(serve.write)`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximise: Option<String>,
+    /// The same, of which less is better.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimise: Option<String>,
+    /// Conditions, such as `p99(serve.write) <= 20ms`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subject_to: Vec<String>,
 }
 
 /// One target: an engine, a directory of a kernel filesystem, a device, the null target.
@@ -215,6 +233,7 @@ impl RunRecord {
             contents: Vec::new(),
             sweep: Vec::new(),
             assertions: Vec::new(),
+            objective: None,
             metrics: BTreeMap::new(),
             cells: Vec::new(),
             harness: None,

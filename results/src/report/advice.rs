@@ -6,6 +6,7 @@
 use super::summary::{Path, PointSummary, Summary, TargetSummary};
 use crate::metric::{Better, Unit};
 use crate::query::Quantity;
+use crate::recommend::Objective;
 use crate::record::{Cell, point_label};
 use crate::stats::Spread;
 use crate::verdict::RunVerdict;
@@ -52,18 +53,26 @@ pub(super) fn advices(summary: &Summary<'_>, verdict: &RunVerdict) -> Vec<Advice
 
 fn advice(summary: &Summary<'_>, target: &TargetSummary<'_>, path: &Path) -> Advice {
     let name = &target.target.name;
-    let objective = format!("Objective: {} of {}.", summary.objective, path.text());
+    let objective = match &summary.objective {
+        Ok(objective) => format!("Objective: {}.", wanted(objective, path)),
+        Err(why) => format!("The workload's objective cannot be read: {why}."),
+    };
     let Some((found, point)) = target
         .advice
         .as_ref()
         .and_then(|found| Some((found, target.points.get(found.chosen)?)))
     else {
+        let why = target.unasked.as_ref().map_or_else(
+            || {
+                "No point with whole rounds keeps it; the tables below have all that ran."
+                    .to_owned()
+            },
+            |why| format!("It could not be asked: {why}."),
+        );
         return Advice {
             title: format!("{name}: no point to recommend"),
             class: "unknown",
-            lines: vec![format!(
-                "{objective} No point with whole rounds keeps it; the tables below have all that ran."
-            )],
+            lines: vec![format!("{objective} {why}")],
             costs: Vec::new(),
         };
     };
@@ -76,7 +85,16 @@ fn advice(summary: &Summary<'_>, target: &TargetSummary<'_>, path: &Path) -> Adv
             "unknown",
         )
     };
-    let mut lines = vec![format!("{objective} {}", measured(point, path))];
+    let mut lines = vec![format!(
+        "{objective} {}{}",
+        reached(summary, point),
+        measured(summary, point, path)
+    )];
+    if found.has_limit_in_doubt {
+        lines.push(
+            "It keeps the limits by its medians, and its interval crosses one: further rounds may break it.".to_owned(),
+        );
+    }
     if !found.has_intervals {
         lines.push(
             "One round has no interval: replay with --rounds 5 or more to tell the points apart."
@@ -93,13 +111,63 @@ fn advice(summary: &Summary<'_>, target: &TargetSummary<'_>, path: &Path) -> Adv
     }
 }
 
+/// A goal names its operations; the others are about the one the page leads with.
+fn wanted(objective: &Objective, path: &Path) -> String {
+    match objective {
+        Objective::Goal(goal) => goal.to_string(),
+        objective => format!("{objective} of {}", path.text()),
+    }
+}
+
+/// One line for each target that was swept, for a terminal.
+pub(super) fn recommendations(summary: &Summary<'_>, verdict: &RunVerdict) -> Vec<String> {
+    let told = summary
+        .headline
+        .as_ref()
+        .zip(summary.objective.as_ref().ok());
+    let objective = told.map_or_else(String::new, |(path, objective)| {
+        format!(" ({})", wanted(objective, path))
+    });
+    let advices = advices(summary, verdict).into_iter();
+    advices
+        .map(|advice| format!("{}{objective}", advice.title))
+        .collect()
+}
+
+/// What a goal's measure came to, with its interval.
+fn reached(summary: &Summary<'_>, point: &PointSummary<'_>) -> String {
+    let Ok(Objective::Goal(goal)) = &summary.objective else {
+        return String::new();
+    };
+    let Ok((amounts, kind)) = goal.rounds(summary.record, &point.cells) else {
+        return String::new();
+    };
+    Spread::of(&amounts).map_or_else(String::new, |spread| {
+        let range = spread
+            .interval
+            .filter(|interval| interval.high > interval.low);
+        let range = range.map_or_else(String::new, |interval| {
+            format!(
+                " ({} to {})",
+                kind.format(interval.low),
+                kind.format(interval.high)
+            )
+        });
+        format!("It reached {}{range}. ", kind.format(spread.median))
+    })
+}
+
 /// Rate and p99 with their intervals.
-fn measured(point: &PointSummary<'_>, path: &Path) -> String {
+fn measured(summary: &Summary<'_>, point: &PointSummary<'_>, path: &Path) -> String {
     let Some(numbers) = point.headline else {
         return String::new();
     };
+    let what = match &summary.objective {
+        Ok(Objective::Goal(_)) => path.text(),
+        _ => "It".to_owned(),
+    };
     format!(
-        "It gave {} at p99 {}{}.",
+        "{what} gave {} at p99 {}{}.",
         with_interval(&numbers.rate, path.unit()),
         with_interval(&numbers.p99, Unit::Nanoseconds),
         promise(&numbers.rate),

@@ -12,7 +12,7 @@ use crate::verdict::RunVerdict;
 use std::fmt::Write as _;
 
 /// What the page says first, as Markdown.
-pub(super) fn markdown(record: &RunRecord, objective: Objective) -> String {
+pub(super) fn markdown(record: &RunRecord, objective: Option<Objective>) -> String {
     let summary = Summary::of(record, objective);
     let verdict = RunVerdict::of(record);
     let shown = verdict_view(&verdict);

@@ -318,7 +318,6 @@ fn harness(summary: &Summary<'_>) -> Option<String> {
 mod tests {
     use super::*;
     use crate::hist::LatencyHist;
-    use crate::recommend::Objective;
     use crate::record::{Cell, Doubt, OpRecord, PhaseRecord, Target, Tool, Workload};
 
     /// One target, one round per wall time, as many writes of 1 ms each.
@@ -351,7 +350,7 @@ mod tests {
     }
 
     fn codes(record: &RunRecord) -> Vec<String> {
-        let summary = Summary::of(record, Objective::default());
+        let summary = Summary::of(record, None);
         ranked(&summary)
             .into_iter()
             .map(|doubt| format!("{} {}", doubt.grade, doubt.code))

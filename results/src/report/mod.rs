@@ -40,18 +40,19 @@ mod view;
 
 use crate::recommend::Objective;
 use crate::record::RunRecord;
+use crate::verdict::RunVerdict;
 use minijinja::value::Serde;
 use minijinja::{Environment, Value};
 
-/// The page as text, recommending by the default objective.
+/// The page as text, recommending what serves the workload's objective, or the default one.
 #[must_use]
 pub fn render(record: &RunRecord) -> String {
-    render_for(record, Objective::default())
+    render_for(record, None)
 }
 
-/// The page as text, recommending what serves an objective.
+/// The page as text, recommending what serves an objective; without one, like [`render`].
 #[must_use]
-pub fn render_for(record: &RunRecord, objective: Objective) -> String {
+pub fn render_for(record: &RunRecord, objective: Option<Objective>) -> String {
     fill("page.html", view::Page::of(record, objective))
 }
 
@@ -67,8 +68,15 @@ pub fn render_comparison(before: (&str, &RunRecord), after: (&str, &RunRecord)) 
 /// The findings as Markdown, for a comment or the summary page of a CI system: verdict, recommendation,
 /// key numbers, doubts.
 #[must_use]
-pub fn render_markdown(record: &RunRecord, objective: Objective) -> String {
+pub fn render_markdown(record: &RunRecord, objective: Option<Objective>) -> String {
     brief::markdown(record, objective)
+}
+
+/// What is recommended of a sweep, a line for each target that has more than one point.
+#[must_use]
+pub fn recommendations(record: &RunRecord) -> Vec<String> {
+    let summary = summary::Summary::of(record, None);
+    advice::recommendations(&summary, &RunVerdict::of(record))
 }
 
 /// A template with its variables filled in.

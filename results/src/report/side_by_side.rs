@@ -14,7 +14,6 @@ use super::view::Figure;
 use crate::compare::{Comparison, Row, Standing};
 use crate::hist::LatencyHist;
 use crate::metric::Unit;
-use crate::recommend::Objective;
 use crate::record::{Cell, RunRecord, point_label};
 use serde::Serialize;
 
@@ -54,11 +53,7 @@ impl SideBySide {
     /// The names are what the runs are called: their paths, mostly.
     pub(super) fn of(before: (&str, &RunRecord), after: (&str, &RunRecord)) -> Self {
         let comparison = Comparison::of(before.1, after.1);
-        let objective = Objective::default();
-        let (left, right) = (
-            Summary::of(before.1, objective),
-            Summary::of(after.1, objective),
-        );
+        let (left, right) = (Summary::of(before.1, None), Summary::of(after.1, None));
         let pairs = pairs(&left, after.1);
         let (sentence, class) = sentence(&comparison);
         let names = (before.0, after.0);

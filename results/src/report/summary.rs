@@ -7,15 +7,15 @@
 use super::canvas::SERIES_COUNT;
 use crate::metric::Unit;
 use crate::query::Quantity;
-use crate::recommend::{Candidate, Objective, Recommendation, recommend};
+use crate::recommend::{Aim, Candidate, Objective, Recommendation, recommend};
 use crate::record::{Cell, PhaseRole, RunRecord, Setting, Target};
 use crate::stats::Spread;
 
 /// The numbers behind the page.
 pub(super) struct Summary<'a> {
     pub(super) record: &'a RunRecord,
-    /// What the reader wants.
-    pub(super) objective: Objective,
+    /// What the reader wants, or the workload; or why that cannot be read.
+    pub(super) objective: Result<Objective, String>,
     /// Every phase and operation that was measured, in order of appearance.
     pub(super) paths: Vec<Path>,
     /// The operation the page leads with: the one that moved most in the longest phase.
@@ -39,6 +39,8 @@ pub(super) struct TargetSummary<'a> {
     pub(super) points: Vec<PointSummary<'a>>,
     /// What serves the objective; none where nothing does, or there are no numbers.
     pub(super) advice: Option<Recommendation>,
+    /// Why a point could not be asked for the goal.
+    pub(super) unasked: Option<String>,
     /// Index of the point that is shown where one has to be: the recommended one.
     pub(super) best: Option<usize>,
 }
@@ -109,6 +111,7 @@ impl Path {
         Candidate {
             rates: over(self.rate()),
             p99s_ns: over(Quantity::P99),
+            aim: Aim::default(),
         }
     }
 
@@ -133,7 +136,12 @@ impl Path {
 }
 
 impl<'a> Summary<'a> {
-    pub(super) fn of(record: &'a RunRecord, objective: Objective) -> Self {
+    /// Without an objective that of the workload counts, and without that the default.
+    pub(super) fn of(record: &'a RunRecord, objective: Option<Objective>) -> Self {
+        let objective = objective.map_or_else(
+            || Objective::of(record).map_err(|fault| fault.to_string()),
+            Ok,
+        );
         let paths = paths(record);
         let headline = headline(record, &paths);
         let points = record.points();
@@ -147,20 +155,13 @@ impl<'a> Summary<'a> {
                     .filter_map(|point| summarize(record, target, point, headline.as_ref()))
                     .collect(),
                 advice: None,
+                unasked: None,
                 best: None,
             })
             .collect();
         mark_front(&mut targets);
         for target in &mut targets {
-            let candidates: Vec<Candidate> = target
-                .points
-                .iter()
-                .map(|point| point.rounds.clone())
-                .collect();
-            target.advice = recommend(&candidates, objective);
-            // Where no point keeps a limit, one is shown all the same.
-            let shown = || recommend(&candidates, Objective::default());
-            target.best = target.advice.clone().or_else(shown).map(|one| one.chosen);
+            target.advise(record, &objective);
         }
         Self {
             record,
@@ -178,6 +179,26 @@ impl<'a> Summary<'a> {
 }
 
 impl<'a> TargetSummary<'a> {
+    fn advise(&mut self, record: &RunRecord, objective: &Result<Objective, String>) {
+        if let Ok(Objective::Goal(goal)) = objective {
+            for point in &mut self.points {
+                match goal.aim(record, &point.cells) {
+                    Ok(aim) => point.rounds.aim = aim,
+                    Err(why) => {
+                        self.unasked.get_or_insert(why);
+                    }
+                }
+            }
+        }
+        let points = self.points.iter();
+        let candidates: Vec<Candidate> = points.map(|point| point.rounds.clone()).collect();
+        let wanted = objective.as_ref().ok();
+        self.advice = wanted.and_then(|objective| recommend(&candidates, objective));
+        // Where no point serves, one is shown all the same.
+        let shown = || recommend(&candidates, &Objective::default());
+        self.best = self.advice.clone().or_else(shown).map(|one| one.chosen);
+    }
+
     /// The point shown where one has to be chosen: the best, or the first that has cells.
     pub(super) fn shown(&self) -> Option<&PointSummary<'a>> {
         match self.best {

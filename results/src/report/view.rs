@@ -106,7 +106,7 @@ struct NamedTable {
 }
 
 impl Page {
-    pub(super) fn of(record: &RunRecord, objective: Objective) -> Self {
+    pub(super) fn of(record: &RunRecord, objective: Option<Objective>) -> Self {
         let summary = Summary::of(record, objective);
         let verdict = RunVerdict::of(record);
         let pipelines = pipelines(&summary);

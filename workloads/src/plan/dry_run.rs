@@ -59,6 +59,20 @@ pub fn dry_run_text(plan: &WorkloadPlan) -> String {
             "(this is load 0; the others differ from it in what is swept)",
         );
     }
+    if let Some(objective) = &plan.objective {
+        let measures = [
+            ("maximise", &objective.maximise),
+            ("minimise", &objective.minimise),
+        ];
+        for (word, measure) in measures {
+            if let Some(measure) = measure {
+                out.line(0, &format!("objective: {word} {measure}"));
+            }
+        }
+        for condition in &objective.subject_to {
+            out.line(1, &format!("subject to {condition}"));
+        }
+    }
     for assert in &plan.asserts {
         out.line(0, &format!("assert {assert}"));
     }

@@ -21,6 +21,7 @@ mod job;
 mod job_text;
 mod load;
 mod pace;
+mod promise;
 mod resolve;
 mod streams;
 mod trace;
@@ -37,6 +38,7 @@ pub use content::{
 };
 pub use dry_run::dry_run_text;
 pub use pace::{Arrivals, Distribution, Pace, RateShape, WeightedValue};
+pub use promise::ObjectivePlan;
 pub(crate) use resolve::resolve;
 pub use trace::{
     FioWait, TraceDeal, TraceEvents, TraceFormat, TracePlan, TraceReading, TraceTiming,
@@ -77,6 +79,9 @@ pub struct WorkloadPlan {
     pub loads: Vec<Arc<LoadPlan>>,
     /// Conditions on the results.
     pub asserts: Vec<String>,
+    /// What a recommended point of the sweep serves, where the workload says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objective: Option<ObjectivePlan>,
     /// `--set` that went in, as given.
     pub overrides: Vec<String>,
     /// The file it came from.

@@ -16,11 +16,11 @@ use std::sync::Arc;
 
 use super::load::build_load;
 use super::{
-    AxisPlan, LoadPlan, PlanSource, PointPlan, Setting, TargetKind, TargetPlan, WorkloadPlan,
-    deterministic,
+    AxisPlan, LoadPlan, ObjectivePlan, PlanSource, PointPlan, Setting, TargetKind, TargetPlan,
+    WorkloadPlan, deterministic, promise,
 };
 use crate::decode::{At, Report};
-use crate::fault::{Fault, Faults, SourceText, Span};
+use crate::fault::{Fault, Faults, SourceText};
 use crate::include::{Home, Includes};
 use crate::knob::{Checks, Knobs};
 use crate::overrides::{Override, Subject, subject};
@@ -90,7 +90,7 @@ fn read_and_resolve(
     let spec = WorkloadSpec::read(&root, report)?;
     let axes = split_axes(&spec.sweep, report);
     check_knobs(&spec, &axes, checks, report);
-    check_asserts(&spec.asserts, checks, report);
+    promise::check(&spec, checks, report);
     if spec.deterministic {
         deterministic::check(&spec.targets, report);
     }
@@ -111,6 +111,7 @@ fn read_and_resolve(
         axes: spec.sweep.iter().map(axis_plan).collect(),
         loads: loads.plans,
         asserts: spec.asserts.iter().map(|at| at.value.clone()).collect(),
+        objective: spec.objective.as_ref().map(ObjectivePlan::of),
         overrides: sets.to_vec(),
         source: PlanSource {
             included: sources[1 + sets.len()..].iter().map(plan_source).collect(),
@@ -249,31 +250,6 @@ fn check_knob(name: &At<String>, value: &At<String>, checks: Checks<'_>, report:
         value.span
     };
     report.add(Fault::new(span, why.message).did_you_mean(why.suggestion));
-}
-
-fn check_asserts(asserts: &[At<String>], checks: Checks<'_>, report: &mut Report) {
-    for assert in asserts {
-        let Err(why) = checks.asserts.check(&assert.value) else {
-            continue;
-        };
-        report
-            .add(Fault::new(within(assert, &why.range), why.message).did_you_mean(why.suggestion));
-    }
-}
-
-/// The bytes `range` of a scalar. Only where the scalar stands in the file as it is read (no escapes, no folding) is that a shift.
-fn within(scalar: &At<String>, range: &std::ops::Range<usize>) -> Span {
-    let written = scalar.span.end - scalar.span.start;
-    let quote = written.saturating_sub(scalar.value.len()) / 2;
-    let is_verbatim = written == scalar.value.len() || written == scalar.value.len() + 2;
-    if !is_verbatim || range.start >= range.end || range.end > scalar.value.len() {
-        return scalar.span;
-    }
-    Span {
-        text: scalar.span.text,
-        start: scalar.span.start + quote + range.start,
-        end: scalar.span.start + quote + range.end,
-    }
 }
 
 /// The loads of a sweep, by the values of the swept fields.

@@ -9,6 +9,7 @@ mod content;
 mod file;
 mod job;
 mod law;
+mod objective;
 mod pattern;
 mod phase;
 mod rate;
@@ -21,6 +22,7 @@ pub(crate) use block::BlockSpec;
 pub(crate) use content::ContentSpec;
 pub(crate) use file::{FILE_BYTES_MAX, FILE_COUNT_MAX, FileSpec};
 pub(crate) use job::{JobSpec, TimingWord, TraceSpec};
+pub(crate) use objective::ObjectiveSpec;
 pub(crate) use phase::PhaseSpec;
 pub(crate) use target::{TargetKindSpec, TargetSpec};
 pub(crate) use verb::VerbSpec;
@@ -81,6 +83,8 @@ pub(crate) struct WorkloadSpec {
     /// Values to try: of knobs, or of paths into `content`, `files`, `phases`, `seed`. All combinations are run.
     #[schemars(with = "Option<SweepMap>")]
     pub(crate) sweep: Vec<AxisSpec>,
+    /// What a recommended point of the sweep serves (default: the lowest p99 with a rate within 5 % of the best).
+    pub(crate) objective: Option<ObjectiveSpec>,
     /// What must hold of the results, such as `p99(serve.write) <= 20ms`.
     #[schemars(rename = "assert", with = "Option<Vec<String>>")]
     pub(crate) asserts: Vec<At<String>>,
@@ -193,6 +197,9 @@ impl WorkloadSpec {
                 .take("sweep")
                 .map(|n| read_sweep(n, report))
                 .unwrap_or_default(),
+            objective: fields
+                .take("objective")
+                .and_then(|n| ObjectiveSpec::read(n, report)),
             asserts: fields
                 .take("assert")
                 .map(|n| read_asserts(n, report))
@@ -219,13 +226,18 @@ fn read_version(node: &Node, report: &mut Report) -> Option<u32> {
 
 /// What `include:` names.
 pub(crate) fn read_include(node: &Node, report: &mut Report) -> Vec<At<String>> {
+    one_or_several(node, "an included workload", report)
+}
+
+/// A single text, or a list of them.
+fn one_or_several(node: &Node, what: &str, report: &mut Report) -> Vec<At<String>> {
     let items = match &node.data {
         Data::List(items) => &items[..],
         _ => std::slice::from_ref(node),
     };
     items
         .iter()
-        .filter_map(|item| text(item, "an included workload", report))
+        .filter_map(|item| text(item, what, report))
         .collect()
 }
 

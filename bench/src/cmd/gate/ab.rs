@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use delalloc_results::gate::ab::{abstained, conclude, judge, judge_counted};
-use delalloc_results::gate::{AbArm, AbClass, AbRow, Findings, Reason, Verdict};
+use delalloc_results::gate::{AbArm, AbClass, AbRow, Findings, Reason};
 use delalloc_results::metric::Better;
 use delalloc_results::{ExitCode, Outcome};
+use delalloc_workloads::WorkloadPlan;
 use serde::Serialize;
 
+use super::home::Home;
 use super::outputs;
+use crate::ab::serve::sliced_phase;
 use crate::ab::sliced::{self, Plan};
-use crate::ab::{Build, Orders, Task, Trio, counted, revision, rounds};
+use crate::ab::{Build, Orders, Parts, TOTAL, Task, Trio, counted, revision, rounds, tools};
 use crate::failure::{Failure, OrExit, allowing};
 use crate::gate_args::AbArgs;
 use crate::plan;
@@ -34,7 +37,12 @@ pub(super) fn ab(args: &AbArgs) -> Result<ExitCode, Failure> {
     // What is wrong with the workload is told once and before anything is built.
     let workload = plan::load(&args.task.replay())?;
     let signals = Signals::catch().or_failed()?;
-    let mut gate = Gate::new(args, &task, &signals)?;
+    let mut gate = match Gate::new(args, &task, &workload, &signals) {
+        Err(failure) if failure.code == ExitCode::Inconclusive => {
+            return nothing_to_compare(args, &workload.name, &failure);
+        }
+        gate => gate?,
+    };
     let measured = gate.measure();
     let rows = std::mem::take(&mut gate.rows);
     let exit = match measured {
@@ -62,9 +70,38 @@ pub(super) fn ab(args: &AbArgs) -> Result<ExitCode, Failure> {
     Ok(allowing(exit.code, args.outputs.allow_inconclusive))
 }
 
+/// The other build is not to be had: said like any other ending, and what the compiler said on stderr.
+fn nothing_to_compare(
+    args: &AbArgs,
+    workload: &str,
+    failure: &Failure,
+) -> Result<ExitCode, Failure> {
+    eprintln!("{failure}");
+    let exit = Outcome::new(
+        failure.code,
+        format!("{}, so nothing was compared", failure.error),
+    );
+    let found = Findings::of_builds(workload, &[], Vec::new(), exit.clone());
+    let report = Report {
+        exit: &exit,
+        workload,
+        base: args.base.as_deref().unwrap_or_default(),
+        head: "",
+        seed: args.seed,
+        rows: &[],
+        notes: &[],
+    };
+    outputs::leave(&args.outputs, &found, "", &report)?;
+    Ok(allowing(exit.code, args.outputs.allow_inconclusive))
+}
+
 struct Gate<'a> {
     args: &'a AbArgs,
     task: &'a Task,
+    /// The workload does the same each time.
+    repeats: bool,
+    /// What is sliced where nobody says.
+    last_phase: &'a str,
     signals: &'a Signals,
     trio: Trio,
     base: String,
@@ -75,7 +112,18 @@ struct Gate<'a> {
 }
 
 impl<'a> Gate<'a> {
-    fn new(args: &'a AbArgs, task: &'a Task, signals: &'a Signals) -> Result<Self, Failure> {
+    fn new(
+        args: &'a AbArgs,
+        task: &'a Task,
+        workload: &'a WorkloadPlan,
+        signals: &'a Signals,
+    ) -> Result<Self, Failure> {
+        let load = &workload.loads[0];
+        for phase in &args.phases {
+            sliced_phase(load, Some(phase))
+                .context("--phase")
+                .or_usage()?;
+        }
         let head = match &args.head_bin {
             Some(path) => existing(path)?,
             None => std::env::current_exe()
@@ -89,7 +137,7 @@ impl<'a> Gate<'a> {
                     let why = "this is a debug build, and a revision is built for release; run target/release/delalloc";
                     return Err(Failure::usage(anyhow::anyhow!(why)));
                 }
-                revision::binary_of(revision, &args.cache).or_usage()?
+                revision::binary_of(revision, &args.cache, signals)?
             }
             (None, None) => unreachable!("one of both is required"),
         };
@@ -104,6 +152,8 @@ impl<'a> Gate<'a> {
         Ok(Self {
             args,
             task,
+            repeats: workload.deterministic,
+            last_phase: sliced_phase(load, None).map_or("", |index| &*load.phases[index].name),
             signals,
             trio: Trio {
                 base: base_build,
@@ -131,7 +181,7 @@ impl<'a> Gate<'a> {
 
     fn measure(&mut self) -> Result<(), Failure> {
         if self.wants(AbClass::Counted) {
-            self.counted();
+            self.counted()?;
         }
         let mut arms = Vec::new();
         let mut refused = Vec::new();
@@ -140,14 +190,16 @@ impl<'a> Gate<'a> {
             arms.extend(self.rounds()?);
         }
         if self.wants(AbClass::Sliced) {
-            match self.sliced() {
-                Ok(arm) => arms.push(arm),
-                Err(error) => refused.push(abstained(
-                    "slices",
-                    AbClass::Sliced,
-                    Reason::NotMeasured,
-                    &format!("{error:#}").replace('\n', "; "),
-                )),
+            for (name, phase) in self.slices() {
+                match self.sliced(&name, phase) {
+                    Ok(arm) => arms.push(arm),
+                    Err(error) => refused.push(abstained(
+                        &name,
+                        AbClass::Sliced,
+                        Reason::NotMeasured,
+                        &format!("{error:#}").replace('\n', "; "),
+                    )),
+                }
             }
         }
         let mut rows = self.judge(&arms);
@@ -162,6 +214,10 @@ impl<'a> Gate<'a> {
         }
         self.rows.extend(rows);
         self.rows.extend(refused);
+        if self.rows.iter().any(|row| row.reason == Reason::TooWide) {
+            let why = "too_wide: this machine moves by more than the budget allows; a quiet one helps most, more --pairs (sliced) and --blocks (rounds) narrow intervals as well";
+            self.notes.push(why.to_owned());
+        }
         for row in self.rows.iter().filter(|row| row.reason == Reason::Cleared) {
             self.notes.push(format!(
                 "{}: {}; measured again it was not",
@@ -175,29 +231,30 @@ impl<'a> Gate<'a> {
         judge(arms, &|class| self.floor(class), self.args.seed)
     }
 
-    fn counted(&mut self) {
+    /// One count of head between two of the base: of the whole and, where the work is the same each time, of its parts.
+    fn counted(&mut self) -> Result<(), Failure> {
         let class = AbClass::Counted;
-        let row = if counted::available() {
-            let count = |build| counted::instructions(build, self.task, &self.home.path);
-            let [base, head, again] = self.trio.builds();
-            let counts = count(base).and_then(|base| Ok((base, count(head)?, count(again)?)));
-            match counts {
-                Ok((base, head, again)) => {
-                    judge_counted("instructions", [base, again], head, self.floor(class))
-                }
-                Err(error) => {
-                    let why = format!("{error:#}").replace('\n', "; ");
-                    abstained("instructions", class, Reason::NotMeasured, &why)
-                }
-            }
-        } else {
+        if tools::valgrind().is_none() {
             let why = "valgrind is not installed";
-            abstained("instructions", class, Reason::ToolMissing, why)
-        };
-        if row.verdict == Verdict::Abstained {
-            eprintln!("delalloc: instructions are not compared: {}", row.detail);
+            eprintln!("delalloc: instructions are not compared: {why}");
+            self.rows
+                .push(abstained(TOTAL, class, Reason::ToolMissing, why));
+            return Ok(());
         }
-        self.rows.push(row);
+        let count = |build| counted::instructions(build, self.task, &self.home.path);
+        let [base, head, again] = self.trio.builds();
+        let (base, head, again) = (count(base)?, count(head)?, count(again)?);
+        let of = |parts: &Parts, name: &str| parts.get(name).copied().unwrap_or(0);
+        let parts = base.keys().filter(|name| self.repeats || *name == TOTAL);
+        let rows = parts
+            .filter(|name| of(&base, name) > 0)
+            .map(|name| {
+                let bases = [of(&base, name), of(&again, name)];
+                judge_counted(name, bases, of(&head, name), self.floor(class))
+            })
+            .collect::<Vec<_>>();
+        self.rows.extend(rows);
+        Ok(())
     }
 
     fn rounds(&mut self) -> Result<Vec<AbArm>, Failure> {
@@ -215,23 +272,39 @@ impl<'a> Gate<'a> {
         Ok(arms)
     }
 
-    fn sliced(&mut self) -> anyhow::Result<AbArm> {
+    /// What is sliced, by name.
+    fn slices(&self) -> Vec<(String, Option<&'a str>)> {
+        let named = |phase: &'a String| (format!("slices({phase})"), Some(&**phase));
+        match self.args.phases.as_slice() {
+            [] => vec![("slices".to_owned(), None)],
+            phases => phases.iter().map(named).collect(),
+        }
+    }
+
+    fn sliced(&mut self, name: &str, phase: Option<&str>) -> anyhow::Result<AbArm> {
         let plan = Plan {
+            phase,
             pairs: self.args.pairs.into(),
             turns: self.args.slices.into(),
             seed: self.args.seed,
         };
         let found = sliced::measure(&self.trio, self.task, plan, self.signals)?;
-        self.notes
-            .push(format!("a slice: {} operations and their sync", found.ops));
-        Ok(slices(found))
+        let ops = found.ops;
+        self.notes.push(match phase {
+            Some(_) => format!("{name}: one is {ops} operations and their sync"),
+            None => format!(
+                "{name}: of phase {}, the last that reads or writes (--phase takes another); one is {ops} operations and their sync",
+                self.last_phase
+            ),
+        });
+        Ok(slices(name, found))
     }
 }
 
 /// For the judge.
-pub(super) fn slices(found: sliced::Effects) -> AbArm {
+pub(super) fn slices(name: &str, found: sliced::Effects) -> AbArm {
     AbArm {
-        metric: "slices".to_owned(),
+        metric: name.to_owned(),
         class: AbClass::Sliced,
         better: Better::Lower,
         effects: found.effects,
@@ -249,24 +322,4 @@ fn existing(path: &Path) -> Result<PathBuf, Failure> {
     Err(Failure::usage(anyhow::anyhow!(
         "{shown} is no binary; name one that is built"
     )))
-}
-
-/// A directory for what replays leave, gone at the end.
-struct Home {
-    path: PathBuf,
-}
-
-impl Home {
-    fn make() -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("delalloc-gate-{}", std::process::id()));
-        std::fs::create_dir(&path).with_context(|| format!("making {}", path.display()))?;
-        Ok(Self { path })
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        // What is left behind is in the system's directory for such things.
-        let _ = std::fs::remove_dir_all(&self.path);
-    }
 }

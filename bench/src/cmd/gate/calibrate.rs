@@ -110,6 +110,7 @@ fn tally(
     for trial in 0..trials {
         let seed = u64::from(trial) + 1;
         let plan = Plan {
+            phase: None,
             pairs: args.pairs.into(),
             turns: args.slices.into(),
             seed,
@@ -118,7 +119,11 @@ fn tally(
         if signals.interrupted() {
             break;
         }
-        let rows = judge(&[slices(found)], &|class| class.rule().floor, seed);
+        let rows = judge(
+            &[slices("slices", found)],
+            &|class| class.rule().floor,
+            seed,
+        );
         rows.iter().for_each(|row| tally.add(row));
     }
     tally.ratio = median(&tally.ratios);

@@ -1,8 +1,10 @@
-//! `delalloc gate`: is it worse than before? Against a committed baseline, or against another build.
+//! `delalloc gate`: is it worse than before? Against committed numbers, or against another build.
 
 mod ab;
 mod baseline;
 mod calibrate;
+mod counted;
+mod home;
 mod outputs;
 mod slices;
 mod trend;
@@ -19,6 +21,7 @@ pub(super) fn gate(args: &GateArgs) -> Result<ExitCode, Failure> {
         None => baseline::gate(args),
         Some(GateCommand::Ab(args)) => ab::ab(args),
         Some(GateCommand::Bless(args)) => baseline::bless(&args.result, &args.reason, &args.output),
+        Some(GateCommand::Counted(args)) => counted::counted(args),
         Some(GateCommand::Calibrate(args)) => calibrate::calibrate(args),
         Some(GateCommand::Trend(args)) => trend::trend(args),
         Some(GateCommand::Slices(args)) => slices::slices(args),

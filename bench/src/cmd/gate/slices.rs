@@ -4,17 +4,17 @@ use anyhow::Context;
 use delalloc_results::ExitCode;
 use delalloc_workloads::plan::{BackendPlan, TargetKind};
 
-use crate::ab::serve::serve;
+use crate::ab::serve::{serve, sliced_phase};
 use crate::failure::{Failure, OrExit};
-use crate::gate_args::TaskArgs;
+use crate::gate_args::SlicesArgs;
 use crate::plan;
 use crate::signals::Signals;
 use crate::targets::{self, Opening, Plant};
 
 /// Serves the first target at the first point of the sweep.
-pub(super) fn slices(args: &TaskArgs) -> Result<ExitCode, Failure> {
-    let mut workload = plan::load(&args.replay())?;
-    plan::keep_targets(&mut workload, &args.targets).or_usage()?;
+pub(super) fn slices(args: &SlicesArgs) -> Result<ExitCode, Failure> {
+    let mut workload = plan::load(&args.task.replay())?;
+    plan::keep_targets(&mut workload, &args.task.targets).or_usage()?;
     plan::check_points(&workload)?;
     let target = workload
         .targets
@@ -28,6 +28,7 @@ pub(super) fn slices(args: &TaskArgs) -> Result<ExitCode, Failure> {
         .or_usage()?;
     shares_nothing(&target.kind).or_usage()?;
     let load = workload.load(point);
+    let index = sliced_phase(load, args.phase.as_deref()).or_usage()?;
     let plant = Plant::from_environment().or_usage()?;
     let mut opened = targets::open(&Opening {
         target,
@@ -42,6 +43,7 @@ pub(super) fn slices(args: &TaskArgs) -> Result<ExitCode, Failure> {
     let signals = Signals::default();
     let served = serve(
         load,
+        index,
         &*opened,
         &signals,
         std::io::stdin().lock(),
