@@ -96,20 +96,39 @@ fn too_few_pairs_and_a_base_that_serves_no_slices_are_inconclusive_and_not_good(
     );
     assert_eq!(code, 3, "{text}");
     assert!(text.contains("too_few"), "{text}");
+}
 
+/// A build that cannot slice this workload is doubt; one that crashes, or reads wrong bytes, has failed.
+#[test]
+fn a_build_that_ends_before_its_time_is_no_doubt() {
+    let bench = Bench::new();
     let workload = bench.workload("small.yaml", &small(""));
-    let output = bench
-        .delalloc()
-        .args(["gate", "ab", "--base-bin", "/bin/true", "--class", "sliced"])
-        .arg(&workload)
-        .output()
-        .expect("the binary runs");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.status.code(), Some(3), "{text}");
-    assert!(
-        text.contains("not_measured") && text.contains("compared=1"),
-        "{text}"
-    );
+    for (ends, code, said) in [
+        ("exit 0", 3, "not_measured"),
+        ("exit 2", 3, "not_measured"),
+        ("exit 4", 4, "ended before its time"),
+        ("exit 101", 4, "ended before its time"),
+        ("kill -SEGV $$", 4, "ended before its time"),
+    ] {
+        let build = bench.path("build");
+        std::fs::write(&build, format!("#!/bin/sh\n{ends}\n")).expect("a script");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&build, mode).expect("its mode");
+        let output = bench
+            .delalloc()
+            .args(["gate", "ab", "--class", "sliced", "--allow-inconclusive"])
+            .arg("--base-bin")
+            .arg(assert_cmd::cargo::cargo_bin("delalloc"))
+            .arg("--head-bin")
+            .arg(&build)
+            .arg(&workload)
+            .output()
+            .expect("the binary runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let code = if code == 3 { 0 } else { code };
+        assert_eq!(output.status.code(), Some(code), "{ends}: {text}");
+        assert!(text.contains(said), "{ends}: {text}");
+    }
 }
 
 #[test]

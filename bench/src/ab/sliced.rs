@@ -6,13 +6,15 @@
 //! memory, and no number of slices within one shows that.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow};
+use delalloc_results::ExitCode;
 use delalloc_results::stats::pair_effect;
 
 use super::serve::READY;
 use super::{Build, Orders, Task, Trio};
+use crate::failure::{Failure, OrExit};
 use crate::signals::Signals;
 
 /// How long a slice should take.
@@ -47,12 +49,16 @@ pub struct Effects {
 }
 
 /// Measures. Stops early, with what it has, when interrupted.
+///
+/// # Errors
+/// `Usage` where a build cannot slice the workload; `Failed` where a build ended before its time, whatever it said: a
+/// build that crashes is no build that could not be measured.
 pub fn measure(
     trio: &Trio,
     task: &Task,
     plan: Plan<'_>,
     signals: &Signals,
-) -> anyhow::Result<Effects> {
+) -> Result<Effects, Failure> {
     let mut found = Effects::default();
     let mut orders = Orders::new(plan.seed);
     for _ in 0..plan.pairs {
@@ -83,7 +89,9 @@ pub fn measure(
         }
         let effect = |place: usize| {
             let pairs: Vec<(f64, f64)> = slices.iter().map(|ns| (ns[0], ns[place])).collect();
-            pair_effect(&pairs).context("a slice took no time")
+            pair_effect(&pairs)
+                .context("a slice took no time")
+                .or_failed()
         };
         found.effects.push(effect(1)?);
         found.null_effects.push(effect(2)?);
@@ -92,7 +100,7 @@ pub fn measure(
 }
 
 /// So many operations that the base takes as long as a slice should. All arms go the same way.
-fn ops_of_a_slice(arms: &mut [Arm; 3]) -> anyhow::Result<u64> {
+fn ops_of_a_slice(arms: &mut [Arm; 3]) -> Result<u64, Failure> {
     let mut ops = 1;
     loop {
         let [base_ns, ..] = [
@@ -116,7 +124,7 @@ struct Arm {
 }
 
 impl Arm {
-    fn start(build: &Build, task: &Task, phase: Option<&str>) -> anyhow::Result<Self> {
+    fn start(build: &Build, task: &Task, phase: Option<&str>) -> Result<Self, Failure> {
         let name = build.binary.display().to_string();
         let mut command = build.command();
         command.args(["gate", "slices"]);
@@ -131,7 +139,8 @@ impl Arm {
             .stderr(Stdio::piped());
         let mut child = command
             .spawn()
-            .with_context(|| format!("starting {name}"))?;
+            .with_context(|| format!("starting {name}"))
+            .or_failed()?;
         let asks = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().expect("piped"));
         let mut arm = Self {
@@ -141,15 +150,15 @@ impl Arm {
             name,
         };
         let line = arm.line()?;
-        ensure!(
-            line == READY,
-            "{}: said {line:?} and not that it is ready",
-            arm.name
-        );
-        Ok(arm)
+        if line == READY {
+            Ok(arm)
+        } else {
+            let said = anyhow!("{}: said {line:?} and not that it is ready", arm.name);
+            Err(Failure::failed(said))
+        }
     }
 
-    fn slice(&mut self, ops: u64) -> anyhow::Result<u64> {
+    fn slice(&mut self, ops: u64) -> Result<u64, Failure> {
         let asks = self.asks.as_mut().expect("open until the end");
         if writeln!(asks, "{ops}").is_err() {
             return Err(self.why());
@@ -157,18 +166,20 @@ impl Arm {
         let line = self.line()?;
         line.parse()
             .with_context(|| format!("{}: {line:?} is no time", self.name))
+            .or_failed()
     }
 
-    fn line(&mut self) -> anyhow::Result<String> {
+    fn line(&mut self) -> Result<String, Failure> {
         let mut line = String::new();
-        if self.answers.read_line(&mut line)? == 0 {
+        let read = self.answers.read_line(&mut line);
+        if read.or_failed()? == 0 {
             return Err(self.why());
         }
         Ok(line.trim_end().to_owned())
     }
 
-    /// It is gone; what it said last is why.
-    fn why(&mut self) -> anyhow::Error {
+    /// It is gone; what it said last is why, and its code says whose fault that is.
+    fn why(&mut self) -> Failure {
         let mut said = String::new();
         if let Some(stderr) = self.child.stderr.take() {
             let lines = BufReader::new(stderr)
@@ -177,14 +188,27 @@ impl Arm {
                 .take(20);
             said = lines.collect::<Vec<String>>().join("\n");
         }
-        anyhow!("{} ended before its time: {said}", self.name)
+        let status = self.child.wait();
+        let code = status.as_ref().ok().and_then(ExitStatus::code);
+        let ended = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+        let error = anyhow!("{} ended before its time, {ended}: {said}", self.name);
+        // It refused, or knows nothing of slices and ended well.
+        let refusals = [ExitCode::Usage, ExitCode::Good].map(|code| Some(code.code().into()));
+        if refusals.contains(&code) {
+            Failure::usage(error)
+        } else {
+            Failure::failed(error)
+        }
     }
 
-    fn end(mut self) -> anyhow::Result<()> {
+    fn end(mut self) -> Result<(), Failure> {
         drop(self.asks.take());
-        let status = self.child.wait()?;
-        ensure!(status.success(), "{}: {status}", self.name);
-        Ok(())
+        let status = self.child.wait().or_failed()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Failure::failed(anyhow!("{}: {status}", self.name)))
+        }
     }
 }
 

@@ -51,8 +51,8 @@ pub(super) fn ab(args: &AbArgs) -> Result<ExitCode, Failure> {
             "stopped early; these verdicts are of what there was",
         ),
         Ok(()) => conclude(&rows),
-        Err(failure) if failure.code == ExitCode::Failed => {
-            Outcome::new(ExitCode::Failed, format!("{:#}", failure.error))
+        Err(failure) if matches!(failure.code, ExitCode::Failed | ExitCode::Interrupted) => {
+            Outcome::new(failure.code, format!("{:#}", failure.error))
         }
         Err(failure) => return Err(failure),
     };
@@ -193,12 +193,18 @@ impl<'a> Gate<'a> {
             for (name, phase) in self.slices() {
                 match self.sliced(&name, phase) {
                     Ok(arm) => arms.push(arm),
-                    Err(error) => refused.push(abstained(
-                        &name,
-                        AbClass::Sliced,
-                        Reason::NotMeasured,
-                        &format!("{error:#}").replace('\n', "; "),
-                    )),
+                    Err(_) if self.signals.interrupted() => break,
+                    Err(refusal) if refusal.code == ExitCode::Usage => {
+                        // Who did not ask for slices has the rounds.
+                        let reason = if self.args.classes.is_empty() {
+                            Reason::Informational
+                        } else {
+                            Reason::NotMeasured
+                        };
+                        let why = format!("{:#}", refusal.error).replace('\n', "; ");
+                        refused.push(abstained(&name, AbClass::Sliced, reason, &why));
+                    }
+                    Err(failure) => return Err(failure),
                 }
             }
         }
@@ -281,7 +287,7 @@ impl<'a> Gate<'a> {
         }
     }
 
-    fn sliced(&mut self, name: &str, phase: Option<&str>) -> anyhow::Result<AbArm> {
+    fn sliced(&mut self, name: &str, phase: Option<&str>) -> Result<AbArm, Failure> {
         let plan = Plan {
             phase,
             pairs: self.args.pairs.into(),

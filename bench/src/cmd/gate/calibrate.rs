@@ -115,7 +115,7 @@ fn tally(
             turns: args.slices.into(),
             seed,
         };
-        let found = sliced::measure(&trio, &args.task.task(), plan, signals).or_failed()?;
+        let found = sliced::measure(&trio, &args.task.task(), plan, signals)?;
         if signals.interrupted() {
             break;
         }
