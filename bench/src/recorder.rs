@@ -1,7 +1,7 @@
 //! Latencies of every client, without a lock that two clients share.
 //!
 //! Each client owns its totals. What the interval series needs lies in a cell of its own that only
-//! the sampler visits, a few times a second, to swap a full histogram for an empty one: the lock is
+//! the sampler visits, a few times a second, to swap a full tally for an empty one: the lock is
 //! never contended by a second client and held by the sampler for the swap alone. The alternative,
 //! letting clients close their own intervals, loses the interval in which a client hangs, which is
 //! the one worth seeing.
@@ -17,8 +17,8 @@
 
 use std::sync::Arc;
 
-use delalloc_results::LatencyHist;
 use delalloc_results::record::{OpRecord, ScheduleRecord, SpanRecord};
+use delalloc_results::{LatencyHist, LatencyTally};
 use delalloc_workloads::OpKind;
 use parking_lot::Mutex;
 
@@ -37,7 +37,7 @@ pub struct Interval {
     /// Bytes they moved.
     pub bytes: u64,
     /// Their response times.
-    pub response: LatencyHist,
+    pub response: LatencyTally,
 }
 
 impl Interval {
@@ -76,9 +76,9 @@ pub struct OpTotals {
     pub bytes: u64,
     /// Operations that failed.
     pub errors: u64,
-    response: LatencyHist,
+    response: LatencyTally,
     /// Only where some had a schedule; otherwise it equals `response`.
-    service: Option<LatencyHist>,
+    service: Option<LatencyTally>,
 }
 
 /// One finished operation.
@@ -99,7 +99,7 @@ pub struct Finished {
 pub struct Totals {
     kinds: [Option<Box<OpTotals>>; OpKind::ALL.len()],
     /// How late the generator itself was, of every operation that had a time to begin at.
-    pub late: LatencyHist,
+    pub late: LatencyTally,
     /// Of those, how many were due while the target was still busy.
     pub due_while_busy: u64,
 }
@@ -127,11 +127,11 @@ impl Totals {
 
     /// Response times over all kinds.
     pub fn response_of_all(&self) -> LatencyHist {
-        let mut all = LatencyHist::new();
+        let mut all = LatencyTally::default();
         for totals in self.kinds.iter().flatten() {
             all.merge(&totals.response);
         }
-        all
+        all.hist()
     }
 
     /// How the schedule was kept; none where nothing had a time to begin at.
@@ -139,15 +139,16 @@ impl Totals {
         let due = self.kinds.iter().flatten();
         let p99 = due
             .filter(|totals| totals.service.is_some())
-            .map(|totals| totals.response.ns_at(0.99))
+            .map(|totals| totals.response.hist().ns_at(0.99))
             .min()?;
-        Some(ScheduleRecord::new(self.due_while_busy, &self.late, p99))
+        let late = self.late.hist();
+        Some(ScheduleRecord::new(self.due_while_busy, &late, p99))
     }
 
     /// How long writes took until they were accepted; none where nothing was written.
     pub fn accepted(&self) -> Option<SpanRecord> {
         let totals = self.of(OpKind::Write)?;
-        let service = totals.service.as_ref().unwrap_or(&totals.response);
+        let service = totals.service().hist();
         Some(SpanRecord {
             name: "accepted".to_owned(),
             count: service.count(),
@@ -167,17 +168,14 @@ impl Totals {
             .collect()
     }
 
+    #[inline]
     fn record(&mut self, finished: Finished) {
         let totals = self.kinds[finished.kind as usize].get_or_insert_default();
         totals.count += 1;
         totals.bytes += finished.bytes;
-        let response_ns = finished.response_ns.unwrap_or(finished.service_ns);
-        if finished.response_ns.is_some() && totals.service.is_none() {
-            totals.service = Some(totals.response.clone());
-        }
-        totals.response.record(response_ns);
-        if let Some(service) = &mut totals.service {
-            service.record(finished.service_ns);
+        match finished.response_ns {
+            None if totals.service.is_none() => totals.response.record(finished.service_ns),
+            response_ns => totals.record_both(response_ns, finished.service_ns),
         }
     }
 }
@@ -185,14 +183,24 @@ impl Totals {
 impl OpTotals {
     /// The row of a record.
     pub fn row(&self, name: &str) -> OpRecord {
-        let service = self.service.as_ref().unwrap_or(&self.response);
-        OpRecord::new(name, self.bytes, self.errors, &self.response, service)
+        let (response, service) = (self.response.hist(), self.service().hist());
+        OpRecord::new(name, self.bytes, self.errors, &response, &service)
+    }
+
+    fn service(&self) -> &LatencyTally {
+        self.service.as_ref().unwrap_or(&self.response)
+    }
+
+    fn record_both(&mut self, response_ns: Option<u64>, service_ns: u64) {
+        let service = self.service.get_or_insert_with(|| self.response.clone());
+        service.record(service_ns);
+        self.response.record(response_ns.unwrap_or(service_ns));
     }
 
     fn merge(&mut self, other: &Self) {
         if self.service.is_some() || other.service.is_some() {
             let mine = self.service.get_or_insert_with(|| self.response.clone());
-            mine.merge(other.service.as_ref().unwrap_or(&other.response));
+            mine.merge(other.service());
         }
         self.count += other.count;
         self.bytes += other.bytes;
@@ -231,6 +239,7 @@ impl Recorder {
     }
 
     /// An operation succeeded.
+    #[inline]
     pub fn finished(&mut self, finished: Finished) {
         self.totals.record(finished);
         self.note(finished);
@@ -246,6 +255,7 @@ impl Recorder {
         }
     }
 
+    #[inline]
     fn note(&mut self, finished: Finished) {
         let unposted = &mut self.unposted;
         let response_ns = finished.response_ns.unwrap_or(finished.service_ns);

@@ -34,6 +34,7 @@ pub mod recommend;
 pub mod record;
 pub mod report;
 pub mod stats;
+pub mod tally;
 pub mod verdict;
 
 pub use assertion::{Assertion, AssertionFault};
@@ -46,4 +47,5 @@ pub use metric::{Better, Class, Metric, Unit};
 pub use recommend::{Goal, Objective};
 pub use record::{RecordError, RunRecord, load, result_schema, save};
 pub use report::{recommendations, render, render_comparison, render_for, render_markdown};
+pub use tally::LatencyTally;
 pub use verdict::RunVerdict;

@@ -177,7 +177,7 @@ impl Slicer<'_> {
                 self.turn += 1;
                 let op = next?;
                 self.wrote |= matches!(op, Op::Write { .. });
-                let (begin_ns, end_ns) = client.perform(op)?;
+                let (begin_ns, end_ns) = client.perform(&op)?;
                 return Ok(end_ns.saturating_sub(begin_ns));
             }
         }

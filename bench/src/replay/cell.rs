@@ -267,16 +267,17 @@ impl CellRun {
 
     /// How well the schedule of an open loop was kept, and by whose fault it was not.
     fn note_schedule(&mut self, totals: &Totals, backlog_ns_max: u64) {
-        let due = totals.late.count();
+        let late = totals.late.hist();
+        let due = late.count();
         if due == 0 {
             return;
         }
-        let late_ns = totals.late.ns_at(0.99) as f64;
+        let late_ns = late.ns_at(0.99) as f64;
         self.note(
             Reading::timed("generator.late_ns_p99", Unit::Nanoseconds, late_ns)
                 .doc("how much later operations began than on a generator that costs nothing"),
         );
-        let late_ns = totals.late.ns_max() as f64;
+        let late_ns = late.ns_max() as f64;
         self.note(Reading::timed(
             "generator.late_ns_max",
             Unit::Nanoseconds,

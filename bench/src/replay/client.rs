@@ -151,13 +151,13 @@ impl<'a> Client<'a> {
         let _through = gates.leaves_on_drop(self.job(), self.pacer.clone());
         if self.start(gates) {
             self.free_ns = self.pacer.now_ns();
-            while self.take().is_some() {
+            while let Some(timed) = self.pull() {
                 if self.rests {
                     self.recorder.post();
                     self.pacer.wait_until(self.free_ns, || self.is_over());
                     self.free_ns = self.pacer.now_ns();
                 }
-                if !self.issue(self.free_ns) {
+                if !self.carry_out(&timed, self.free_ns) {
                     break;
                 }
             }
@@ -211,13 +211,7 @@ impl<'a> Client<'a> {
     /// Takes the next operation from the stream: from when on it may be issued, in nanoseconds of the
     /// phase, and no later than its end. None where there is no more.
     pub fn take(&mut self) -> Option<u64> {
-        let timed = match self.stream.next()? {
-            Ok(timed) => timed,
-            Err(error) => {
-                self.shared.halt.raise(error.into());
-                return None;
-            }
-        };
+        let timed = self.pull()?;
         let end_ns = self.end_ns();
         let due_ns = self.due_ns(&timed).filter(|due_ns| *due_ns < end_ns);
         self.next = Some(timed);
@@ -230,13 +224,30 @@ impl<'a> Client<'a> {
     /// Where nothing was taken.
     pub fn issue(&mut self, now_ns: u64) -> bool {
         let timed = self.next.take().expect("an operation is taken first");
-        let Some(due_ns) = self.wait(&timed, now_ns) else {
+        self.carry_out(&timed, now_ns)
+    }
+
+    #[inline]
+    fn pull(&mut self) -> Option<TimedOp> {
+        match self.stream.next()? {
+            Ok(timed) => Some(timed),
+            Err(error) => {
+                self.shared.halt.raise(error.into());
+                None
+            }
+        }
+    }
+
+    /// Carries out an operation of the stream once it is due. False where the client is through.
+    #[inline(always)]
+    fn carry_out(&mut self, timed: &TimedOp, now_ns: u64) -> bool {
+        let Some(due_ns) = self.wait(timed, now_ns) else {
             return false;
         };
         if let Some(tape) = self.shared.tape {
             tape.note(self.number, timed.op, self.shared.files.target());
         }
-        match self.perform(timed.op) {
+        match self.perform(&timed.op) {
             Ok((begin_ns, end_ns)) => {
                 self.rests = timed.think_ns > 0 && self.shared.pacing.follow_schedule;
                 let rest_ns = if self.rests { timed.think_ns } else { 0 };
@@ -349,8 +360,8 @@ impl<'a> Client<'a> {
     }
 
     /// Carries out one operation; begin and end of the target's part, in nanoseconds of the phase.
-    pub fn perform(&mut self, op: Op) -> anyhow::Result<(u64, u64)> {
-        match op {
+    pub fn perform(&mut self, op: &Op) -> anyhow::Result<(u64, u64)> {
+        match *op {
             Op::Read {
                 file,
                 offset,

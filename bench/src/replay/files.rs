@@ -146,30 +146,42 @@ impl<'a> FileTable<'a> {
 
 impl OpenFiles {
     /// The open file of a slot, from memory where it is still the same.
+    #[inline]
     pub fn get(
         &mut self,
         table: &FileTable<'_>,
         slot: FileSlot,
     ) -> anyhow::Result<&dyn TargetFile> {
         let index = slot.0 as usize;
+        let known = self.known.get(index).and_then(Option::as_ref);
+        if !known.is_some_and(Known::is_current) {
+            self.look_up(table, slot)?;
+        }
+        let known = self.known[index].as_ref().expect("looked up above");
+        Ok(&*known.file)
+    }
+
+    #[cold]
+    fn look_up(&mut self, table: &FileTable<'_>, slot: FileSlot) -> anyhow::Result<()> {
+        let index = slot.0 as usize;
         if self.known.len() <= index {
             self.known.resize_with(index + 1, || None);
         }
-        let fresh = self.known[index]
-            .as_ref()
-            .is_some_and(|known| known.slot.generation.load(Ordering::Acquire) == known.generation);
-        if !fresh {
-            let shared = table.slot(slot);
-            // Before the file: a replacement in between makes this entry stale, never wrong.
-            let generation = shared.generation.load(Ordering::Acquire);
-            let file = table.open_in(&shared)?;
-            self.known[index] = Some(Known {
-                slot: shared,
-                generation,
-                file,
-            });
-        }
-        let known = self.known[index].as_ref().expect("filled above");
-        Ok(&*known.file)
+        let shared = table.slot(slot);
+        // Before the file: a replacement in between makes this entry stale, never wrong.
+        let generation = shared.generation.load(Ordering::Acquire);
+        let file = table.open_in(&shared)?;
+        self.known[index] = Some(Known {
+            slot: shared,
+            generation,
+            file,
+        });
+        Ok(())
+    }
+}
+
+impl Known {
+    fn is_current(&self) -> bool {
+        self.slot.generation.load(Ordering::Acquire) == self.generation
     }
 }

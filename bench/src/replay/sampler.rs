@@ -96,15 +96,16 @@ impl<'a> Sampler<'a> {
         let before = std::mem::replace(&mut self.levels, self.shared.files.target().levels());
         let begun_ns = self.last_ns;
         self.last_ns = now_ns;
+        let response = self.merged.response.hist();
         let mut sample = Sample {
             t_ns: self.last_ns,
             ops: self.merged.ops,
             bytes: self.merged.bytes,
-            ns_p50: self.merged.response.ns_at(0.5),
-            ns_p99: self.merged.response.ns_at(0.99),
-            ns_max: self.merged.response.ns_max(),
+            ns_p50: response.ns_at(0.5),
+            ns_p99: response.ns_at(0.99),
+            ns_max: response.ns_max(),
             dirty_bytes: self.levels.dirty_bytes,
-            spectrum: self.merged.response.spectrum(),
+            spectrum: response.spectrum(),
             queues: self.levels.queues.clone(),
             workers: self.levels.workers.clone(),
             stalls: stalls(&before, &self.levels),

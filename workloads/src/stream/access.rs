@@ -63,7 +63,14 @@ pub(crate) struct SyncEvery {
     /// The data alone.
     is_data: bool,
     since: u64,
-    wanted: Option<TimedOp>,
+    wanted: Option<Wanted>,
+}
+
+/// A sync that comes next, and the rest after it.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    file: FileSlot,
+    think_ns: u64,
 }
 
 impl SyncEvery {
@@ -78,7 +85,16 @@ impl SyncEvery {
 
     /// The sync that is due before anything else.
     pub(crate) fn take(&mut self) -> Option<TimedOp> {
-        self.wanted.take()
+        let Wanted { file, think_ns } = self.wanted.take()?;
+        let sync = if self.is_data {
+            Op::DataSync { file }
+        } else {
+            Op::Sync { file }
+        };
+        Some(TimedOp {
+            think_ns,
+            ..TimedOp::asap(sync)
+        })
     }
 
     /// Notes a write to `file`; returns the rest that follows the write itself. Where a sync follows, the rest comes after the sync.
@@ -91,15 +107,7 @@ impl SyncEvery {
             return think_ns;
         }
         self.since = 0;
-        let sync = if self.is_data {
-            Op::DataSync { file }
-        } else {
-            Op::Sync { file }
-        };
-        self.wanted = Some(TimedOp {
-            think_ns,
-            ..TimedOp::asap(sync)
-        });
+        self.wanted = Some(Wanted { file, think_ns });
         0
     }
 }
@@ -187,6 +195,7 @@ impl AccessStream {
 impl Iterator for AccessStream {
     type Item = TimedOp;
 
+    #[inline]
     fn next(&mut self) -> Option<TimedOp> {
         if let Some(sync) = self.syncs.take() {
             return Some(sync);

@@ -27,8 +27,36 @@ pub(crate) struct Spot {
 pub(crate) struct Layout {
     files: FileSpan,
     region_start: u64,
-    step: u64,
+    step: Pitch,
     regions: Regions,
+}
+
+/// From place to place, in bytes. Most steps are powers of two and need no division, which every operation would pay for.
+#[derive(Debug, Clone, Copy)]
+struct Pitch {
+    bytes: u64,
+    shift: Option<u32>,
+}
+
+impl Pitch {
+    fn new(bytes: u64) -> Self {
+        let shift = bytes.is_power_of_two().then(|| bytes.trailing_zeros());
+        Self { bytes, shift }
+    }
+
+    /// Whole steps in `bytes`.
+    fn whole_in(self, bytes: u64) -> u64 {
+        match self.shift {
+            Some(shift) => bytes >> shift,
+            None => bytes / self.bytes,
+        }
+    }
+
+    /// Steps that `bytes` take, the last one perhaps in part.
+    fn covering(self, bytes: u64) -> u64 {
+        let whole = self.whole_in(bytes);
+        whole + u64::from(whole * self.bytes < bytes)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -77,14 +105,19 @@ impl Layout {
         Self {
             files: access.files,
             region_start: access.region_start,
-            step,
+            step: Pitch::new(step),
             regions,
         }
     }
 
     /// From place to place.
     pub(crate) fn step(&self) -> u64 {
-        self.step
+        self.step.bytes
+    }
+
+    /// How many places `bytes` cover.
+    pub(crate) fn covering(&self, bytes: u64) -> u64 {
+        self.step.covering(bytes)
     }
 
     pub(crate) fn files(&self) -> FileSpan {
@@ -100,9 +133,10 @@ impl Layout {
     }
 
     /// The piece of `bytes` at `place`, cut off at the end of the region.
+    #[inline]
     pub(crate) fn spot(&self, place: u64, bytes: u64) -> Spot {
         let (nth, within) = self.locate(place);
-        self.piece(nth, within * self.step, bytes)
+        self.piece(nth, within * self.step.bytes, bytes)
     }
 
     /// How many places there are before `place` in its file.
@@ -114,7 +148,7 @@ impl Layout {
     pub(crate) fn fitting(&self, bytes: u64) -> u64 {
         match &self.regions {
             Regions::Alike { region_bytes, .. } => {
-                let per_file = region_bytes.saturating_sub(bytes) / self.step + 1;
+                let per_file = self.step.whole_in(region_bytes.saturating_sub(bytes)) + 1;
                 per_file.saturating_mul(u64::from(self.files.count))
             }
             Regions::Varied { .. } => self.places(),
@@ -122,18 +156,20 @@ impl Layout {
     }
 
     /// The piece of `bytes` at the `place`-th of those that [`Self::fitting`] counts for `room_bytes`.
+    #[inline]
     pub(crate) fn fitting_spot(&self, place: u64, room_bytes: u64, bytes: u64) -> Spot {
         match &self.regions {
             Regions::Alike { region_bytes, .. } => {
-                let per_file = region_bytes.saturating_sub(room_bytes) / self.step + 1;
-                let nth = u32::try_from(place / per_file).expect("a place is in one of the files");
-                self.piece(nth, place % per_file * self.step, bytes)
+                let per_file = self.step.whole_in(region_bytes.saturating_sub(room_bytes)) + 1;
+                let (nth, within) = in_alike(place, per_file);
+                self.piece(nth, within * self.step.bytes, bytes)
             }
             Regions::Varied { .. } => self.spot(place, bytes),
         }
     }
 
     /// `bytes` of the `nth` file, `within` its region, cut off at the region's end.
+    #[inline]
     pub(crate) fn piece(&self, nth: u32, within: u64, bytes: u64) -> Spot {
         debug_assert!(nth < self.files.count, "file {nth} is beyond the job's");
         Spot {
@@ -158,12 +194,10 @@ impl Layout {
         }
     }
 
+    #[inline]
     fn locate(&self, place: u64) -> (u32, u64) {
         match &self.regions {
-            Regions::Alike { per_file, .. } => {
-                let nth = u32::try_from(place / per_file).expect("a place is in one of the files");
-                (nth, place % per_file)
-            }
+            Regions::Alike { per_file, .. } => in_alike(place, *per_file),
             Regions::Varied { upto, .. } => {
                 let nth = upto.partition_point(|upto| *upto <= place);
                 let before = if nth == 0 { 0 } else { upto[nth - 1] };
@@ -174,10 +208,30 @@ impl Layout {
     }
 }
 
+/// In which of files with `per_file` places each `place` is, and which of its places it is.
+fn in_alike(place: u64, per_file: u64) -> (u32, u64) {
+    if place < per_file {
+        return (0, place);
+    }
+    let nth = u32::try_from(place / per_file).expect("a place is in one of the files");
+    (nth, place % per_file)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::{BlockPlan, BlockSize, PatternPlan, SyncEveryPlan, Verb};
+
+    #[test]
+    fn a_step_divides_whether_it_is_a_power_of_two_or_not() {
+        for step in [1, 512, 3000, 4096, 4097] {
+            for bytes in [0, 1, 511, 2999, 3000, 4096, 4097, 12_288, u64::MAX] {
+                let pitch = Pitch::new(step);
+                assert_eq!(pitch.whole_in(bytes), bytes / step, "{bytes} by {step}");
+                assert_eq!(pitch.covering(bytes), bytes.div_ceil(step));
+            }
+        }
+    }
 
     #[test]
     fn files_that_vary_are_numbered_through_and_cut_off() {

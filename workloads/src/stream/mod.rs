@@ -114,8 +114,12 @@ impl OpStream {
 impl Iterator for OpStream {
     type Item = Result<TimedOp, StreamError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let delay_ns = self.start.delay_ns;
+        if delay_ns == 0 {
+            return self.source.next();
+        }
         let mut next = self.source.next()?;
         if let Ok(timed) = &mut next {
             timed.due_ns = timed.due_ns.map(|due_ns| due_ns.saturating_add(delay_ns));

@@ -84,7 +84,7 @@ impl Run {
             let most = left.saturating_mul(step);
             layout.spot(self.start + self.done, size.min(most))
         };
-        self.done += spot.bytes.div_ceil(step);
+        self.done += layout.covering(spot.bytes);
         spot
     }
 }
@@ -145,6 +145,7 @@ impl Order {
     }
 
     /// The next place for `size` bytes.
+    #[inline]
     pub(crate) fn next(&mut self, layout: &Layout, size: u64, dice: &mut Dice) -> Step {
         match self {
             Self::Runs {
@@ -155,7 +156,10 @@ impl Order {
                 let streams = runs.len();
                 for _ in 0..streams {
                     let run = &mut runs[*turn];
-                    *turn = (*turn + 1) % streams;
+                    *turn += 1;
+                    if *turn == streams {
+                        *turn = 0;
+                    }
                     if !run.is_over() {
                         return Step::Spot(run.next(layout, size, *backward));
                     }

@@ -99,14 +99,20 @@ impl Pacer {
     }
 
     /// The next moment; none when the phase is over by then.
+    #[inline]
     pub(crate) fn next(&mut self) -> Option<Moment> {
+        match self {
+            Self::Closed { think_ns } => Some(Moment {
+                due_ns: None,
+                think_ns: *think_ns,
+            }),
+            _ => self.next_drawn(),
+        }
+    }
+
+    fn next_drawn(&mut self) -> Option<Moment> {
         let (due_ns, until_ns) = match self {
-            Self::Closed { think_ns } => {
-                return Some(Moment {
-                    due_ns: None,
-                    think_ns: *think_ns,
-                });
-            }
+            Self::Closed { .. } => unreachable!("nothing of it is drawn"),
             Self::Thinking { law, dice } => {
                 return Some(Moment {
                     due_ns: None,

@@ -32,6 +32,7 @@ impl Sizes {
         }
     }
 
+    #[inline]
     fn draw(&self, dice: &mut Dice) -> u64 {
         match self.bytes[..] {
             [only] => only,
@@ -71,6 +72,7 @@ impl Walk {
     }
 
     /// A size for the next operation.
+    #[inline]
     pub(crate) fn size(&mut self, is_write: bool) -> u64 {
         match &self.write_sizes {
             Some(sizes) if is_write => sizes.draw(&mut self.dice),
