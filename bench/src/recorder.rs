@@ -293,10 +293,15 @@ impl Recorder {
             .errors += 1;
     }
 
-    /// An operation that had a time to begin at began.
-    pub fn started(&mut self, start: Start) {
-        self.totals.late.record(start.late_ns);
-        self.totals.due_while_busy += u64::from(start.was_busy);
+    /// An operation that had a time to begin at began; it `counts`, or was due within the warm-up.
+    pub fn started(&mut self, start: Start, counts: bool) {
+        let totals = if counts {
+            &mut self.totals
+        } else {
+            &mut self.warm_up
+        };
+        totals.late.record(start.late_ns);
+        totals.due_while_busy += u64::from(start.was_busy);
     }
 
     /// Everything that counts, and what was done before.
@@ -367,10 +372,13 @@ mod tests {
         assert_eq!(recorder.totals.schedule(), None);
         for nth in 0..100 {
             let late_ns = if nth < 14 { 7_000_000 } else { 3_000 };
-            recorder.started(Start {
+            let start = Start {
                 late_ns,
                 was_busy: nth < 10,
-            });
+            };
+            recorder.started(start, true);
+            // What was due within a warm-up says nothing of what counts.
+            recorder.started(start, false);
             recorder.finished(write(10_000, Some(10_000 + late_ns)));
         }
         let schedule = recorder.totals.schedule().expect("operations were due");

@@ -158,3 +158,36 @@ phases:
     // A log of 40 bytes for each of the 900,000 more would be 34 MiB.
     assert!(many < few + 8.0 * 1_048_576.0, "{few} and {many} bytes");
 }
+
+/// A target that cannot follow an open loop: what was due and never issued is said on the terminal, in the report, in
+/// the record.
+#[test]
+fn what_an_overloaded_target_never_got_is_said() {
+    let bench = Bench::new();
+    let text = "version: 1
+name: overload
+deterministic: true
+targets: { slow: { raw: { backend: { sim: { device: hdd, size: 256MiB } } } } }
+files: { table: { size: 64MiB } }
+phases:
+  - name: run
+    duration: 2s
+    jobs: [ { write: table, pattern: random, block: 4KiB, rate: 2000/s, fsync_every: 1 } ]
+";
+    let workload = bench.workload("overload.yaml", text);
+    let (code, said) = bench.replay(&workload, "out", &[]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("overload in run on slow: "), "{said}");
+    let record = record(&bench, "out");
+    let phase = &record.cells[0].phases[0];
+    let schedule = phase.schedule.as_ref().expect("an open loop");
+    let share = schedule.unissued_share(phase.wall_ns);
+    let issued = phase.ops.iter().find(|op| op.op == "write");
+    let issued_share = issued.expect("it wrote").count as f64 / 4000.0;
+    assert!(
+        (share + issued_share - 1.0).abs() < 0.02,
+        "{share} {issued_share}"
+    );
+    let page = std::fs::read_to_string(bench.path("out").join("report.html")).unwrap();
+    assert!(page.contains("did not follow the schedule of run on slow"));
+}

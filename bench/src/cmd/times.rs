@@ -33,7 +33,8 @@ pub(super) fn writes(record: &RunRecord) -> Vec<String> {
         .collect()
 }
 
-/// A line per phase with a schedule: how late the generator was, in the worst round.
+/// A line per phase with a schedule: how late the generator was, in the worst round; and one where the target did not
+/// follow it.
 pub(super) fn schedules(record: &RunRecord) -> Vec<String> {
     let mut lines = Vec::new();
     for (who, cells) in groups(record) {
@@ -43,6 +44,19 @@ pub(super) fn schedules(record: &RunRecord) -> Vec<String> {
             let schedules = rounds.filter_map(|phase| phase.schedule.as_ref());
             let worst = schedules.max_by(|a, b| a.late_share().total_cmp(&b.late_share()));
             lines.extend(worst.map(|worst| line(name, &who, worst)));
+            let unissued = cells.iter().flat_map(|cell| cell.phases_named(name));
+            let unissued = unissued.filter_map(|phase| {
+                let schedule = phase.schedule.as_ref()?;
+                let is_overloaded = schedule.is_overloaded(phase.wall_ns);
+                is_overloaded.then(|| schedule.unissued_share(phase.wall_ns))
+            });
+            let share = unissued.fold(0.0_f64, f64::max);
+            if share > 0.0 {
+                lines.push(format!(
+                    "overload in {name} on {who}: what was due in the last {:.1} % of its time was never issued, and is in no latency",
+                    share * 100.0
+                ));
+            }
         }
     }
     lines

@@ -310,15 +310,18 @@ impl<'a> Client<'a> {
     /// Whose fault it is that an operation did not begin when it was due.
     fn note_start(&mut self, due_ns: Option<u64>, begin_ns: u64, end_ns: u64) {
         let start = self.lateness.note(due_ns, begin_ns, end_ns);
-        match (start, due_ns) {
+        let (Some(mut start), Some(due_ns)) = (start, due_ns) else {
+            return;
+        };
+        if self.pacer.is_virtual() {
             // In virtual time nobody is late: what is due waits for the call of another client.
-            (Some(_), Some(due_ns)) if self.pacer.is_virtual() => self.recorder.started(Start {
+            start = Start {
                 late_ns: 0,
                 was_busy: due_ns < begin_ns,
-            }),
-            (Some(start), _) => self.recorder.started(start),
-            (None, _) => {}
+            };
         }
+        self.recorder
+            .started(start, due_ns >= self.window.from_ns());
     }
 
     fn due_ns(&self, timed: &TimedOp) -> Option<u64> {

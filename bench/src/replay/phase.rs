@@ -5,7 +5,7 @@
 use std::any::Any;
 
 use anyhow::anyhow;
-use delalloc_results::record::{PhaseRecord, PhaseRole, Sample};
+use delalloc_results::record::{PhaseRecord, PhaseRole, Sample, ScheduleRecord};
 use delalloc_workloads::plan::{self, PhaseEnd, PhasePlan};
 use delalloc_workloads::{Op, OpStream};
 
@@ -67,7 +67,10 @@ pub fn run(
         warm_up_ns: counted_from_ns,
         steady,
         series,
-        schedule: totals.schedule(),
+        schedule: totals.schedule().map(|schedule| ScheduleRecord {
+            backlog_ns: shared.halt.backlog_ns(),
+            ..schedule
+        }),
     };
     totals.merge(&warm_up);
     Finished {

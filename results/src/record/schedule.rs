@@ -32,6 +32,9 @@ pub struct ScheduleRecord {
     pub tolerated_ns: u64,
     /// Of those due, how many the generator began later than that.
     pub late_ops: u64,
+    /// How far the worst client was behind when time was up. What was due since then was not issued any more: the
+    /// operations that would have waited longest are in no latency.
+    pub backlog_ns: u64,
 }
 
 impl ScheduleRecord {
@@ -51,7 +54,20 @@ impl ScheduleRecord {
             late: Latency::from(late),
             tolerated_ns,
             late_ops: late.count_above(tolerated_ns),
+            backlog_ns: 0,
         }
+    }
+
+    /// The part of a phase of `wall_ns` whose operations the worst client did not issue.
+    #[must_use]
+    pub fn unissued_share(&self, wall_ns: u64) -> f64 {
+        share(self.backlog_ns.min(wall_ns), wall_ns)
+    }
+
+    /// Whether more of a phase of `wall_ns` is missing than its 99th percentile can do without.
+    #[must_use]
+    pub fn is_overloaded(&self, wall_ns: u64) -> bool {
+        self.unissued_share(wall_ns) > P99_SHARE_MAX
     }
 
     /// The share of operations that were begun too late by the generator.
@@ -120,6 +136,18 @@ mod tests {
         let hist = late(&[(3_000_000, 100)]);
         assert!(!ScheduleRecord::new(0, &hist, 20_000_000).is_kept());
         assert!(ScheduleRecord::new(0, &hist, 40_000_000).is_kept());
+    }
+
+    #[test]
+    fn what_was_not_issued_spoils_the_p99_as_what_was_late_does() {
+        let mut schedule = ScheduleRecord::new(0, &late(&[(5_000, 1000)]), 40_000);
+        assert!(!schedule.is_overloaded(2_000_000_000));
+        schedule.backlog_ns = 20_000_000;
+        assert!(!schedule.is_overloaded(2_000_000_000));
+        schedule.backlog_ns = 1_000_000_000;
+        assert!(schedule.is_overloaded(2_000_000_000));
+        assert!((schedule.unissued_share(2_000_000_000) - 0.5).abs() < 1e-12);
+        assert!(!ScheduleRecord::default().is_overloaded(0));
     }
 
     #[test]

@@ -107,6 +107,14 @@ pub(super) fn ranked(summary: &Summary<'_>) -> Vec<RankedDoubt> {
             "measure again when the host is quiet",
         );
     }
+    if let Some(seen) = overloaded(record) {
+        doubt(
+            Grade::Grave,
+            "overload",
+            seen,
+            "a lower rate, or a closed loop: latencies of an open loop that the target cannot follow grow with its duration",
+        );
+    }
     if let Some(seen) = late(record) {
         doubt(
             Grade::Worth,
@@ -269,6 +277,26 @@ fn stolen(record: &RunRecord) -> Option<String> {
             100.0 * part
         )
     })
+}
+
+/// The phase of which most was due and never issued.
+fn overloaded(record: &RunRecord) -> Option<String> {
+    let phases = record.cells.iter().flat_map(|cell| {
+        let phases = cell.measured();
+        phases.filter_map(move |phase| {
+            let schedule = phase.schedule.as_ref()?;
+            let is_overloaded = schedule.is_overloaded(phase.wall_ns);
+            is_overloaded.then(|| (cell, phase, schedule.unissued_share(phase.wall_ns)))
+        })
+    });
+    let (cell, phase, share) = phases.max_by(|a, b| a.2.total_cmp(&b.2))?;
+    Some(format!(
+        "the target did not follow the schedule of {} on {}: the last {:.1} % of its time were never issued, and are in no \
+         latency",
+        phase.name,
+        cell.target,
+        share * 100.0
+    ))
 }
 
 /// How late operations began by the generator's fault.

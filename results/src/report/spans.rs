@@ -54,29 +54,40 @@ pub(super) fn schedules(summary: &Summary<'_>) -> Table {
         "later than tolerated",
         "tolerated",
         "due while busy",
+        "not issued",
         "p99 is of",
     ]);
     for target in &summary.targets {
         let Some(point) = target.shown() else {
             continue;
         };
-        let mut phases: Vec<(&str, Vec<&ScheduleRecord>)> = Vec::new();
+        let mut phases: Vec<(&str, Vec<(&ScheduleRecord, u64)>)> = Vec::new();
         for phase in point.cells.iter().flat_map(|cell| cell.measured()) {
-            let PhaseRecord { name, schedule, .. } = phase;
-            let Some(schedule) = schedule else { continue };
+            let PhaseRecord {
+                name,
+                schedule,
+                wall_ns,
+                ..
+            } = phase;
+            let Some(schedule) = schedule.as_ref().map(|schedule| (schedule, *wall_ns)) else {
+                continue;
+            };
             match phases.iter_mut().find(|(known, _)| known == name) {
                 Some((_, rounds)) => rounds.push(schedule),
                 None => phases.push((name, vec![schedule])),
             }
         }
         for (phase, rounds) in phases {
-            let worst = rounds
-                .iter()
-                .max_by(|a, b| a.late_share().total_cmp(&b.late_share()));
+            let schedules = rounds.iter().map(|(schedule, _)| *schedule);
+            let worst = schedules.max_by(|a, b| a.late_share().total_cmp(&b.late_share()));
             let Some(worst) = worst else { continue };
+            let unissued = rounds
+                .iter()
+                .map(|(schedule, wall_ns)| schedule.unissued_share(*wall_ns))
+                .fold(0.0, f64::max);
             let time = |ns: u64| number(Unit::Nanoseconds.format(ns as f64), ns as f64);
             let share = |share: f64| number(format!("{:.2} %", share * 100.0), share);
-            let due = sum(rounds.iter().map(|schedule| schedule.due)) as f64;
+            let due = sum(rounds.iter().map(|(schedule, _)| schedule.due)) as f64;
             table.row(vec![
                 words(phase),
                 words(&target.target.name),
@@ -87,6 +98,7 @@ pub(super) fn schedules(summary: &Summary<'_>) -> Table {
                 share(worst.late_share()),
                 time(worst.tolerated_ns),
                 share(worst.busy_share()),
+                share(unissued),
                 if worst.is_true_to_p99() {
                     words("the target")
                 } else {
