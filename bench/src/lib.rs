@@ -16,6 +16,7 @@
 
 pub mod ab;
 pub mod args;
+mod asserts;
 pub mod cmd;
 mod contents;
 pub mod failure;

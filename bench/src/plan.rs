@@ -6,12 +6,12 @@ use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use delalloc_results::{Assertion, AssertionFault, ExitCode, Goal};
-use delalloc_workloads::knob::{AssertCheck, AssertFault};
+use delalloc_results::ExitCode;
 use delalloc_workloads::plan::{BackendPlan, TargetKind};
 use delalloc_workloads::{Checks, LoadError, WorkloadPlan};
 
 use crate::args::ReplayArgs;
+use crate::asserts::Assertions;
 use crate::failure::{Failure, OrExit};
 use crate::replay::order::{Place, interleaved};
 use crate::stamp::Stamp;
@@ -97,6 +97,7 @@ pub fn load(args: &ReplayArgs) -> Result<WorkloadPlan, Failure> {
     let checks = Checks {
         knobs: &EngineKnobs,
         asserts: &Assertions,
+        reads_recordings: true,
     };
     delalloc_workloads::load(&args.workload, &sets, checks).map_err(|error| match error {
         LoadError::Faults(faults) => {
@@ -105,40 +106,6 @@ pub fn load(args: &ReplayArgs) -> Result<WorkloadPlan, Failure> {
         }
         other => Failure::usage(other),
     })
-}
-
-/// Assertions are checked by the crate that evaluates them.
-struct Assertions;
-
-impl AssertCheck for Assertions {
-    fn check(&self, text: &str) -> Result<(), AssertFault> {
-        let read = Assertion::parse(text).map(drop);
-        read.map_err(|fault| placed(text, fault))
-    }
-
-    fn check_measure(&self, text: &str) -> Result<(), AssertFault> {
-        Goal::check_measure(text).map_err(|fault| placed(text, fault))
-    }
-
-    fn check_condition(&self, text: &str) -> Result<(), AssertFault> {
-        Goal::check_limit(text).map_err(|fault| placed(text, fault))
-    }
-}
-
-/// Columns count characters, places in a file bytes.
-fn placed(text: &str, fault: AssertionFault) -> AssertFault {
-    let at = |characters: usize| {
-        text.char_indices()
-            .nth(characters)
-            .map_or(text.len(), |(at, _)| at)
-    };
-    let start = at(fault.column.saturating_sub(1));
-    let end = at(fault.column).max(start);
-    AssertFault {
-        message: fault.message,
-        suggestion: fault.suggestion,
-        range: start..end,
-    }
 }
 
 /// Leaves only the targets named, where any are.

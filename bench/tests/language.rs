@@ -238,3 +238,85 @@ fn an_objective_is_checked_where_it_stands_and_goes_into_record_and_terminal() {
     assert_eq!(kept.maximise.as_deref(), Some("iops(p.write)"));
     assert_eq!(kept.subject_to, ["p99(p.write) <= 10s"]);
 }
+
+#[test]
+fn a_recording_that_is_not_there_is_refused_before_anything_runs() {
+    let bench = Bench::new();
+    let text = "version: 1\ntargets: { n: null }\nphases:\n  - name: p\n    jobs: [{ trace: { path: absent.csv } }]\n";
+    let workload = bench.workload("w.yaml", text);
+    for more in [&[][..], &["--dry-run"]] {
+        let mut replay = bench.delalloc();
+        let output = replay.arg("replay").arg(&workload).args(more).output();
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(
+            said.contains("w.yaml:5:29") && said.contains("`absent.csv`"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn the_hash_of_a_workload_is_of_what_its_recording_holds() {
+    let hash = |name: &str, line: &str| {
+        let bench = Bench::new();
+        let header = "ts_us,op,dev,offset,len\n";
+        bench.workload(name, &format!("{header}1,W,0,0,512\n{line}"));
+        let text = format!(
+            "version: 1\ntargets: {{ n: null }}\nphases:\n  - name: p\n    jobs: [{{ trace: {{ path: {name} }} }}]\n"
+        );
+        let (code, record) = replay(&bench, &text);
+        assert_eq!(code, 0);
+        record.workload.hash
+    };
+    let first = hash("a.csv", "2,W,0,512,512\n");
+    assert_eq!(hash("b.csv", "2,W,0,512,512\n"), first);
+    assert_ne!(hash("a.csv", "2,W,0,512,513\n"), first);
+}
+
+#[test]
+fn a_line_of_a_recording_that_no_memory_holds_is_malformed() {
+    let bench = Bench::new();
+    bench.workload(
+        "t.csv",
+        "1,hm,0,Read,0,512,1\n1,hm,0,Read,0,4611686018427387904,1\n",
+    );
+    let text = "version: 1\ntargets: { n: null }\nphases:\n  - name: p\n    jobs: [{ trace: { path: t.csv, malformed_max: 0 } }]\n";
+    let workload = bench.workload("w.yaml", text);
+    let (code, said) = bench.replay(&workload, "out", &[]);
+    assert_eq!(code, 4, "{said}");
+    assert!(
+        said.contains("line 2: it moves more than 1 GiB at once"),
+        "{said}"
+    );
+}
+
+#[test]
+fn assertions_about_what_will_not_be_measured_are_refused_before_anything_runs() {
+    let bench = Bench::new();
+    let text = null("{ name: load, jobs: [{ write: t, block: 4KiB }] }")
+        + "assert:\n  - p99(nope.read) <= 1ms\n  - p99(load.wirte) <= 1ms\n  - p50(m, load.write) <= 1ms\n  - wall(load) <= 1h\n";
+    let workload = bench.workload("w.yaml", &text);
+    let mut replay = bench.delalloc();
+    let output = replay
+        .arg("replay")
+        .arg(&workload)
+        .arg("--dry-run")
+        .output();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for part in [
+        "w.yaml:6:9",
+        "no phase is called `nope`",
+        "the phases are prepare, load",
+        "w.yaml:7:9",
+        "did you mean `write`?",
+        "w.yaml:8:9",
+        "no target is called `m`",
+        "3 faults",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}

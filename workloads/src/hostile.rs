@@ -171,17 +171,15 @@ fn stream(
     skipped: u64,
 ) -> TraceStream {
     let plan = TracePlan {
-        path: ORIGIN.into(),
-        reading: reading.clone(),
         timing,
         deal: TraceDeal::Thread,
         skip_ops: skipped,
         skip_time_ns: skipped * 1000,
-        limit_ops: None,
-        limit_time_ns: None,
+        gap_max_ns: (skipped % 2 == 1).then_some(skipped * 10),
+        fold_bytes: (skipped % 3 == 1).then_some(12_288),
         limit_bytes: Some(u64::MAX),
         first_slot: FileSlot(1),
-        slot_step: 1,
+        ..TracePlan::whole(ORIGIN.into(), reading.clone())
     };
     let share = Share {
         client: 0,

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::plan::Vocabulary;
+
 /// Who knows the knobs.
 pub trait KnobCheck {
     /// Does `name` exist, and does it take `value` as written in the file?
@@ -56,6 +58,13 @@ pub trait AssertCheck {
     /// # Errors
     /// What is wrong, and where in `text`.
     fn check_condition(&self, text: &str) -> Result<(), AssertFault>;
+    /// Are the targets, phases and operations that it names among `words`? What is no assertion has been refused before.
+    ///
+    /// # Errors
+    /// The first that is not.
+    fn check_words(&self, _text: &str, _words: &Vocabulary) -> Result<(), AssertFault> {
+        Ok(())
+    }
 }
 
 /// Why an assertion was refused.
@@ -63,8 +72,8 @@ pub trait AssertCheck {
 pub struct AssertFault {
     /// One line: what is wrong.
     pub message: String,
-    /// What to write instead, where that can be guessed.
-    pub suggestion: Option<String>,
+    /// A line of help: what to write instead.
+    pub help: Option<String>,
     /// Bytes of the text that the fault is about.
     pub range: std::ops::Range<usize>,
 }
@@ -94,14 +103,17 @@ pub struct Checks<'a> {
     pub knobs: &'a dyn KnobCheck,
     /// Assertions.
     pub asserts: &'a dyn AssertCheck,
+    /// Recordings are opened: one that cannot be replayed is a fault, and the plan knows what each holds.
+    pub reads_recordings: bool,
 }
 
 impl Checks<'static> {
-    /// Takes every knob and every assertion.
+    /// Takes every knob and every assertion, and reads no recording.
     pub fn none() -> Self {
         Self {
             knobs: &AnyKnob,
             asserts: &AnyAssert,
+            reads_recordings: false,
         }
     }
 }

@@ -31,7 +31,7 @@ impl AssertCheck for NoQuestionMarks {
             None => Ok(()),
             Some(at) => Err(AssertFault {
                 message: "an assertion does not ask".to_owned(),
-                suggestion: None,
+                help: None,
                 range: at..at + 1,
             }),
         }
@@ -51,6 +51,7 @@ fn try_load(text: &str, sets: &[&str]) -> Result<WorkloadPlan, LoadError> {
     let checks = Checks {
         knobs: &TwoKnobs,
         asserts: &NoQuestionMarks,
+        reads_recordings: false,
     };
     load_str(text, "w.yaml", &sets, checks)
 }
@@ -291,7 +292,7 @@ fn each_fault_has_its_place_and_guess() {
             "block: 1MiB",
             "block: 1MiB, pattern: zipf",
             &[
-                "8:50 `zipf` is no pattern; there are sequential, backward, random, shuffle, { stride: }, { zipf: }, { pareto: }, { normal: }, { zones: } [{ zipf: 1.1 }]",
+                "8:50 `zipf` is no pattern; there are sequential, backward, random, shuffle, { stride: }, { zipf: }, { pareto: }, { normal: }, { zones: }, { hotspot: } [{ zipf: 1.1 }]",
             ],
         ),
         (
@@ -574,7 +575,7 @@ fn what_fio_takes_wrongly_is_refused_in_place() {
             "block: 1MiB",
             "block: 1MiB, pattern: \"random:foo\"",
             &[
-                "8:50 `random:foo` is no pattern; there are sequential, backward, random, shuffle, { stride: }, { zipf: }, { pareto: }, { normal: }, { zones: } [random]",
+                "8:50 `random:foo` is no pattern; there are sequential, backward, random, shuffle, { stride: }, { zipf: }, { pareto: }, { normal: }, { zones: }, { hotspot: } [random]",
             ],
         ),
     ];
@@ -669,11 +670,11 @@ fn each_new_part_of_the_language_has_its_faults() {
         ),
         (
             "pattern: { zipf: 1, pareto: 20% }",
-            "8:50 a pattern is exactly one of sequential, stride, zipf, pareto, normal, zones",
+            "8:50 a pattern is exactly one of sequential, random, stride, zipf, pareto, normal, zones, hotspot",
         ),
         (
             "pattern: pareto",
-            "8:50 `pareto` is no pattern; there are sequential, backward, random, shuffle, { stride: }, { zipf: }, { pareto: }, { normal: }, { zones: } [{ pareto: 20% }]",
+            "8:50 `pareto` is no pattern; there are sequential, backward, random, shuffle, { stride: }, { zipf: }, { pareto: }, { normal: }, { zones: }, { hotspot: } [{ pareto: 20% }]",
         ),
         (
             "pattern: { stride: 4KiB }",

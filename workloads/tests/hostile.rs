@@ -319,12 +319,17 @@ fn requests_of_any_length_cost_no_memory() {
     }
     let whole = i64::MAX;
     let text = format!(
-        "{HEADER}1,D,0,0,{whole}\n2,W,0,4096,{}\n3,R,1,0,{whole}\n4,R,2,0,{whole}\n5,R,3,0,{whole}\n",
+        "{HEADER}1,D,0,0,{whole}\n2,D,1,4096,{}\n3,W,1,4096,1073741824\n4,R,{whole},0,1073741824\n5,D,3,0,{whole}\n",
         whole - 4096
     );
     let summary = sum_up("a.csv", text.as_bytes(), 0).expect("each of them could be");
     assert_eq!(summary.requests(), 5);
     assert!(summary.footprint_bytes >= summary.written_footprint_bytes);
+    let longer = format!("{HEADER}1,W,0,0,1073741825\n2,R,0,0,{whole}\n3,R,0,0,1\n");
+    let refused = sum_up("a.csv", longer.as_bytes(), 2).expect("two malformed lines are borne");
+    let lines: Vec<u64> = refused.malformed_first.iter().map(|bad| bad.line).collect();
+    assert_eq!((refused.requests(), &lines[..]), (1, &[2, 3][..]));
+    hostile::trace(&[&[0], longer.as_bytes()].concat());
     hostile::trace(&[&[0], text.as_bytes()].concat());
 }
 

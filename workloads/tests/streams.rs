@@ -459,6 +459,11 @@ fn equal_seeds_give_the_operations_of_last_year() {
         "mix: { read: 1, write: 1 }, file: table, pattern: random, block: { read: 4KiB, write: 8KiB }, rate: { ramp: { from: 100/s, to: 900/s, over: 1s, arrivals: poisson } }",
         "mix: { read: 3, append: 1, create: 1, remove: 1, rename: 1 }, file: set, pattern: { zipf: 1 }, block: 4KiB, ops: 100",
         "each: set, do: [create, write, sync, rename], block: 16KiB, rate: { bursts: { rate: 1000/s, for: 5ms, every: 1s } }",
+        "write: table, block: { from: 4KiB, to: 32KiB }, pattern: random, rate: 1MiB/s, duration: 1s",
+        "write: table, block: 4KiB, pattern: { random: { run: 3 } }, think: { uniform: { from: 1ms, to: 9ms } }, think_every: 3",
+        "write: table, block: 4KiB, pattern: { random: { jumps: 30% } }",
+        "write: table, block: 4KiB, pattern: { hotspot: { accesses: 90%, space: 10%, every: 4 } }",
+        "append: log, block: { from: 1KiB, to: 4KiB }, ops: 12",
     ];
     let mut found = String::new();
     for job in jobs {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use delalloc_workloads::plan::TraceReading;
 use delalloc_workloads::trace::{TraceSummary, convert, summarize};
-use delalloc_workloads::{Checks, Cursors, FileSlot, Op, StreamError, TimedOp, load_str};
+use delalloc_workloads::{
+    Checks, Cursors, FileSlot, LoadError, Op, StreamError, TimedOp, WorkloadPlan, load_str,
+};
 
 const ROCKS: &str = "\
 ts_ns,op,dev_offset,len,flags,ioclass,file,file_name,file_offset,file_size
@@ -112,6 +114,119 @@ fn timing_scales_rests_or_hurries() {
         .map(|op| op.think_ns)
         .collect();
     assert_eq!(rests, [0, 20_000, 40_000, 0]);
+}
+
+/// A workload that replays `path`, loaded by somebody who replays it.
+fn load_recording(path: &Path) -> Result<WorkloadPlan, LoadError> {
+    let text = format!(
+        "version: 1\ntargets: {{ idle: null }}\nphases:\n  - {{ name: p, jobs: [{{ trace: {{ path: \"{}\" }} }}] }}\n",
+        path.display()
+    );
+    let checks = Checks {
+        reads_recordings: true,
+        ..Checks::none()
+    };
+    load_str(&text, "t", &[], checks)
+}
+
+#[test]
+fn a_recording_that_cannot_be_replayed_is_a_fault_of_the_workload() {
+    let directory = tempfile::tempdir().unwrap();
+    let empty = written(directory.path(), "empty.csv", "");
+    let headless = written(directory.path(), "headless.csv", "a,b\n1,2\n");
+    for (path, reason) in [
+        (directory.path().join("absent"), "No such file"),
+        (directory.path().to_owned(), "it is no file"),
+        (empty, "it is empty"),
+        (headless, "cannot be replayed"),
+    ] {
+        let error = load_recording(&path).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+        assert!(error.contains("t:4:40"), "{error}");
+        assert!(error.contains("delalloc import FILE"), "{error}");
+    }
+}
+
+#[test]
+fn a_recording_counts_by_what_it_holds_and_not_by_where_it_lies() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "ts_us,op,dev,offset,len\n1,W,0,0,512\n";
+    let load = |name: &str, text: &str| {
+        let plan = load_recording(&written(directory.path(), name, text)).unwrap();
+        plan.loads[0].placeless().into_owned()
+    };
+    let first = load("a.csv", text);
+    assert_eq!(load("b.csv", text), first);
+    assert_ne!(load("a.csv", &text.replace("512", "513")), first);
+}
+
+#[test]
+fn a_part_of_the_requests_can_be_replayed_with_gaps_cut_and_addresses_folded() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "\
+ts_us,op,dev,offset,len
+0,W,0,0,4096
+10,R,0,1048576,4096
+5000010,W,0,12288,8192
+5000020,R,0,1052672,4096
+5000020,F,0,0,0
+9000020,D,0,0,1048576
+9000030,R,0,2093056,8192
+";
+    let path = written(directory.path(), "b.csv", text);
+    let seen = |keys| -> Vec<(&str, u64, u64, u64)> {
+        let ops = ops(&path, keys);
+        ops.iter()
+            .map(|timed| {
+                let (offset, bytes) = match timed.op {
+                    Op::Read { offset, bytes, .. }
+                    | Op::Write { offset, bytes, .. }
+                    | Op::PunchHole { offset, bytes, .. } => (offset, bytes),
+                    _ => (0, 0),
+                };
+                (
+                    timed.op.kind().name(),
+                    timed.due_ns.unwrap_or(timed.think_ns) / 1000,
+                    offset,
+                    bytes,
+                )
+            })
+            .filter(|(kind, ..)| *kind != "open")
+            .collect()
+    };
+    assert_eq!(
+        seen(", only: reads, gap_max: 1s"),
+        [
+            ("read", 10, 1_048_576, 4096),
+            ("read", 1_000_010, 1_052_672, 4096),
+            ("read", 2_000_010, 2_093_056, 8192),
+        ]
+    );
+    assert_eq!(
+        seen(", only: writes, fold: 16KiB, time_scale: 0.5, gap_max: 100us"),
+        [
+            ("write", 0, 0, 4096),
+            ("write", 50, 8192, 8192),
+            ("volume_sync", 55, 0, 0),
+            ("punch_hole", 105, 0, 16_384),
+        ]
+    );
+    assert_eq!(
+        seen(", only: reads, timing: closed_loop, gap_max: 100us, limit_ops: 6"),
+        [("read", 100, 1_048_576, 4096), ("read", 0, 1_052_672, 4096)]
+    );
+    let refused = |keys: &str| {
+        let text = format!(
+            "version: 1\ntargets: {{ n: null }}\nphases: [{{ name: p, jobs: [{{ trace: {{ path: x{keys} }} }}] }}]\n"
+        );
+        load_str(&text, "t", &[], Checks::none())
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(refused(", only: raeds").contains("did you mean `reads`?"));
+    assert!(refused(", fold: 512B").contains("fold is from 4KiB"));
+    let fast = ", timing: as_fast_as_possible, gap_max: 1s";
+    assert!(refused(fast).contains("`gap_max` means nothing"));
 }
 
 #[test]

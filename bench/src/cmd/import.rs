@@ -14,8 +14,8 @@ use anyhow::{Context, anyhow};
 use delalloc_results::ExitCode;
 use delalloc_results::printable::lines;
 use delalloc_workloads::plan::{
-    Bound, ContentPlan, FioWait, JobPlan, Pace, PhaseEnd, PhasePlan, PhaseRole, TraceDeal,
-    TraceEvents, TraceFormat, TracePlan, TraceReading, TraceTiming, Work,
+    Bound, ContentPlan, FioWait, JobPlan, Pace, PhaseEnd, PhasePlan, PhaseRole, TraceEvents,
+    TraceFormat, TracePlan, TraceReading, Work,
 };
 use delalloc_workloads::trace::{Converted, TraceSummary, convert, summarize};
 use delalloc_workloads::{Cursors, FileSlot, LoadPlan, Op, TimedOp};
@@ -148,22 +148,11 @@ fn list(summary: &TraceSummary, reading: &TraceReading, output: &Path) -> anyhow
 
 /// A load of one phase that replays the trace at its own pace.
 fn load_of(summary: &TraceSummary, reading: &TraceReading) -> LoadPlan {
-    let trace = TracePlan {
-        path: summary.path.clone(),
-        reading: TraceReading {
-            format: Some(summary.format),
-            ..reading.clone()
-        },
-        timing: TraceTiming::Recorded { time_scale: 1.0 },
-        deal: TraceDeal::File,
-        skip_ops: 0,
-        skip_time_ns: 0,
-        limit_ops: None,
-        limit_time_ns: None,
-        limit_bytes: None,
-        first_slot: FileSlot(0),
-        slot_step: 1,
+    let reading = TraceReading {
+        format: Some(summary.format),
+        ..reading.clone()
     };
+    let trace = TracePlan::whole(summary.path.clone(), reading);
     let job = JobPlan {
         name: "trace".to_owned(),
         clients: 1,

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::decode::{At, Report};
 use crate::fault::Fault;
-use crate::spec::{BlockSpec, JobSpec};
+use crate::spec::{BlockSpec, JobSpec, SizesSpec};
 use crate::stream::{Layout, has_empty_zone};
 use crate::units::format_size;
 
@@ -32,14 +32,12 @@ pub(crate) fn plain_block(spec: &BlockSpec) -> BlockPlan {
     block_plan(&spec.sizes, spec, None)
 }
 
-/// `sizes` out of `spec`, whose smallest aligns them all unless the job says otherwise.
-fn block_plan(sizes: &[BlockSize], spec: &BlockSpec, align_bytes: Option<u64>) -> BlockPlan {
-    let smallest = spec.all().map(|size| size.bytes).min();
+/// `sizes` out of `spec`, whose grain aligns them all unless the job says otherwise.
+fn block_plan(sizes: &SizesSpec, spec: &BlockSpec, align_bytes: Option<u64>) -> BlockPlan {
     BlockPlan {
-        sizes: sizes.to_vec(),
-        align_bytes: align_bytes
-            .or(smallest)
-            .expect("a block has at least one size"),
+        sizes: sizes.sizes.clone(),
+        step_bytes: sizes.step_bytes,
+        align_bytes: align_bytes.unwrap_or_else(|| spec.grain()),
     }
 }
 
@@ -94,10 +92,10 @@ pub(crate) fn build_access(
                 .help("one size, or sizes with weights"),
         );
     }
-    let pattern = pattern(job);
+    let pattern = pattern(job, report);
     check_pattern(job, &pattern, &block.value, &file, report);
     let align_bytes = job.align_bytes.as_ref().map(|at| at.value);
-    let plan = |sizes: &[BlockSize]| block_plan(sizes, &block.value, align_bytes);
+    let plan = |sizes: &SizesSpec| block_plan(sizes, &block.value, align_bytes);
     let access = AccessPlan {
         files: file.span,
         verb,
@@ -106,7 +104,7 @@ pub(crate) fn build_access(
         region_start,
         region_bytes,
         syncs: syncs(job, report),
-        write_block: block.value.write_sizes.as_deref().map(plan),
+        write_block: block.value.write_sizes.as_ref().map(plan),
         whole_files: file.is_varied,
         mix: Vec::new(),
     };
@@ -178,13 +176,22 @@ pub(crate) fn build_mix(
                 bytes: 1,
                 weight: 1.0,
             }],
+            step_bytes: None,
             align_bytes: 1,
         }
     };
-    let pattern = pattern(job);
-    if let PatternPlan::Stride { .. } = pattern {
+    let pattern = pattern(job, report);
+    let placed = match pattern {
+        PatternPlan::Stride { .. } => Some("stride"),
+        PatternPlan::Runs(_) => Some("run"),
+        _ => None,
+    };
+    if let Some(word) = placed {
         let span = job.pattern.as_ref().map_or(job.verb_span, |at| at.span);
-        report.add(Fault::new(span, "`stride` goes to places in a file"));
+        report.add(Fault::new(
+            span,
+            format!("`{word}` goes to places in a file"),
+        ));
         return None;
     }
     let access = AccessPlan {
@@ -203,11 +210,34 @@ pub(crate) fn build_mix(
     Some(access)
 }
 
-fn pattern(job: &JobSpec) -> PatternPlan {
-    match &job.pattern {
-        Some(at) => at.value.clone(),
-        None => PatternPlan::Sequential,
+fn pattern(job: &JobSpec, report: &mut Report) -> PatternPlan {
+    let Some(at) = &job.pattern else {
+        return PatternPlan::Sequential;
+    };
+    let mut plan = at.value.plan.clone();
+    if let (PatternPlan::Hotspot(spot), Some(every)) = (&mut plan, &at.value.every_ns) {
+        match job.rate.as_ref().and_then(|rate| rate.value.even_ops_per_s()) {
+            Some(ops_per_s) => spot.every_ops = ops_in(ops_per_s, every.value),
+            None => report.add(
+                Fault::new(
+                    every.span,
+                    "a hot spot moves by time where the job has an even rate of operations",
+                )
+                .help("a rate, such as rate: 5000/s; or a number of operations, such as every: 100000"),
+            ),
+        }
     }
+    plan
+}
+
+/// Operations in a time, at least one.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count of operations; the cast saturates"
+)]
+fn ops_in(ops_per_s: f64, ns: u64) -> u64 {
+    ((ops_per_s * ns as f64 / 1e9).round() as u64).max(1)
 }
 
 /// Start and length of the region that a job works in.
@@ -287,7 +317,7 @@ fn check_pattern(
     report: &mut Report,
 ) {
     let span = job.pattern.as_ref().map_or(job.verb_span, |at| at.span);
-    let first_bytes = block.sizes[0].bytes;
+    let first_bytes = block.sizes.sizes[0].bytes;
     match pattern {
         PatternPlan::Shuffle if block.is_varied() => report.add(
             Fault::new(
@@ -322,7 +352,7 @@ fn check_pattern(
             }
         }
     }
-    let align = block.all().map(|size| size.bytes).min().unwrap_or(1);
+    let align = block.grain();
     let is_sequential = matches!(
         pattern,
         PatternPlan::Sequential | PatternPlan::Backward | PatternPlan::Interleaved { .. }

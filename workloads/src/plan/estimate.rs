@@ -103,6 +103,7 @@ fn end_ns(load: &LoadPlan, phase: &PhasePlan, at: usize) -> u64 {
     let rests_ns = match &job.pace {
         Pace::Closed { think_ns } => *think_ns as f64,
         Pace::Thinking(law) => law.mean(),
+        Pace::Resting { rest, every } => rest.mean() / *every as f64,
         _ => 0.0,
     };
     let own = at_guess(job_bytes(load, phase, job).bytes)
@@ -234,7 +235,7 @@ fn share(access: &AccessPlan, is_wanted: impl Fn(MixVerb) -> bool) -> f64 {
 }
 
 /// Bytes of an operation of an access, on average.
-fn mean_access(access: &AccessPlan) -> f64 {
+pub(crate) fn mean_access(access: &AccessPlan) -> f64 {
     let reads = mean_block(&access.block);
     let writes = access.write_block.as_ref().map_or(reads, mean_block);
     let moving = share(access, |verb| {
@@ -313,7 +314,8 @@ pub(crate) fn cells(plan: &WorkloadPlan) -> u64 {
     plan.points.len() as u64 * plan.targets.len() as u64 * u64::from(plan.rounds)
 }
 
-fn mean_block(block: &BlockPlan) -> f64 {
+/// Bytes of a block, on average.
+pub(crate) fn mean_block(block: &BlockPlan) -> f64 {
     let weights: f64 = block.sizes.iter().map(|size| size.weight).sum();
     let bytes: f64 = block
         .sizes

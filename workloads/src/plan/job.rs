@@ -1,14 +1,14 @@
 //! From a job as written to what its clients do, when, and until when.
 
 use super::access::{build_access, build_mix, plain_block, required_block, syncs};
+use super::estimate::{mean_access, mean_block};
 use super::load::Names;
 use super::{
     Bound, Distribution, JobPlan, MixVerb, Pace, Step, TracePlan, TraceTiming, Verb, Work,
 };
 use crate::decode::{At, Report};
 use crate::fault::{Fault, Span};
-use crate::op::FileSlot;
-use crate::spec::{JobSpec, PhaseSpec, TimingWord, TraceSpec, VerbSpec};
+use crate::spec::{JobSpec, PhaseSpec, RateSpec, TimingWord, TraceSpec, VerbSpec};
 
 /// The plan of `job`; none if a fault was reported.
 pub(crate) fn build_job(
@@ -21,7 +21,7 @@ pub(crate) fn build_job(
     refuse_stray_keys(job, report);
     let work = build_work(job, names, report);
     let bound = build_bound(job, phase, report);
-    let pace = build_pace(job, report);
+    let pace = build_pace(job, work.as_ref(), report);
     if report.faults.len() > before {
         return None;
     }
@@ -55,7 +55,7 @@ impl JobSpec {
     }
 
     /// The keys that stand in the file, with their places.
-    fn keys(&self) -> [(&'static str, Option<Span>); 11] {
+    fn keys(&self) -> [(&'static str, Option<Span>); 12] {
         fn span<T>(at: &Option<At<T>>) -> Option<Span> {
             at.as_ref().map(|at| at.span)
         }
@@ -65,6 +65,7 @@ impl JobSpec {
             ("align", span(&self.align_bytes)),
             ("rate", span(&self.rate)),
             ("think", span(&self.think_ns)),
+            ("think_every", span(&self.think_every)),
             ("fsync_every", span(&self.fsync_every)),
             ("fdatasync_every", span(&self.fdatasync_every)),
             ("offset", span(&self.offset_bytes)),
@@ -82,12 +83,14 @@ fn refuse_stray_keys(job: &JobSpec, report: &mut Report) {
         VerbSpec::Write(_) | VerbSpec::Mix { .. } => true,
         VerbSpec::Read(_) | VerbSpec::Trim(_) => !key.ends_with("sync_every"),
         VerbSpec::Append(_) => !matches!(key, "pattern" | "align" | "offset" | "length"),
-        VerbSpec::Each { .. } => matches!(key, "block" | "rate" | "think" | "ops"),
+        VerbSpec::Each { .. } => {
+            matches!(key, "block" | "rate" | "think" | "think_every" | "ops")
+        }
         VerbSpec::Truncate { .. }
         | VerbSpec::Create(_)
         | VerbSpec::Remove(_)
         | VerbSpec::Rename(_)
-        | VerbSpec::Sync(_) => matches!(key, "rate" | "think" | "ops"),
+        | VerbSpec::Sync(_) => matches!(key, "rate" | "think" | "think_every" | "ops"),
         VerbSpec::Trace(_) => false,
     };
     for (key, span) in job.keys() {
@@ -149,7 +152,7 @@ fn build_work(job: &JobSpec, names: &mut Names<'_>, report: &mut Report) -> Opti
             files: names.file(file, report)?.span,
         },
         VerbSpec::Each { file, steps } => build_each(job, file, steps, names, report)?,
-        VerbSpec::Trace(trace) => Work::Trace(trace_plan(trace, report)),
+        VerbSpec::Trace(trace) => Work::Trace(trace_plan(trace, names, report)),
     })
 }
 
@@ -256,7 +259,7 @@ fn build_bound(job: &JobSpec, phase: &PhaseSpec, report: &mut Report) -> Bound {
     }
 }
 
-fn build_pace(job: &JobSpec, report: &mut Report) -> Pace {
+fn build_pace(job: &JobSpec, work: Option<&Work>, report: &mut Report) -> Pace {
     if let (Some(rate), Some(think)) = (&job.rate, &job.think_ns) {
         report.add(
             Fault::new(
@@ -270,9 +273,29 @@ fn build_pace(job: &JobSpec, report: &mut Report) -> Pace {
         return Pace::Recorded;
     }
     if let Some(rate) = &job.rate {
-        return rate.value.clone();
+        return match work {
+            Some(work) if rate.value.is_bytes => byte_pace(job, rate, work, report),
+            _ => rate.value.pace.clone(),
+        };
     }
-    match job.think_ns.as_ref().map(|at| &at.value) {
+    let think = job.think_ns.as_ref().map(|at| &at.value);
+    if let Some(every) = &job.think_every {
+        let Some(rest) = think else {
+            report.add(
+                Fault::new(
+                    every.span,
+                    "`think_every` says how often, and nothing says how long",
+                )
+                .help("add `think:`, the rest, such as think: 5ms"),
+            );
+            return Pace::Closed { think_ns: 0 };
+        };
+        return Pace::Resting {
+            rest: rest.clone(),
+            every: every.value,
+        };
+    }
+    match think {
         None => Pace::Closed { think_ns: 0 },
         Some(Distribution::Fixed(think_ns)) => Pace::Closed {
             think_ns: *think_ns,
@@ -281,7 +304,51 @@ fn build_pace(job: &JobSpec, report: &mut Report) -> Pace {
     }
 }
 
-fn trace_plan(spec: &TraceSpec, report: &mut Report) -> TracePlan {
+/// A rate in bytes. Where all operations move as many, that is a rate of operations; elsewhere an operation is due when the bytes
+/// before it are.
+fn byte_pace(job: &JobSpec, rate: &At<RateSpec>, work: &Work, report: &mut Report) -> Pace {
+    let pace = &rate.value.pace;
+    let (only, mean_bytes) = match work {
+        Work::Access(access) => {
+            let is_alike =
+                access.mix.is_empty() && access.write_block.is_none() && !access.whole_files;
+            let only = access.block.only().filter(|_| is_alike);
+            (only, mean_access(access))
+        }
+        Work::Append { block, .. } => (block.only(), mean_block(block)),
+        Work::Each {
+            block: Some(block), ..
+        } => (None, mean_block(block)),
+        _ => (None, 0.0),
+    };
+    if let Some(bytes) = only {
+        return pace.in_blocks(bytes as f64);
+    }
+    if mean_bytes <= 0.0 {
+        let message = format!(
+            "this `{}` moves no bytes that a rate could count",
+            job.verb.word()
+        );
+        report.add(Fault::new(rate.span, message).help("a rate of operations, such as 5000/s"));
+        return pace.clone();
+    }
+    let Pace::Fixed { ops_per_s } = pace else {
+        report.add(
+            Fault::new(
+                rate.span,
+                "operations that differ in size follow an even rate of bytes and no other",
+            )
+            .help("an even rate, such as rate: 10MiB/s; or blocks of one size; or a rate of operations"),
+        );
+        return pace.clone();
+    };
+    Pace::Bytes {
+        bytes_per_s: *ops_per_s,
+        mean_bytes,
+    }
+}
+
+fn trace_plan(spec: &TraceSpec, names: &mut Names<'_>, report: &mut Report) -> TracePlan {
     let time_scale = spec.time_scale.as_ref().map_or(1.0, |at| at.value);
     if let (TimingWord::AsFastAsPossible, Some(scale)) = (spec.timing, &spec.time_scale) {
         report.add(Fault::new(
@@ -289,10 +356,19 @@ fn trace_plan(spec: &TraceSpec, report: &mut Report) -> TracePlan {
             "`time_scale` means nothing to a trace that runs as fast as possible",
         ));
     }
+    if let (TimingWord::AsFastAsPossible, Some(gap)) = (spec.timing, &spec.gap_max_ns) {
+        report.add(Fault::new(
+            gap.span,
+            "`gap_max` means nothing to a trace that runs as fast as possible",
+        ));
+    }
+    // Slots are known when all traces are counted: `load` deals them out.
     TracePlan {
-        path: spec.path.clone(),
-        reading: spec.reading.clone(),
+        holds: names.recordings.digest(spec, report),
         deal: spec.deal,
+        only: spec.only,
+        gap_max_ns: spec.gap_max_ns.as_ref().map(|at| at.value),
+        fold_bytes: spec.fold_bytes,
         skip_ops: spec.skip_ops,
         skip_time_ns: spec.skip_time_ns,
         timing: match spec.timing {
@@ -303,8 +379,6 @@ fn trace_plan(spec: &TraceSpec, report: &mut Report) -> TracePlan {
         limit_ops: spec.limit_ops,
         limit_time_ns: spec.limit_time_ns,
         limit_bytes: spec.limit_bytes,
-        // Known when all traces are counted: `load` deals the slots out.
-        first_slot: FileSlot(0),
-        slot_step: 1,
+        ..TracePlan::whole(spec.path.value.clone(), spec.reading.clone())
     }
 }

@@ -4,7 +4,8 @@ use super::dry_run::{amount_text, counted};
 use super::estimate::job_bytes;
 use super::{
     AccessPlan, Arrivals, BlockPlan, Bound, Distribution, FileSpan, JobPlan, LoadPlan, MixVerb,
-    Pace, PatternPlan, PhasePlan, RateShape, Step, SyncEveryPlan, TraceTiming, Verb, Work,
+    Pace, PatternPlan, PhasePlan, RateShape, RunLength, Step, SyncEveryPlan, TraceOnly,
+    TraceTiming, Verb, Work,
 };
 use crate::units::{format_duration, format_percent, format_size};
 
@@ -47,6 +48,13 @@ fn pace_text(pace: &Pace) -> Option<String> {
         Pace::Closed { think_ns: 0 } | Pace::Recorded => return None,
         Pace::Closed { think_ns } => format!("{} between", format_duration(*think_ns)),
         Pace::Thinking(law) => format!("{} between", law_text(law, &format_duration)),
+        Pace::Resting { rest, every } => {
+            format!("{} after every {every}", law_text(rest, &format_duration))
+        }
+        Pace::Bytes { bytes_per_s, .. } => {
+            let per_s = format_size(whole_bytes(*bytes_per_s));
+            format!("{per_s}/s, evenly")
+        }
         Pace::Fixed { ops_per_s } => format!("{ops_per_s}/s, evenly"),
         Pace::Poisson { ops_per_s } => format!("{ops_per_s}/s, at random"),
         Pace::Shaped { shape, arrivals } => {
@@ -57,6 +65,15 @@ fn pace_text(pace: &Pace) -> Option<String> {
             format!("{}, {arrivals}", shape_text(shape))
         }
     })
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate of bytes is written as a whole number"
+)]
+fn whole_bytes(bytes: f64) -> u64 {
+    bytes as u64
 }
 
 fn shape_text(shape: &RateShape) -> String {
@@ -169,7 +186,21 @@ fn work_text(load: &LoadPlan, work: &Work) -> String {
             if trace.skip_time_ns > 0 {
                 from += &format!(" from {} s on", trace.skip_time_ns as f64 / 1e9);
             }
-            format!("replay {}{from} {when}", trace.path.display())
+            let what = match trace.only {
+                TraceOnly::All => "",
+                TraceOnly::Reads => " (reads alone)",
+                TraceOnly::Writes => " (all but reads)",
+            };
+            let gap = trace.gap_max_ns.map_or_else(String::new, |ns| {
+                format!(", gaps up to {}", format_duration(ns))
+            });
+            let fold = trace.fold_bytes.map_or_else(String::new, |bytes| {
+                format!(", folded into {}", format_size(bytes))
+            });
+            format!(
+                "replay {}{what}{from} {when}{gap}{fold}",
+                trace.path.display()
+            )
         }
     }
 }
@@ -235,6 +266,17 @@ fn pattern_text(pattern: &PatternPlan) -> String {
             backward,
         } => format!("{} apart{}", format_size(*stride_bytes), back(*backward)),
         PatternPlan::Random => "at random".to_owned(),
+        PatternPlan::Runs(RunLength::Fixed(ops)) => format!("at random in runs of {ops}"),
+        PatternPlan::Runs(RunLength::Jumps(share)) => {
+            format!("sequentially with {} jumps", format_percent(*share))
+        }
+        PatternPlan::Hotspot(spot) => format!(
+            "{} to {} that moves by {} every {}",
+            format_percent(spot.accesses),
+            format_percent(spot.space),
+            format_percent(spot.by),
+            counted(spot.every_ops, "operation")
+        ),
         PatternPlan::Shuffle => "shuffled".to_owned(),
         PatternPlan::Zipf { theta, .. } => format!("by zipf {theta}"),
         PatternPlan::Pareto { share, .. } => format!("by pareto {}", format_percent(*share)),
@@ -294,6 +336,14 @@ fn access_text(load: &LoadPlan, access: &AccessPlan) -> String {
 }
 
 fn block_text(block: &BlockPlan) -> String {
+    if let (Some(step_bytes), [from, to]) = (block.step_bytes, &block.sizes[..]) {
+        return format!(
+            "{} to {} by {}",
+            format_size(from.bytes),
+            format_size(to.bytes),
+            format_size(step_bytes)
+        );
+    }
     let sizes: Vec<String> = block
         .sizes
         .iter()

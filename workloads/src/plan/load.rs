@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use super::job::build_job;
+use super::recordings::Recordings;
 use super::{
     AccessPlan, BlockPlan, BlockSize, Bound, ContentPlan, FilePlan, FileSpan, JobPlan, LoadPlan,
     Pace, PatternPlan, PhaseEnd, PhasePlan, PhaseRole, SyncEveryPlan, TracePlan, Verb, Work,
@@ -40,6 +41,7 @@ pub(crate) struct FileRef<'s> {
 /// The files by name.
 pub(crate) struct Names<'s> {
     files: HashMap<&'s str, FileRef<'s>>,
+    pub(crate) recordings: &'s mut Recordings,
     /// By slot.
     pub(crate) plans: Vec<FilePlan>,
 }
@@ -65,10 +67,15 @@ impl<'s> Names<'s> {
 }
 
 /// The load of `spec`; none if a fault was reported.
-pub(crate) fn build_load(spec: &WorkloadSpec, report: &mut Report) -> Option<LoadPlan> {
+pub(crate) fn build_load(
+    spec: &WorkloadSpec,
+    recordings: &mut Recordings,
+    report: &mut Report,
+) -> Option<LoadPlan> {
     let before = report.faults.len();
     let mut names = Names {
         files: HashMap::new(),
+        recordings,
         plans: Vec::new(),
     };
     for (name, file) in &spec.files {
@@ -158,6 +165,7 @@ fn fill_phase(spec: &WorkloadSpec, names: &Names<'_>) -> Option<PhasePlan> {
                     pattern: PatternPlan::Sequential,
                     block: BlockPlan {
                         sizes: vec![BlockSize { bytes, weight: 1.0 }],
+                        step_bytes: None,
                         align_bytes: bytes,
                     },
                     region_start: 0,

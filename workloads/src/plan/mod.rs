@@ -13,6 +13,7 @@
 //! Everything here serialises: the record of a run holds the plan it ran.
 
 mod access;
+mod asserts;
 mod content;
 mod deterministic;
 mod dry_run;
@@ -20,11 +21,13 @@ mod estimate;
 mod job;
 mod job_text;
 mod load;
+mod objective;
 mod pace;
-mod promise;
+mod recordings;
 mod resolve;
 mod streams;
 mod trace;
+mod vocabulary;
 mod work;
 
 use std::borrow::Cow;
@@ -37,15 +40,16 @@ pub use content::{
     ContentPlan, DedupePlan, Looks, MixPart, MosaicPlan, RatioCodec, Recipe, RecipePlan,
 };
 pub use dry_run::dry_run_text;
+pub use objective::ObjectivePlan;
 pub use pace::{Arrivals, Distribution, Pace, RateShape, WeightedValue};
-pub use promise::ObjectivePlan;
 pub(crate) use resolve::resolve;
 pub use trace::{
-    FioWait, TraceDeal, TraceEvents, TraceFormat, TracePlan, TraceReading, TraceTiming,
+    FioWait, TraceDeal, TraceEvents, TraceFormat, TraceOnly, TracePlan, TraceReading, TraceTiming,
 };
+pub use vocabulary::{UnknownWord, Vocabulary};
 pub use work::{
-    AccessPlan, BlockPlan, BlockSize, Bound, FileSpan, JobPlan, MixShare, MixVerb, PatternPlan,
-    Step, SyncEveryPlan, Verb, Work, ZonePlan,
+    AccessPlan, BlockPlan, BlockSize, Bound, FileSpan, HotspotPlan, JobPlan, MixShare, MixVerb,
+    PatternPlan, RunLength, Step, SyncEveryPlan, Verb, Work, ZonePlan,
 };
 
 use crate::knob::Knobs;

@@ -13,10 +13,24 @@ pub enum Pace {
     },
     /// Closed loop with rests drawn from a law, in nanoseconds.
     Thinking(Distribution),
+    /// Closed loop with a rest after every so many operations of a client.
+    Resting {
+        /// In nanoseconds.
+        rest: Distribution,
+        /// After so many.
+        every: u64,
+    },
     /// Open loop, evenly, all clients together.
     Fixed {
         /// Operations in a second.
         ops_per_s: f64,
+    },
+    /// Open loop, all clients together: an operation is due when the bytes before it are.
+    Bytes {
+        /// Bytes in a second.
+        bytes_per_s: f64,
+        /// Of an operation, on average.
+        mean_bytes: f64,
     },
     /// Open loop, exponential gaps, all clients together.
     Poisson {
@@ -143,8 +157,50 @@ impl Pace {
     pub(crate) fn ops_per_s(&self, ns: Option<u64>) -> Option<f64> {
         match self {
             Self::Fixed { ops_per_s } | Self::Poisson { ops_per_s } => Some(*ops_per_s),
+            Self::Bytes {
+                bytes_per_s,
+                mean_bytes,
+            } => Some(bytes_per_s / mean_bytes),
             Self::Shaped { shape, .. } => Some(shape.mean_ops_per_s(ns)),
-            Self::Closed { .. } | Self::Thinking(_) | Self::Recorded => None,
+            Self::Closed { .. } | Self::Thinking(_) | Self::Resting { .. } | Self::Recorded => None,
+        }
+    }
+
+    /// The rate of operations that a rate of bytes comes to, where each moves `bytes`.
+    pub(crate) fn in_blocks(&self, bytes: f64) -> Self {
+        match self {
+            Self::Fixed { ops_per_s } => Self::Fixed {
+                ops_per_s: ops_per_s / bytes,
+            },
+            Self::Poisson { ops_per_s } => Self::Poisson {
+                ops_per_s: ops_per_s / bytes,
+            },
+            Self::Shaped { shape, arrivals } => Self::Shaped {
+                shape: match *shape {
+                    RateShape::Bursts {
+                        ops_per_s,
+                        on_ns,
+                        every_ns,
+                        between_ops_per_s,
+                    } => RateShape::Bursts {
+                        ops_per_s: ops_per_s / bytes,
+                        on_ns,
+                        every_ns,
+                        between_ops_per_s: between_ops_per_s / bytes,
+                    },
+                    RateShape::Ramp {
+                        from_ops_per_s,
+                        to_ops_per_s,
+                        over_ns,
+                    } => RateShape::Ramp {
+                        from_ops_per_s: from_ops_per_s / bytes,
+                        to_ops_per_s: to_ops_per_s / bytes,
+                        over_ns,
+                    },
+                },
+                arrivals: *arrivals,
+            },
+            other => other.clone(),
         }
     }
 }

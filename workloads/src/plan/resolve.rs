@@ -14,10 +14,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::asserts::{check_assert_words, check_asserts};
 use super::load::build_load;
+use super::recordings::Recordings;
 use super::{
     AxisPlan, LoadPlan, ObjectivePlan, PlanSource, PointPlan, Setting, TargetKind, TargetPlan,
-    WorkloadPlan, deterministic, promise,
+    Vocabulary, WorkloadPlan, deterministic, objective,
 };
 use crate::decode::{At, Report};
 use crate::fault::{Fault, Faults, SourceText};
@@ -90,11 +92,19 @@ fn read_and_resolve(
     let spec = WorkloadSpec::read(&root, report)?;
     let axes = split_axes(&spec.sweep, report);
     check_knobs(&spec, &axes, checks, report);
-    promise::check(&spec, checks, report);
+    check_asserts(&spec.asserts, checks, report);
+    objective::check(spec.objective.as_ref(), checks, report);
     if spec.deterministic {
         deterministic::check(&spec.targets, report);
     }
-    let loads = Loads::build(&root, &spec, &axes, report)?;
+    let mut recordings = Recordings::new(checks.reads_recordings);
+    let loads = Loads::build(&root, &spec, &axes, &mut recordings, report)?;
+    let targets = spec.targets.iter().map(|(name, _)| name.value.as_str());
+    let words = Vocabulary::of(targets, loads.plans.iter().map(Arc::as_ref));
+    check_assert_words(&spec.asserts, &words, checks, report);
+    if let Some(objective) = &spec.objective {
+        check_assert_words(&objective.subject_to, &words, checks, report);
+    }
     if !report.faults.is_empty() {
         return None;
     }
@@ -263,6 +273,7 @@ impl Loads {
         root: &Node,
         spec: &WorkloadSpec,
         kinds: &[AxisKind],
+        recordings: &mut Recordings,
         report: &mut Report,
     ) -> Option<Self> {
         let axes: Vec<&AxisSpec> = spec
@@ -285,10 +296,11 @@ impl Loads {
         let mut files_count = 0;
         for choice in product(&sizes) {
             let plan = if choice.is_empty() {
-                build_load(spec, report)
+                build_load(spec, recordings, report)
             } else {
                 let changed = with_values(root, &axes, &choice, report);
-                WorkloadSpec::read(&changed, report).and_then(|spec| build_load(&spec, report))
+                WorkloadSpec::read(&changed, report)
+                    .and_then(|spec| build_load(&spec, recordings, report))
             };
             files_count += plan.as_ref().map_or(0, |plan| plan.files.len());
             if let Some(axis) = axes.first()

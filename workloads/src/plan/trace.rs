@@ -13,6 +13,9 @@ use crate::op::FileSlot;
 pub struct TracePlan {
     /// The file, packed (zstd, gzip) or not.
     pub path: PathBuf,
+    /// What it holds, as a digest; none where it was not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holds: Option<String>,
     /// How it is read.
     #[serde(flatten)]
     pub reading: TraceReading,
@@ -20,6 +23,15 @@ pub struct TracePlan {
     pub timing: TraceTiming,
     /// Which client does what.
     pub deal: TraceDeal,
+    /// Which requests are replayed.
+    #[serde(skip_serializing_if = "TraceOnly::is_all")]
+    pub only: TraceOnly,
+    /// Longer gaps between requests that are replayed are cut to this, in recorded time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap_max_ns: Option<u64>,
+    /// Addresses are folded into so much of each file or device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold_bytes: Option<u64>,
     /// Begins after so many requests.
     pub skip_ops: u64,
     /// Begins after so much recorded time.
@@ -36,6 +48,29 @@ pub struct TracePlan {
     pub slot_step: u32,
 }
 
+impl TracePlan {
+    /// All of the recording at `path`, by one client at its recorded times, with slots from the first on.
+    pub fn whole(path: PathBuf, reading: TraceReading) -> Self {
+        Self {
+            path,
+            holds: None,
+            reading,
+            timing: TraceTiming::Recorded { time_scale: 1.0 },
+            deal: TraceDeal::File,
+            only: TraceOnly::All,
+            gap_max_ns: None,
+            fold_bytes: None,
+            skip_ops: 0,
+            skip_time_ns: 0,
+            limit_ops: None,
+            limit_time_ns: None,
+            limit_bytes: None,
+            first_slot: FileSlot(0),
+            slot_step: 1,
+        }
+    }
+}
+
 /// How a recording is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct TraceReading {
@@ -50,7 +85,7 @@ pub struct TraceReading {
 }
 
 /// Forms of recordings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TraceFormat {
     /// delalloc's own: packed, indexed, checksummed.
@@ -146,6 +181,29 @@ pub enum TraceDeal {
     File,
     /// Those of a thread of the recording to one client; threads take turns.
     Thread,
+}
+
+/// Which requests of a recording are replayed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TraceOnly {
+    /// All of them.
+    #[default]
+    All,
+    /// Reads, and nothing else.
+    Reads,
+    /// Everything but reads.
+    Writes,
+}
+
+impl TraceOnly {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the form that serde asks for"
+    )]
+    fn is_all(&self) -> bool {
+        *self == Self::All
+    }
 }
 
 /// When the requests of a recording are due.

@@ -264,6 +264,8 @@ pub enum PatternPlan {
     },
     /// Each place alike, with repetition.
     Random,
+    /// Runs of places one after the other, each from a place drawn from all.
+    Runs(RunLength),
     /// Each place once, in random order.
     Shuffle,
     /// The k-th most wanted place is wanted in proportion to 1 / k^theta.
@@ -289,6 +291,31 @@ pub enum PatternPlan {
     },
     /// Hot and cold stretches, from the start of the region.
     Zones(Vec<ZonePlan>),
+    /// One hot stretch that moves through the region.
+    Hotspot(HotspotPlan),
+}
+
+/// How far a run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunLength {
+    /// So many operations.
+    Fixed(u64),
+    /// Until a jump: the share of the operations that begin a run.
+    Jumps(f64),
+}
+
+/// A hot stretch that moves.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct HotspotPlan {
+    /// The share of the accesses that go to it.
+    pub accesses: f64,
+    /// Its share of the region.
+    pub space: f64,
+    /// It moves after so many operations of all clients.
+    pub every_ops: u64,
+    /// So far, as a share of the region.
+    pub by: f64,
 }
 
 impl PatternPlan {
@@ -297,6 +324,8 @@ impl PatternPlan {
         matches!(
             self,
             Self::Random
+                | Self::Runs(_)
+                | Self::Hotspot(_)
                 | Self::Zipf { .. }
                 | Self::Pareto { .. }
                 | Self::Normal { .. }
@@ -319,6 +348,9 @@ pub struct ZonePlan {
 pub struct BlockPlan {
     /// Sizes and their weights; one or more.
     pub sizes: Vec<BlockSize>,
+    /// The sizes are the two ends of a range; those between are this far apart, and each is as likely as the ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_bytes: Option<u64>,
     /// Offsets are multiples of this, from the start of the region.
     pub align_bytes: u64,
 }

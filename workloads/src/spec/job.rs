@@ -1,20 +1,19 @@
-//! Jobs as written: one verb (`verb`), and what goes with it; recordings.
-
-use std::path::PathBuf;
+//! Jobs as written: one verb (`verb`), and what goes with it.
+//!
+//! Not here: recordings (`trace`).
 
 use schemars::JsonSchema;
 
 use super::block::{BlockShape, BlockSpec, read_block};
 use super::law::{DistributionShape, read_distribution};
-use super::pattern::{PatternShape, read_pattern};
-use super::rate::{RateSchema, read_rate};
+use super::pattern::{PatternShape, PatternSpec, read_pattern};
+use super::rate::{RateSchema, RateSpec, read_rate};
 use super::read_name;
+use super::trace::TraceMap;
 use super::verb::{MixMap, StepWord, VERBS, VerbSpec, read_verb, report_verbs};
-use crate::decode::{At, Fields, Report, number, quantity, size, text, word};
+use crate::decode::{At, Fields, Report, number, quantity, size, text};
 use crate::fault::{Fault, Span};
-use crate::plan::{
-    Distribution, FioWait, Pace, PatternPlan, TraceDeal, TraceEvents, TraceFormat, TraceReading,
-};
+use crate::plan::Distribution;
 use crate::units;
 use crate::yaml::Node;
 
@@ -26,13 +25,14 @@ pub(crate) struct JobSpec {
     pub(crate) verb_span: Span,
     pub(crate) name: Option<At<String>>,
     pub(crate) clients: u32,
-    pub(crate) pattern: Option<At<PatternPlan>>,
+    pub(crate) pattern: Option<At<PatternSpec>>,
     pub(crate) block: Option<At<BlockSpec>>,
     /// `block:` is there, even if it could not be read.
     pub(crate) has_block: bool,
     pub(crate) align_bytes: Option<At<u64>>,
-    pub(crate) rate: Option<At<Pace>>,
+    pub(crate) rate: Option<At<RateSpec>>,
     pub(crate) think_ns: Option<At<Distribution>>,
+    pub(crate) think_every: Option<At<u64>>,
     pub(crate) fsync_every: Option<At<u64>>,
     pub(crate) fdatasync_every: Option<At<u64>>,
     pub(crate) offset_bytes: Option<At<u64>>,
@@ -44,21 +44,6 @@ pub(crate) struct JobSpec {
     pub(crate) has_duration: bool,
     pub(crate) delay_ns: Option<At<u64>>,
     pub(crate) start_after: Option<At<String>>,
-}
-
-/// A recording to replay.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct TraceSpec {
-    pub(crate) path: PathBuf,
-    pub(crate) reading: TraceReading,
-    pub(crate) timing: TimingWord,
-    pub(crate) time_scale: Option<At<f64>>,
-    pub(crate) deal: TraceDeal,
-    pub(crate) skip_ops: u64,
-    pub(crate) skip_time_ns: u64,
-    pub(crate) limit_ops: Option<u64>,
-    pub(crate) limit_time_ns: Option<u64>,
-    pub(crate) limit_bytes: Option<u64>,
 }
 
 /// One kind of work, by one or several clients. Exactly one of read, write, mix, append, trim, truncate, create,
@@ -105,15 +90,19 @@ struct JobMap {
     clients: Option<u32>,
     /// Where the next operation goes (default sequential).
     pattern: Option<PatternShape>,
-    /// Size of an operation, such as 4KiB, or sizes with weights, such as { 4KiB: 70, 64KiB: 30 }; of a mix also
-    /// { read: ..., write: ... }.
+    /// Size of an operation, such as 4KiB, sizes with weights, such as { 4KiB: 70, 64KiB: 30 }, or a range, such as
+    /// { from: 4KiB, to: 128KiB }; of a mix also { read: ..., write: ... }.
     block: Option<BlockShape>,
-    /// Offsets are multiples of this (default: the smallest block).
+    /// Offsets are multiples of this (default: the smallest block; of a range its step).
     align: Option<String>,
-    /// Open loop: so many operations in a second, all clients together. Latency counts from when each was due.
+    /// Open loop: so many operations in a second, or so many bytes, such as 10MiB/s, all clients together. Latency counts
+    /// from when each was due.
     rate: Option<RateSchema>,
     /// Closed loop: rest so long after each operation, such as 5ms, or times drawn from a law.
     think: Option<DistributionShape>,
+    /// With think: rest after so many operations of a client, and not after each.
+    #[schemars(range(min = 1))]
+    think_every: Option<u64>,
     /// Sync the file after so many writes of a client.
     #[schemars(range(min = 1))]
     fsync_every: Option<u64>,
@@ -135,101 +124,6 @@ struct JobMap {
     delay: Option<String>,
     /// Starts when the job of this name is through.
     start_after: Option<String>,
-}
-
-/// A recording to replay.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, rename = "Trace")]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-struct TraceMap {
-    /// The file, packed (zstd, gzip) or not.
-    path: String,
-    /// Its form (default: told by how it begins).
-    format: Option<FormatWord>,
-    /// Of a block layer's recording, which events are requests (default queue).
-    events: Option<EventsWord>,
-    /// Of a fio log of version 2, what a wait means (default absolute_ms, as fio's code takes it).
-    fio_wait: Option<FioWaitWord>,
-    /// Which client does what: that of the file, or that of the recorded thread (default file).
-    clients_by: Option<DealWord>,
-    /// Begin after so many requests.
-    skip_ops: Option<u64>,
-    /// Begin after so much recorded time, such as 30s.
-    skip_time: Option<String>,
-    /// When the requests are due (default recorded).
-    timing: Option<TimingWord>,
-    /// Recorded times are multiplied by it: 0.5 replays twice as fast (default 1).
-    #[schemars(range(min = 0.000_001, max = 1_000_000.0))]
-    time_scale: Option<f64>,
-    /// Through after so many requests.
-    limit_ops: Option<u64>,
-    /// Through after so much recorded time, such as 30s.
-    limit_time: Option<String>,
-    /// Through after so many bytes, such as 1GiB.
-    limit_bytes: Option<String>,
-    /// Give up at more malformed lines than this (default 100).
-    malformed_max: Option<u64>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename = "TraceFormat", rename_all = "kebab-case")]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-enum FormatWord {
-    Delalloc,
-    DelallocCsv,
-    Blkparse,
-    Blktrace,
-    FioIolog,
-    Msr,
-    Alibaba,
-    Tencent,
-    Spc,
-    Vscsi,
-    Heimdall,
-    Strace,
-    Mobigen,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename = "TraceEvents", rename_all = "snake_case")]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-enum EventsWord {
-    /// What was asked for (Q).
-    Queue,
-    /// What the device got (D).
-    Issue,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename = "FioWait", rename_all = "snake_case")]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-enum FioWaitWord {
-    /// Until so many milliseconds after the start: what fio's code does.
-    AbsoluteMs,
-    /// So many microseconds after the wait before it: what its manual says.
-    RelativeUs,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename = "TraceDeal", rename_all = "snake_case")]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-enum DealWord {
-    /// Requests of a file to one client, those of a device by megabyte.
-    File,
-    /// Requests of a recorded thread to one client.
-    Thread,
-}
-
-/// When the requests of a recording are due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
-#[schemars(rename = "TraceTiming", rename_all = "snake_case")]
-pub(crate) enum TimingWord {
-    /// At the recorded time, times `time_scale`: open loop.
-    Recorded,
-    /// One after the other without a rest.
-    AsFastAsPossible,
-    /// The recorded gap is a rest after each request: closed loop.
-    ClosedLoop,
 }
 
 impl JsonSchema for JobSpec {
@@ -278,6 +172,7 @@ impl JobSpec {
         let total_ops = count("ops", report);
         let fsync_every = count("fsync_every", report);
         let fdatasync_every = count("fdatasync_every", report);
+        let think_every = count("think_every", report);
         let name = fields
             .take("name")
             .and_then(|n| text(n, "the name of a job", report))
@@ -323,6 +218,7 @@ impl JobSpec {
             align_bytes,
             rate,
             think_ns,
+            think_every,
             fsync_every,
             fdatasync_every,
             offset_bytes,
@@ -335,76 +231,4 @@ impl JobSpec {
             start_after,
         })
     }
-}
-
-pub(super) fn read_trace(node: &Node, report: &mut Report) -> Option<TraceSpec> {
-    let mut fields = Fields::open(node, "a trace", report)?;
-    let path = fields
-        .require("path", report)
-        .and_then(|n| text(n, "a path", report));
-    let format = fields
-        .take("format")
-        .and_then(|n| word(n, "form of a trace", &TraceFormat::ALL, report));
-    let kinds = [("queue", TraceEvents::Queue), ("issue", TraceEvents::Issue)];
-    let events = fields
-        .take("events")
-        .and_then(|n| word(n, "kind of events", &kinds, report));
-    let waits = [
-        ("absolute_ms", FioWait::AbsoluteMs),
-        ("relative_us", FioWait::RelativeUs),
-    ];
-    let fio_wait = fields
-        .take("fio_wait")
-        .and_then(|n| word(n, "meaning of a wait", &waits, report));
-    let deals = [("file", TraceDeal::File), ("thread", TraceDeal::Thread)];
-    let deal = fields
-        .take("clients_by")
-        .and_then(|n| word(n, "way to deal out a trace", &deals, report));
-    let timings = [
-        ("recorded", TimingWord::Recorded),
-        ("as_fast_as_possible", TimingWord::AsFastAsPossible),
-        ("closed_loop", TimingWord::ClosedLoop),
-    ];
-    let timing = fields
-        .take("timing")
-        .and_then(|n| word(n, "timing of a trace", &timings, report));
-    let time_scale = fields
-        .take("time_scale")
-        .and_then(|n| number(n, "time_scale", 0.000_001..=1_000_000.0, report));
-    let skip_ops = fields
-        .take("skip_ops")
-        .and_then(|n| number(n, "skip_ops", 0..=u64::MAX, report));
-    let skip_time = fields
-        .take("skip_time")
-        .and_then(|n| quantity(n, "skip_time", units::parse_duration, report));
-    let limit_ops = fields
-        .take("limit_ops")
-        .and_then(|n| number(n, "limit_ops", 1..=u64::MAX, report));
-    let limit_time = fields
-        .take("limit_time")
-        .and_then(|n| quantity(n, "limit_time", units::parse_duration, report));
-    let limit_bytes = fields
-        .take("limit_bytes")
-        .and_then(|n| size(n, "limit_bytes", 1..=u64::MAX, report));
-    let malformed_max = fields
-        .take("malformed_max")
-        .and_then(|n| number(n, "malformed_max", 0..=u64::MAX, report));
-    fields.finish(report);
-    Some(TraceSpec {
-        path: path?.value.into(),
-        reading: TraceReading {
-            format: format.map(|at| at.value),
-            events: events.map_or_else(TraceEvents::default, |at| at.value),
-            fio_wait: fio_wait.map_or_else(FioWait::default, |at| at.value),
-            malformed_max: malformed_max.map_or(100, |at| at.value),
-        },
-        deal: deal.map_or_else(TraceDeal::default, |at| at.value),
-        skip_ops: skip_ops.map_or(0, |at| at.value),
-        skip_time_ns: skip_time.map_or(0, |at| at.value),
-        timing: timing.map_or(TimingWord::Recorded, |at| at.value),
-        time_scale,
-        limit_ops: limit_ops.map(|at| at.value),
-        limit_time_ns: limit_time.map(|at| at.value),
-        limit_bytes: limit_bytes.map(|at| at.value),
-    })
 }

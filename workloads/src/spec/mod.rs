@@ -16,15 +16,18 @@ mod rate;
 mod recipe;
 mod steady;
 mod target;
+mod trace;
 mod verb;
 
-pub(crate) use block::BlockSpec;
+pub(crate) use block::{BlockSpec, SizesSpec};
 pub(crate) use content::ContentSpec;
 pub(crate) use file::{FILE_BYTES_MAX, FILE_COUNT_MAX, FileSpec};
-pub(crate) use job::{JobSpec, TimingWord, TraceSpec};
+pub(crate) use job::JobSpec;
 pub(crate) use objective::ObjectiveSpec;
 pub(crate) use phase::PhaseSpec;
+pub(crate) use rate::RateSpec;
 pub(crate) use target::{TargetKindSpec, TargetSpec};
+pub(crate) use trace::{TimingWord, TraceSpec};
 pub(crate) use verb::VerbSpec;
 
 use schemars::JsonSchema;

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 
-use crate::decode::{At, Fields, Report, quantity, word};
+use crate::decode::{At, Fields, Report, quantity, text, word};
 use crate::fault::Fault;
 use crate::plan::{Arrivals, Pace, RateShape};
 use crate::units;
@@ -21,7 +21,7 @@ pub(crate) enum RateSchema {
 #[schemars(deny_unknown_fields, extend("minProperties" = 1, "maxProperties" = 1))]
 #[expect(dead_code, reason = "lends its shape to the schema")]
 pub(crate) struct RateMap {
-    /// Evenly, such as 5000/s.
+    /// Evenly, such as 5000/s, or 200MiB/s.
     fixed: Option<String>,
     /// With exponential gaps, such as 5000/s.
     poisson: Option<String>,
@@ -69,12 +69,41 @@ enum ArrivalsWord {
     Poisson,
 }
 
+/// A rate as written.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RateSpec {
+    pub(crate) pace: Pace,
+    /// What the pace counts are bytes and not operations.
+    pub(crate) is_bytes: bool,
+}
+
+impl RateSpec {
+    /// Operations in a second, where they are as many in each.
+    pub(crate) fn even_ops_per_s(&self) -> Option<f64> {
+        match self.pace {
+            Pace::Fixed { ops_per_s } | Pace::Poisson { ops_per_s } if !self.is_bytes => {
+                Some(ops_per_s)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// So much in a second, and of what.
+struct PerSecond {
+    amount: f64,
+    is_bytes: bool,
+}
+
 /// Reads a rate.
-pub(crate) fn read_rate(node: &Node, report: &mut Report) -> Option<At<Pace>> {
-    let at = |pace| Some(At::new(pace, node.span));
+pub(crate) fn read_rate(node: &Node, report: &mut Report) -> Option<At<RateSpec>> {
+    let at = |pace, is_bytes| Some(At::new(RateSpec { pace, is_bytes }, node.span));
+    let even = |PerSecond { amount, is_bytes }| {
+        let pace = Pace::Fixed { ops_per_s: amount };
+        at(pace, is_bytes)
+    };
     if let Data::Scalar(_) = node.data {
-        let ops_per_s = per_s(node, report)?;
-        return at(Pace::Fixed { ops_per_s });
+        return even(per_s(node, report)?.value);
     }
     let mut fields = Fields::open(node, "a rate", report)?;
     let names = ["fixed", "poisson", "bursts", "ramp"];
@@ -93,20 +122,41 @@ pub(crate) fn read_rate(node: &Node, report: &mut Report) -> Option<At<Pace>> {
         }
         return None;
     };
-    at(match name {
-        "fixed" => Pace::Fixed {
-            ops_per_s: per_s(inner, report)?,
-        },
-        "poisson" => Pace::Poisson {
-            ops_per_s: per_s(inner, report)?,
-        },
-        "bursts" => read_bursts(inner, report)?,
-        _ => read_ramp(inner, report)?,
-    })
+    match name {
+        "fixed" => even(per_s(inner, report)?.value),
+        "poisson" => {
+            let PerSecond { amount, is_bytes } = per_s(inner, report)?.value;
+            let pace = Pace::Poisson { ops_per_s: amount };
+            at(pace, is_bytes)
+        }
+        "bursts" => read_bursts(inner, report).and_then(|(pace, is_bytes)| at(pace, is_bytes)),
+        _ => read_ramp(inner, report).and_then(|(pace, is_bytes)| at(pace, is_bytes)),
+    }
 }
 
-fn per_s(node: &Node, report: &mut Report) -> Option<f64> {
-    quantity(node, "a rate", units::parse_rate, report).map(|at| at.value)
+fn per_s(node: &Node, report: &mut Report) -> Option<At<PerSecond>> {
+    let is_bytes = text(node, "a rate", report)?.value.trim().ends_with("B/s");
+    let amount = if is_bytes {
+        quantity(node, "a rate", units::parse_byte_rate, report)?.value as f64
+    } else {
+        quantity(node, "a rate", units::parse_rate, report)?.value
+    };
+    Some(At::new(PerSecond { amount, is_bytes }, node.span))
+}
+
+/// Two rates of one job count the same.
+fn check_alike(first: &At<PerSecond>, second: &At<PerSecond>, report: &mut Report) -> Option<()> {
+    if first.value.is_bytes == second.value.is_bytes {
+        return Some(());
+    }
+    report.add(
+        Fault::new(
+            second.span,
+            "one rate counts operations and the other bytes",
+        )
+        .other(first.span, "the other"),
+    );
+    None
 }
 
 /// A time above nothing.
@@ -127,7 +177,7 @@ fn read_arrivals(fields: &mut Fields<'_>, report: &mut Report) -> Arrivals {
         .map_or(Arrivals::Even, |at| at.value)
 }
 
-fn read_bursts(node: &Node, report: &mut Report) -> Option<Pace> {
+fn read_bursts(node: &Node, report: &mut Report) -> Option<(Pace, bool)> {
     let mut fields = Fields::open(node, "bursts", report)?;
     let rate = fields.require("rate", report).map(|n| per_s(n, report));
     let lasts = fields
@@ -150,21 +200,28 @@ fn read_bursts(node: &Node, report: &mut Report) -> Option<Pace> {
         );
         return None;
     }
-    Some(Pace::Shaped {
+    let rate = rate??;
+    let between = match between {
+        Some(read) => {
+            let between = read?;
+            check_alike(&rate, &between, report)?;
+            between.value.amount
+        }
+        None => 0.0,
+    };
+    let pace = Pace::Shaped {
         shape: RateShape::Bursts {
-            ops_per_s: rate??,
+            ops_per_s: rate.value.amount,
             on_ns: lasts.value,
             every_ns: every.value,
-            between_ops_per_s: match between {
-                Some(read) => read?,
-                None => 0.0,
-            },
+            between_ops_per_s: between,
         },
         arrivals,
-    })
+    };
+    Some((pace, rate.value.is_bytes))
 }
 
-fn read_ramp(node: &Node, report: &mut Report) -> Option<Pace> {
+fn read_ramp(node: &Node, report: &mut Report) -> Option<(Pace, bool)> {
     let mut fields = Fields::open(node, "a ramp", report)?;
     let from = fields.require("from", report).map(|n| per_s(n, report));
     let to = fields.require("to", report).map(|n| per_s(n, report));
@@ -173,12 +230,15 @@ fn read_ramp(node: &Node, report: &mut Report) -> Option<Pace> {
         .map(|n| time(n, "a ramp", report));
     let arrivals = read_arrivals(&mut fields, report);
     fields.finish(report);
-    Some(Pace::Shaped {
+    let (from, to, over) = (from??, to??, over??);
+    check_alike(&from, &to, report)?;
+    let pace = Pace::Shaped {
         shape: RateShape::Ramp {
-            from_ops_per_s: from??,
-            to_ops_per_s: to??,
-            over_ns: over??.value,
+            from_ops_per_s: from.value.amount,
+            to_ops_per_s: to.value.amount,
+            over_ns: over.value,
         },
         arrivals,
-    })
+    };
+    Some((pace, from.value.is_bytes))
 }

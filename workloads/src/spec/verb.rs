@@ -209,7 +209,7 @@ pub(crate) fn read_verb(
     report: &mut Report,
 ) -> Option<VerbSpec> {
     if verb == "trace" {
-        return super::job::read_trace(value, report).map(VerbSpec::Trace);
+        return super::trace::read_trace(value, report).map(VerbSpec::Trace);
     }
     if verb == "mix" {
         let shares = read_shares(value, report);

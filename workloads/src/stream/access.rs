@@ -210,6 +210,7 @@ impl Iterator for AccessStream {
             .spot(early == Some(true), self.left == Left::Lap)?;
         let moment = self.pacer.next()?;
         spot.bytes = self.left.take(spot.bytes);
+        self.pacer.moved(spot.bytes);
         if early.unwrap_or_else(|| self.is_write()) {
             return Some(self.write(spot, moment));
         }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::access::{Left, Parts, SyncEvery};
 use super::cursors::Cursors;
 use super::pace::Pacer;
+use super::sizes::Sizes;
 use super::versions::Versions;
 use crate::op::{Op, TimedOp};
 use crate::plan::{BlockPlan, FileSpan, SyncEveryPlan};
-use crate::random::{Dice, Weights};
+use crate::random::Dice;
 
 /// The stream.
 #[derive(Debug)]
@@ -18,8 +19,7 @@ pub(crate) struct AppendStream {
     files: FileSpan,
     /// Files are taken in turns; which is next.
     turn: u32,
-    block: BlockPlan,
-    sizes: Weights,
+    sizes: Sizes,
     dice: Dice,
     left: Left,
     pacer: Pacer,
@@ -40,8 +40,7 @@ impl AppendStream {
         Self {
             files,
             turn: share.client % files.count,
-            sizes: Weights::new(block.sizes.iter().map(|size| size.weight)),
-            block: block.clone(),
+            sizes: Sizes::new(block),
             dice: Dice::new(&[parts.seed, 4, u64::from(share.client)]),
             left: Left::new(parts.bound, share, block.only()),
             pacer: parts.pacer,
@@ -63,8 +62,9 @@ impl Iterator for AppendStream {
             return None;
         }
         let moment = self.pacer.next()?;
-        let size = self.block.sizes[self.sizes.pick(self.dice.bits())].bytes;
+        let size = self.sizes.draw(&mut self.dice);
         let bytes = self.left.take(size);
+        self.pacer.moved(bytes);
         let file = self.files.slot(self.turn);
         self.turn = (self.turn + 1) % self.files.count;
         Some(TimedOp {

@@ -141,6 +141,7 @@ impl Iterator for EachStream {
         let moment = self.pacer.next()?;
         self.left.take(1);
         let (op, is_done) = self.op(self.steps[self.step], self.files.slot(self.at));
+        self.pacer.moved(op.payload_bytes());
         if is_done {
             self.offset = 0;
             self.step += 1;

@@ -168,6 +168,15 @@ impl Layout {
         }
     }
 
+    /// The piece of `bytes` behind `spot` in its file; none where there is no room for all of it.
+    pub(crate) fn behind(&self, spot: Spot, bytes: u64) -> Option<Spot> {
+        let nth = spot.file.0 - self.files.first.0;
+        let end = (spot.offset - self.region_start).saturating_add(spot.bytes);
+        let within = end.checked_next_multiple_of(self.step.bytes)?;
+        let room = self.region_bytes(nth).checked_sub(within)?;
+        (bytes <= room).then(|| self.piece(nth, within, bytes))
+    }
+
     /// `bytes` of the `nth` file, `within` its region, cut off at the region's end.
     #[inline]
     pub(crate) fn piece(&self, nth: u32, within: u64, bytes: u64) -> Spot {
@@ -256,6 +265,7 @@ mod tests {
                     bytes: 4096,
                     weight: 1.0,
                 }],
+                step_bytes: None,
                 align_bytes: 4096,
             },
             region_start: 0,

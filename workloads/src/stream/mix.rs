@@ -124,6 +124,7 @@ impl MixStream {
             _ => 0,
         };
         let bytes = self.left.take(moved);
+        self.pacer.moved(bytes);
         spot.bytes = bytes;
         let Spot { offset, .. } = spot;
         let op = match verb {

@@ -3,9 +3,11 @@
 //! Sequential and strided clients have contiguous shares of the places, like so many copies running beside each other. Shuffled
 //! clients take turns in one permutation. Those that draw draw from all places.
 
+use super::hotspot::Hotspot;
 use super::law::Law;
 use super::layout::{Layout, Spot};
 use super::permute::Permutation;
+use super::runs::Runs;
 use super::share::Share;
 use crate::plan::{AccessPlan, PatternPlan};
 use crate::random::Dice;
@@ -33,6 +35,12 @@ pub(crate) enum Order {
         order: Permutation,
     },
     Random,
+    RandomRuns(Runs),
+    /// Any block has to fit at any place here too.
+    Hotspot {
+        spot: Hotspot,
+        room_bytes: u64,
+    },
     Drawn {
         law: Law,
         scatter: Option<Permutation>,
@@ -140,6 +148,11 @@ impl Order {
                 order: Permutation::new(places, &[seed, 2, 0]),
             },
             PatternPlan::Random => Self::Random,
+            PatternPlan::Runs(length) => Self::RandomRuns(Runs::new(length)),
+            PatternPlan::Hotspot(plan) => Self::Hotspot {
+                spot: Hotspot::new(plan, layout.fitting(room_bytes), share.clients),
+                room_bytes,
+            },
             _ => runs(1, false),
         }
     }
@@ -208,6 +221,11 @@ impl Order {
             Self::Random => {
                 let place = dice.below(layout.fitting(size));
                 Step::Spot(layout.fitting_spot(place, size, size))
+            }
+            Self::RandomRuns(runs) => Step::Spot(runs.next(layout, size, dice)),
+            Self::Hotspot { spot, room_bytes } => {
+                let place = spot.draw(dice);
+                Step::Spot(layout.fitting_spot(place, *room_bytes, size))
             }
             Self::Drawn {
                 law,

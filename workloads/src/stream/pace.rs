@@ -22,6 +22,22 @@ pub(crate) enum Pacer {
         law: Sampler,
         dice: Dice,
     },
+    /// A rest after every so many.
+    Resting {
+        law: Sampler,
+        dice: Dice,
+        every: u64,
+        since: u64,
+    },
+    /// By the bytes before.
+    Bytes {
+        /// Of the whole job.
+        ns_per_byte: f64,
+        /// Bytes of the whole job before the next operation, where all clients moved as many as this one.
+        before: u64,
+        clients: u64,
+        until_ns: u64,
+    },
     /// A rate that changes.
     Shaped {
         shape: RateShape,
@@ -71,6 +87,21 @@ impl Pacer {
                 law: Sampler::new(law),
                 dice: Dice::new(seed),
             },
+            Pace::Resting { ref rest, every } => Self::Resting {
+                law: Sampler::new(rest),
+                dice: Dice::new(seed),
+                every,
+                since: 0,
+            },
+            Pace::Bytes {
+                bytes_per_s,
+                mean_bytes,
+            } => Self::Bytes {
+                ns_per_byte: 1e9 / bytes_per_s,
+                before: whole_ns(mean_bytes * f64::from(client)),
+                clients: u64::from(clients),
+                until_ns,
+            },
             Pace::Shaped { shape, arrivals } => Self::Shaped {
                 shape,
                 arrivals,
@@ -119,6 +150,28 @@ impl Pacer {
                     think_ns: law.draw(dice),
                 });
             }
+            Self::Resting {
+                law,
+                dice,
+                every,
+                since,
+            } => {
+                *since += 1;
+                let rests = *since == *every;
+                if rests {
+                    *since = 0;
+                }
+                return Some(Moment {
+                    due_ns: None,
+                    think_ns: if rests { law.draw(dice) } else { 0 },
+                });
+            }
+            Self::Bytes {
+                ns_per_byte,
+                before,
+                until_ns,
+                ..
+            } => (whole_ns(*before as f64 * *ns_per_byte), *until_ns),
             Self::Shaped {
                 shape,
                 arrivals,
@@ -164,6 +217,16 @@ impl Pacer {
             due_ns: Some(due_ns),
             think_ns: 0,
         })
+    }
+
+    /// The operation of the last moment moves `bytes`.
+    pub(crate) fn moved(&mut self, bytes: u64) {
+        if let Self::Bytes {
+            before, clients, ..
+        } = self
+        {
+            *before = before.saturating_add(bytes.saturating_mul(*clients));
+        }
     }
 }
 
@@ -268,6 +331,51 @@ mod tests {
             .map(|pair| (pair[1] / 1000 - pair[0] / 1000) as f64 * 1000.0)
             .collect();
         assert!(kolmogorov_smirnov(gaps, |gap| 1.0 - (-gap * 3e-4).exp()) > 1.95);
+    }
+
+    #[test]
+    fn an_operation_is_due_when_the_bytes_before_it_are() {
+        let pace = Pace::Bytes {
+            bytes_per_s: 1e6,
+            mean_bytes: 1000.0,
+        };
+        for clients in [1, 4] {
+            let mut all: Vec<(u64, u64)> = Vec::new();
+            for client in 0..clients {
+                let mut pacer = Pacer::new(&pace, (client, clients), Some(1_000_000_000), &[1]);
+                let mut bytes = [500, 1500, 0, 2000].into_iter().cycle();
+                while let Some(moment) = pacer.next() {
+                    let moved = bytes.next().unwrap();
+                    pacer.moved(moved);
+                    all.push((moment.due_ns.unwrap(), moved));
+                }
+            }
+            all.sort_unstable();
+            assert_eq!(all[0].0, 0);
+            let in_half = |half: u64| {
+                let of_half = all
+                    .iter()
+                    .filter(|(due_ns, _)| due_ns / 500_000_000 == half);
+                of_half.map(|(_, moved)| moved).sum::<u64>()
+            };
+            for half in [0, 1] {
+                assert!(
+                    in_half(half).abs_diff(500_000) <= 2000 * u64::from(clients),
+                    "{half}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_rest_comes_after_every_so_many() {
+        let pace = Pace::Resting {
+            rest: Distribution::Fixed(7),
+            every: 3,
+        };
+        let mut pacer = Pacer::new(&pace, (0, 1), None, &[1]);
+        let rests: Vec<u64> = (0..7).map(|_| pacer.next().unwrap().think_ns).collect();
+        assert_eq!(rests, [0, 0, 7, 0, 0, 7, 0]);
     }
 
     fn bursts(arrivals: Arrivals) -> Pace {

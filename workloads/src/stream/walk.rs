@@ -3,8 +3,9 @@
 use super::layout::{Layout, Spot};
 use super::order::{Order, Step};
 use super::share::Share;
-use crate::plan::{AccessPlan, BlockPlan};
-use crate::random::{Dice, Weights};
+use super::sizes::Sizes;
+use crate::plan::AccessPlan;
+use crate::random::Dice;
 
 /// The places of one client, one after the other.
 #[derive(Debug)]
@@ -15,30 +16,6 @@ pub(crate) struct Walk {
     layout: Layout,
     order: Order,
     is_drawn: bool,
-}
-
-/// Sizes by weight.
-#[derive(Debug)]
-struct Sizes {
-    bytes: Vec<u64>,
-    weights: Weights,
-}
-
-impl Sizes {
-    fn new(block: &BlockPlan) -> Self {
-        Self {
-            bytes: block.sizes.iter().map(|size| size.bytes).collect(),
-            weights: Weights::new(block.sizes.iter().map(|size| size.weight)),
-        }
-    }
-
-    #[inline]
-    fn draw(&self, dice: &mut Dice) -> u64 {
-        match self.bytes[..] {
-            [only] => only,
-            _ => self.bytes[self.weights.pick(dice.bits())],
-        }
-    }
 }
 
 impl Walk {

@@ -16,6 +16,7 @@
 //! in the summary a bit per 4 KiB touched.
 
 mod convert;
+mod digest;
 mod footprint;
 mod form;
 mod input;
@@ -30,12 +31,14 @@ mod stream;
 mod summary;
 
 pub use convert::{Converted, convert};
+pub(crate) use digest::digest;
 pub(crate) use input::Input;
 pub use notes::Tally;
 pub(crate) use own::forge;
 pub use own::{TraceHeader, Units};
 pub(crate) use reader::TraceReader;
 pub use record::{Began, TraceRecording};
+pub(crate) use request::MOVED_BYTES_MAX;
 pub(crate) use stream::TraceStream;
 pub(crate) use summary::summary_of;
 pub use summary::{KindCount, Malformed, TraceSummary, summarize};

@@ -74,6 +74,10 @@ pub(crate) struct Request {
 pub(crate) const END_MAX: u64 = i64::MAX as u64;
 /// What is said of a request beyond it.
 pub(crate) const TOO_FAR: &str = "it ends beyond the largest offset";
+/// The most that one request reads or writes: a client has a buffer of this size, and no job has larger blocks.
+pub(crate) const MOVED_BYTES_MAX: u64 = 1 << 30;
+/// What is said of a request beyond it.
+pub(crate) const TOO_LONG: &str = "it moves more than 1 GiB at once";
 
 impl Request {
     /// One without a range.
@@ -93,6 +97,10 @@ impl Request {
 
     /// The same with a range, or what is wrong with the range.
     pub(crate) fn at(self, offset: u64, bytes: u64) -> Result<Self, &'static str> {
+        let moves = matches!(self.kind, RequestKind::Read | RequestKind::Write);
+        if moves && bytes > MOVED_BYTES_MAX {
+            return Err(TOO_LONG);
+        }
         match offset.checked_add(bytes) {
             Some(end) if end <= END_MAX => Ok(Self {
                 offset,
@@ -165,6 +173,18 @@ pub(crate) fn decimal_ns(text: &str, unit_ns: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_moved_is_bounded_and_what_is_not_is_not() {
+        let longest = |kind, bytes| Request::new(0, kind, Place::Device(0)).at(0, bytes);
+        for kind in [RequestKind::Read, RequestKind::Write] {
+            assert!(longest(kind, MOVED_BYTES_MAX).is_ok());
+            assert_eq!(longest(kind, MOVED_BYTES_MAX + 1), Err(TOO_LONG));
+        }
+        assert!(longest(RequestKind::Discard, END_MAX).is_ok());
+        assert!(longest(RequestKind::Truncate, END_MAX).is_ok());
+        assert_eq!(longest(RequestKind::Discard, END_MAX + 1), Err(TOO_FAR));
+    }
 
     #[test]
     fn fractions_are_exact() {

@@ -12,7 +12,7 @@ use super::reader::TraceReader;
 use super::request::{Place, Request, RequestKind};
 use super::slots::Slots;
 use crate::op::{Op, TimedOp};
-use crate::plan::{TraceDeal, TracePlan, TraceTiming};
+use crate::plan::{TraceDeal, TraceOnly, TracePlan, TraceTiming};
 use crate::random::mix_all;
 use crate::stream::{Parts, Share, StreamError, Versions};
 
@@ -43,6 +43,10 @@ pub(crate) struct TraceStream {
     first_ns: u64,
     /// The latest request so far, as recorded: those out of order are due with it.
     clock_ns: u64,
+    /// The clock at the latest request that was replayed, by any client.
+    replayed_ns: u64,
+    /// Time that was cut out of long gaps before it.
+    cut_ns: u64,
     /// The turn of each thread.
     threads: HashMap<u32, u32>,
     requests: u64,
@@ -77,6 +81,8 @@ impl TraceStream {
             is_begun: false,
             first_ns: 0,
             clock_ns: 0,
+            replayed_ns: 0,
+            cut_ns: 0,
             threads: HashMap::new(),
             requests: 0,
             bytes: 0,
@@ -97,7 +103,12 @@ impl TraceStream {
                 self.first_kept()?
             };
             match next {
-                Some(request) if !self.is_beyond_limits(&request) => self.take(&request)?,
+                Some(request) if !self.is_beyond_limits(&request) => {
+                    if self.is_wanted(request.kind) {
+                        let request = self.folded(request);
+                        self.take(&request)?;
+                    }
+                }
                 _ => {
                     self.is_over = true;
                     self.ready.extend(self.held.take().map(|held| held.timed));
@@ -140,6 +151,7 @@ impl TraceStream {
             self.clock_ns = self.clock_ns.max(request.at_ns);
             if nth >= skip_ops && self.clock_ns >= from_ns {
                 self.first_ns = self.clock_ns;
+                self.replayed_ns = self.clock_ns;
                 return Ok(Some(request));
             }
             match self.reader.next()? {
@@ -150,23 +162,58 @@ impl TraceStream {
         }
     }
 
-    /// The latest time so far, from the first request that is replayed.
+    /// The latest time so far, from the first request that is replayed, without what was cut out of gaps.
     fn now_ns(&self) -> u64 {
-        self.clock_ns - self.first_ns
+        self.clock_ns - self.first_ns - self.cut_ns
+    }
+
+    /// Cuts the gap before a request that is replayed.
+    fn cut_gap(&mut self) {
+        if let Some(max_ns) = self.plan.gap_max_ns {
+            let gap_ns = self.clock_ns - self.replayed_ns;
+            self.cut_ns += gap_ns.saturating_sub(max_ns);
+        }
+        self.replayed_ns = self.clock_ns;
+    }
+
+    fn is_wanted(&self, kind: RequestKind) -> bool {
+        match self.plan.only {
+            TraceOnly::All => true,
+            TraceOnly::Reads => kind == RequestKind::Read,
+            TraceOnly::Writes => kind != RequestKind::Read,
+        }
+    }
+
+    /// The request with its address in what addresses are folded into.
+    fn folded(&self, request: Request) -> Request {
+        let Some(fold_bytes) = self.plan.fold_bytes else {
+            return request;
+        };
+        let bytes = request.bytes.min(fold_bytes);
+        Request {
+            offset: (request.offset % fold_bytes).min(fold_bytes - bytes),
+            bytes,
+            ..request
+        }
     }
 
     /// Limits hold for the recording, not for the client: all clients stop at the same line.
     fn is_beyond_limits(&mut self, request: &Request) -> bool {
         self.clock_ns = self.clock_ns.max(request.at_ns);
-        let now_ns = self.now_ns();
+        let recorded_ns = self.clock_ns - self.first_ns;
+        // What is left out is due at no time, and a gap ends where it does not.
+        let is_wanted = self.is_wanted(request.kind);
+        if is_wanted {
+            self.cut_gap();
+        }
         self.requests += 1;
         if request.kind.has_range() {
             self.bytes = self.bytes.saturating_add(request.bytes);
         }
         self.plan.limit_ops.is_some_and(|max| self.requests > max)
             || self.plan.limit_bytes.is_some_and(|max| self.bytes > max)
-            || self.plan.limit_time_ns.is_some_and(|max| now_ns > max)
-            || self.due_ns().is_some_and(|due| due >= self.until_ns)
+            || self.plan.limit_time_ns.is_some_and(|max| recorded_ns > max)
+            || (is_wanted && self.due_ns().is_some_and(|due| due >= self.until_ns))
     }
 
     fn due_ns(&self) -> Option<u64> {

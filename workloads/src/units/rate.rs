@@ -19,7 +19,7 @@ pub fn parse_rate(text: &str) -> Result<f64, UnitFault> {
         }
         other => {
             return Err(UnitFault::new(format!(
-                "`{other}` is no unit of a rate; there are /s, /min"
+                "`{other}` is no unit of a rate; there are /s and /min, and of bytes MiB/s and its like"
             )));
         }
     };

@@ -26,6 +26,8 @@ const VERSION: u32 = 7;
 /// The event is the lower half of an action.
 const EVENT_QUEUE: u32 = 1;
 const EVENT_ISSUE: u32 = 7;
+/// A flag in the same half: the extra data of the record begin with the control group that asked.
+const CGROUP: u32 = 1 << 8;
 /// Its categories are the upper half.
 const WRITE: u32 = 1 << 17;
 const FLUSH: u32 = 1 << 18;
@@ -96,7 +98,7 @@ impl Blktrace {
 
     fn request(&self, fields: &Fields<'_>, notes: &mut Notes) -> Parsed {
         let action = fields.word(28);
-        if action & NOTIFY != 0 || action & 0xffff != self.event {
+        if action & NOTIFY != 0 || action & 0xffff & !CGROUP != self.event {
             return Parsed::Skipped;
         }
         if action & PASS_THROUGH != 0 {
@@ -272,6 +274,22 @@ mod tests {
                 .filter(|parsed| matches!(parsed, Parsed::Request(_)));
             assert_eq!(requests.count(), 1);
         }
+    }
+
+    #[test]
+    fn events_of_a_control_group_are_the_events_they_are() {
+        let known = Event {
+            action: EVENT_QUEUE | CGROUP | WRITE,
+            pdu: b"group id",
+            ..events().swap_remove(1)
+        };
+        let bytes = [record(&known, false), record(&events()[3], false)].concat();
+        let found = all(bytes, TraceEvents::Queue).unwrap();
+        let is_request = |parsed: &Parsed| matches!(parsed, Parsed::Request(_));
+        assert!(
+            found.len() == 2 && found.iter().all(is_request),
+            "{found:?}"
+        );
     }
 
     #[test]

@@ -111,7 +111,7 @@ mod tests {
         assert!(!looks_like(
             "128166372003061629,hm,0,W,3154152960,4096,41286"
         ));
-        let bad = "1,hm,0,Flush,0,0,0\n1,hm,0,Read,0,0\nx,hm,0,Read,0,1,0\n1,hm,0,Read,-1,1,0\n1,hm,0,Read,9223372036854775807,1,0\n";
+        let bad = "1,hm,0,Flush,0,0,0\n1,hm,0,Read,0,0\nx,hm,0,Read,0,1,0\n1,hm,0,Read,-1,1,0\n1,hm,0,Read,9223372036854775807,1,0\n1,hm,0,Read,0,4611686018427387904,1\n";
         let (all, _) = parsed(&mut Msr, bad);
         assert!(
             all.iter().all(|line| matches!(line, Parsed::Malformed(_))),

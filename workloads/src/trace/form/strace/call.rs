@@ -5,14 +5,24 @@ use super::super::super::request::decimal_ns;
 /// Calls of interest have no more arguments.
 const ARGS_MAX: usize = 6;
 const SECOND_NS: u64 = 1_000_000_000;
+pub(super) const DAY_NS: u64 = 24 * 3600 * SECOND_NS;
 
 /// A line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Line<'a> {
     /// 0 where it is not told.
     pub(super) pid: u32,
-    pub(super) at_ns: u64,
+    pub(super) at: Stamp,
     pub(super) event: Event<'a>,
+}
+
+/// A time as strace writes it, in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stamp {
+    /// Of the Unix clock.
+    Unix(u64),
+    /// Since a midnight that the line does not tell.
+    OfDay(u64),
 }
 
 /// What a line tells.
@@ -34,7 +44,7 @@ pub(super) enum Event<'a> {
 pub(super) fn line(text: &str) -> Result<Line<'_>, &'static str> {
     let (pid, rest) = pid(text.trim_start());
     let (time, rest) = rest.split_once(' ').ok_or("it has no call")?;
-    let at_ns = time_ns(time).ok_or("it has no time: record with strace -ttt")?;
+    let at = stamp(time).ok_or("it has no time: record with strace -ttt")?;
     let rest = rest.trim();
     let event = if rest.starts_with("+++") {
         Event::Exit
@@ -48,7 +58,7 @@ pub(super) fn line(text: &str) -> Result<Line<'_>, &'static str> {
     } else {
         Event::Call(rest)
     };
-    Ok(Line { pid, at_ns, event })
+    Ok(Line { pid, at, event })
 }
 
 /// `123 ` or `[pid 123] ` in front of a time.
@@ -71,17 +81,18 @@ fn pid(text: &str) -> (u32, &str) {
 }
 
 /// `SECONDS.FRACTION` of the Unix clock or `HH:MM:SS[.FRACTION]`. A number alone is a process, and its line has no time.
-fn time_ns(text: &str) -> Option<u64> {
+fn stamp(text: &str) -> Option<Stamp> {
     let Some((hours, rest)) = text.split_once(':') else {
         return text
             .contains('.')
-            .then(|| decimal_ns(text, SECOND_NS))
+            .then(|| decimal_ns(text, SECOND_NS).map(Stamp::Unix))
             .flatten();
     };
     let (minutes, seconds) = rest.split_once(':')?;
     let whole = |text: &str| text.parse::<u16>().ok().map(u64::from);
     let before = (whole(hours)? * 60 + whole(minutes)?) * 60 * SECOND_NS;
-    before.checked_add(decimal_ns(seconds, SECOND_NS)?)
+    let of_day = before.checked_add(decimal_ns(seconds, SECOND_NS)?)?;
+    (of_day < DAY_NS).then_some(Stamp::OfDay(of_day))
 }
 
 /// A call that has returned.
@@ -243,25 +254,23 @@ mod tests {
     #[test]
     fn who_and_when_are_told() {
         let call = "fsync(3) = 0";
-        let expected = |pid, at_ns| Line {
+        let expected = |pid, at| Line {
             pid,
-            at_ns,
+            at,
             event: Event::Call(call),
         };
-        for (text, pid, at_ns) in [
-            ("22699 1795388275.195512", 22_699, 1_795_388_275_195_512_000),
-            (
-                "22699  1795388275.195512",
-                22_699,
-                1_795_388_275_195_512_000,
-            ),
-            ("[pid   77] 5.5", 77, 5_500_000_000),
-            ("1795388275.195512", 0, 1_795_388_275_195_512_000),
-            ("9 01:02:03.5", 9, 3_723_500_000_000),
+        let unix = Stamp::Unix(1_795_388_275_195_512_000);
+        for (text, pid, at) in [
+            ("22699 1795388275.195512", 22_699, unix),
+            ("22699  1795388275.195512", 22_699, unix),
+            ("[pid   77] 5.5", 77, Stamp::Unix(5_500_000_000)),
+            ("1795388275.195512", 0, unix),
+            ("9 01:02:03.5", 9, Stamp::OfDay(3_723_500_000_000)),
         ] {
             let whole = format!("{text} {call}");
-            assert_eq!(line(&whole), Ok(expected(pid, at_ns)), "{whole}");
+            assert_eq!(line(&whole), Ok(expected(pid, at)), "{whole}");
         }
+        assert!(line("9 24:00:00.0 fsync(3) = 0").is_err());
         assert!(line("fsync(3) = 0").is_err());
         assert!(line("7 fsync(3) = 0").is_err());
     }

@@ -1,9 +1,13 @@
 //! What a call comes to: it moves descriptors and names, and is requests, lost, or of no interest.
 
 use super::super::super::notes::Notes;
-use super::super::super::request::{Parsed, Place, Request, RequestKind};
+use super::super::super::request::{MOVED_BYTES_MAX, Parsed, Place, Request, RequestKind};
 use super::call::Call;
 use super::files::{Files, Open};
+
+/// The kernel moves no more in one call.
+const CALL_BYTES_MAX: u64 = 0x7fff_f000;
+const _: () = assert!(CALL_BYTES_MAX <= 2 * MOVED_BYTES_MAX);
 
 const FAILED: &str = "call that failed";
 pub(super) const UNKNOWN: &str = "descriptor whose opening is not in the trace (record with -y)";
@@ -358,7 +362,7 @@ impl Follower {
                     || call.arg(4).contains("RWF_SYNC")),
             ..caller.request(kind, file)
         };
-        let request = request.at(at, bytes).or_else(malformed)?;
+        let requests = pieces(request, at, bytes).or_else(malformed)?;
         if offset.is_none()
             && let Some(open) = self.files.open_of(caller.pid, fd)
         {
@@ -375,7 +379,7 @@ impl Follower {
         if kind == RequestKind::Write {
             self.files.reach(file, at + bytes);
         }
-        Ok(vec![request])
+        Ok(requests)
     }
 
     fn on_descriptor(
@@ -481,6 +485,23 @@ impl Follower {
             .into_iter()
             .collect()
     }
+}
+
+/// What a call moved, in requests as large as one may be; only the last of them has its time and its durability.
+fn pieces(request: Request, at: u64, bytes: u64) -> Result<Vec<Request>, &'static str> {
+    if bytes > CALL_BYTES_MAX {
+        return Err("it moves more than a call can");
+    }
+    let Some(rest) = bytes.checked_sub(MOVED_BYTES_MAX).filter(|rest| *rest > 0) else {
+        return Ok(vec![request.at(at, bytes)?]);
+    };
+    let first = Request {
+        through: false,
+        took_ns: 0,
+        ..request
+    };
+    let last = request.at(at.saturating_add(MOVED_BYTES_MAX), rest)?;
+    Ok(vec![first.at(at, MOVED_BYTES_MAX)?, last])
 }
 
 /// A path relative to a directory that `-y` tells.

@@ -7,15 +7,17 @@
 //! What a replay has no word for (shared mappings, copies inside the kernel, preallocation) is lost and counted. Calls that
 //! touch no file data are skipped. strace slows what it watches: for its order rather than its times, replay as fast as possible.
 //!
-//! Not here: the grammar of a line (call), what a call comes to (follow), what is open (files).
+//! Not here: the grammar of a line (call), what a call comes to (follow), what is open (files), what day it is (day).
 
 mod call;
+mod day;
 mod files;
 mod follow;
 
 use std::collections::HashMap;
 
 use call::{Call, Event};
+use day::Days;
 use follow::{Caller, Follower};
 
 use super::super::notes::Notes;
@@ -33,6 +35,7 @@ const HELD_MAX: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Strace {
     follower: Follower,
+    days: Days,
     /// By process: when it began, and its text so far.
     unfinished: HashMap<u32, (u64, String)>,
     held: Reorder<Request>,
@@ -42,6 +45,7 @@ impl Default for Strace {
     fn default() -> Self {
         Self {
             follower: Follower::default(),
+            days: Days::default(),
             unfinished: HashMap::new(),
             held: Reorder::new(HELD_MAX),
         }
@@ -75,7 +79,7 @@ impl LineForm for Strace {
             Ok(line) => line,
             Err(reason) => return Parsed::Malformed(reason),
         };
-        let pid = line.pid;
+        let (pid, at_ns) = (line.pid, self.days.at_ns(line.at));
         match line.event {
             Event::Signal => Parsed::Skipped,
             Event::Exit => {
@@ -94,14 +98,14 @@ impl LineForm for Strace {
                         "half a call of more than 4 KiB: record with strace -s 0",
                     );
                 }
-                self.unfinished.insert(pid, (line.at_ns, begun.to_owned()));
+                self.unfinished.insert(pid, (at_ns, begun.to_owned()));
                 Parsed::Skipped
             }
             Event::Resumed(rest) => match self.unfinished.remove(&pid) {
                 Some((at_ns, begun)) => self.call(&(begun + rest), pid, at_ns, notes),
                 None => Parsed::Lost("end of a call whose beginning is not in the trace"),
             },
-            Event::Call(text) => self.call(text, pid, line.at_ns, notes),
+            Event::Call(text) => self.call(text, pid, at_ns, notes),
         }
     }
 

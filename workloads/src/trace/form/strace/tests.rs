@@ -200,3 +200,52 @@ fn what_is_no_line_is_malformed() {
         "{all:?}"
     );
 }
+
+#[test]
+fn a_time_of_day_goes_on_after_midnight() {
+    let text = r#"1 23:59:59.9 pwrite64(3</a>, ""..., 8, 0) = 8
+1 00:00:00.1 pwrite64(3</a>, ""..., 8, 8) = 8
+1 23:59:59.95 pwrite64(3</a>, ""..., 8, 16) = 8
+1 00:00:00.2 pwrite64(3</a>, ""..., 8, 24) = 8
+1 12:30:00.0 pwrite64(3</a>, ""..., 8, 32) = 8
+1 00:00:00.0 pwrite64(3</a>, ""..., 8, 40) = 8
+"#;
+    let found = requests(&mut Strace::default(), text);
+    let seen: Vec<(u64, u64)> = found
+        .iter()
+        .map(|request| (request.at_ns / 10_000_000, request.offset))
+        .collect();
+    let day = 24 * 3600 * 100;
+    assert_eq!(
+        seen,
+        [
+            (day - 10, 0),
+            (day - 5, 16),
+            (day + 10, 8),
+            (day + 20, 24),
+            (day + 45_000 * 100, 32),
+            (2 * day, 40),
+        ]
+    );
+}
+
+#[test]
+fn a_call_of_more_than_one_operation_may_move_is_several() {
+    let text = r#"1 1.5 write(3</a>, ""..., 3000000000) = 2147479552 <0.5>
+1 2.5 write(3</a>, ""..., 852520448) = 852520448 <0.2>
+"#;
+    let found = requests(&mut Strace::default(), text);
+    let seen: Vec<(u64, u64, u64)> = found
+        .iter()
+        .map(|request| (request.offset, request.bytes, request.took_ns))
+        .collect();
+    let gib = 1 << 30;
+    assert_eq!(
+        seen,
+        [
+            (0, gib, 0),
+            (gib, gib - 4096, 500_000_000),
+            (2 * gib - 4096, 852_520_448, 200_000_000),
+        ]
+    );
+}

@@ -1,10 +1,15 @@
 //! Patterns as written: where the next operation goes.
 
-use schemars::JsonSchema;
+mod shape;
 
-use crate::decode::{At, Fields, Report, flag, list, nearest, number, percent, size};
+pub(crate) use shape::PatternShape;
+
+use crate::decode::{
+    At, Fields, Report, flag, list, nearest, number, percent, quantity, size, text,
+};
 use crate::fault::Fault;
-use crate::plan::{PatternPlan, ZonePlan};
+use crate::plan::{HotspotPlan, PatternPlan, RunLength, ZonePlan};
+use crate::units::parse_duration;
 use crate::yaml::{Data, Node};
 
 /// More sequential streams of one client than this are random.
@@ -13,8 +18,9 @@ const STREAM_COUNT_MAX: u32 = 1024;
 const ZONE_COUNT_MAX: usize = 256;
 /// The patterns that are a word, and those that are a map, as examples of how to write them.
 const WORDS: [&str; 4] = ["sequential", "backward", "random", "shuffle"];
-const MAPS: [(&str, &str); 6] = [
+const MAPS: [(&str, &str); 8] = [
     ("sequential", "{ sequential: { streams: 4 } }"),
+    ("random", "{ random: { run: 8 } }"),
     ("stride", "{ stride: 1MiB }"),
     ("zipf", "{ zipf: 1.1 }"),
     ("pareto", "{ pareto: 20% }"),
@@ -23,140 +29,24 @@ const MAPS: [(&str, &str); 6] = [
         "zones",
         "{ zones: [{ accesses: 80%, space: 20% }, { accesses: 20%, space: 80% }] }",
     ),
+    (
+        "hotspot",
+        "{ hotspot: { accesses: 90%, space: 10%, every: 100000 } }",
+    ),
 ];
 
-/// Where the next operation goes.
-#[derive(JsonSchema)]
-#[schemars(untagged, rename = "Pattern")]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-pub(crate) enum PatternShape {
-    Word(PatternWord),
-    One(PatternMap),
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "snake_case")]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-pub(crate) enum PatternWord {
-    /// One after the other; each client has a contiguous share.
-    Sequential,
-    /// The same from the end to the start.
-    Backward,
-    /// Each place alike, with repetition.
-    Random,
-    /// Each place once, in random order.
-    Shuffle,
-}
-
-/// One of these.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, extend("minProperties" = 1, "maxProperties" = 1))]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-pub(crate) struct PatternMap {
-    /// One after the other, in several streams that take turns.
-    sequential: Option<SequentialMap>,
-    /// One after the other, this far apart, such as 1MiB; the next lap fills the gaps.
-    stride: Option<StrideShape>,
-    /// Few places are wanted often, the k-th most wanted in proportion to 1 / k^theta: the exponent, or { theta, scatter }.
-    zipf: Option<ZipfShape>,
-    /// This share of the places gets the rest of the accesses, and the same again within it: 20% is "80 % go to 20 %".
-    pareto: Option<ParetoShape>,
-    /// Around a centre, falling off to both sides.
-    normal: Option<NormalMap>,
-    /// Hot and cold stretches, from the start of the region: shares of the accesses and of the space.
-    #[schemars(length(min = 1, max = 256))]
-    zones: Option<Vec<ZoneMap>>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, rename = "SequentialStreams")]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-struct SequentialMap {
-    /// How many, each in a contiguous part of the client's share (default 1).
-    #[schemars(range(min = 1, max = 1024))]
-    streams: Option<u32>,
-    /// From the end to the start (default false).
-    backward: Option<bool>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-enum StrideShape {
-    Bytes(String),
-    Map(StrideMap),
-}
-
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, rename = "Stride")]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-struct StrideMap {
-    /// From start to start, such as 1MiB; need not be a multiple of the block.
-    every: String,
-    /// From the end to the start (default false).
-    backward: Option<bool>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-enum ZipfShape {
-    Theta(f64),
-    Map(ZipfMap),
-}
-
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, rename = "Zipf")]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-struct ZipfMap {
-    /// The k-th most wanted place is wanted in proportion to 1 / k^theta.
-    #[schemars(range(min = 0.0, max = 10.0))]
-    theta: f64,
-    /// Are the wanted places spread over the region (default true) or all at its start?
-    scatter: Option<bool>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-enum ParetoShape {
-    Share(String),
-    Map(ParetoMap),
-}
-
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, rename = "Pareto")]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-struct ParetoMap {
-    /// The share of the places, such as 20%, up to 50%.
-    share: String,
-    /// Are the wanted places spread over the region (default true) or all at its start?
-    scatter: Option<bool>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, rename = "NormalPlaces")]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-struct NormalMap {
-    /// Where in the region, such as 50% (default).
-    center: Option<String>,
-    /// The standard deviation as a share of the region, such as 10%. What falls outside is drawn again.
-    deviation: String,
-}
-
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, rename = "Zone")]
-#[expect(dead_code, reason = "lends its shape to the schema")]
-struct ZoneMap {
-    /// Its share of the accesses, such as 80%; those of all zones add up to 100%.
-    accesses: String,
-    /// Its share of the region, such as 20%; those of all zones add up to 100%.
-    space: String,
+/// A pattern as written.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PatternSpec {
+    pub(crate) plan: PatternPlan,
+    /// Of a hot spot that moves by time: how often. The rate of the job turns it into operations.
+    pub(crate) every_ns: Option<At<u64>>,
 }
 
 /// Reads a pattern.
-pub(crate) fn read_pattern(node: &Node, report: &mut Report) -> Option<At<PatternPlan>> {
-    let at = |pattern| Some(At::new(pattern, node.span));
+pub(crate) fn read_pattern(node: &Node, report: &mut Report) -> Option<At<PatternSpec>> {
+    let spec = |plan, every_ns| Some(At::new(PatternSpec { plan, every_ns }, node.span));
+    let at = |plan| spec(plan, None);
     if let Data::Scalar(written) = &node.data {
         return match &**written {
             "sequential" => at(PatternPlan::Sequential),
@@ -188,6 +78,11 @@ pub(crate) fn read_pattern(node: &Node, report: &mut Report) -> Option<At<Patter
     };
     at(match name {
         "sequential" => read_streams(value, report)?,
+        "random" => read_runs(value, report)?,
+        "hotspot" => {
+            let (plan, every_ns) = read_hotspot(value, report)?;
+            return spec(plan, every_ns);
+        }
         "stride" => read_stride(value, report)?,
         "zipf" => read_zipf(value, report)?,
         "pareto" => read_pareto(value, report)?,
@@ -198,7 +93,8 @@ pub(crate) fn read_pattern(node: &Node, report: &mut Report) -> Option<At<Patter
 
 /// A word that names no pattern, or one that takes a map.
 fn no_pattern(written: &str, node: &Node) -> Fault {
-    let maps = MAPS.iter().map(|(name, _)| *name).skip(1);
+    let maps = MAPS.iter().map(|(name, _)| *name);
+    let maps = maps.filter(|name| !WORDS.contains(name));
     let known = WORDS.into_iter().chain(maps.clone());
     // Elsewhere a pattern has something behind it, as in `random:4k`.
     let word = written.split(|c: char| !c.is_ascii_alphabetic()).next();
@@ -238,6 +134,74 @@ fn read_streams(node: &Node, report: &mut Report) -> Option<PatternPlan> {
         (1, true) => PatternPlan::Backward,
         _ => PatternPlan::Interleaved { streams, backward },
     })
+}
+
+fn read_runs(node: &Node, report: &mut Report) -> Option<PatternPlan> {
+    let mut fields = Fields::open(node, "random", report)?;
+    let run = fields
+        .take("run")
+        .map(|n| number(n, "run", 1..=u64::MAX / 2, report));
+    let jumps = fields
+        .take("jumps")
+        .map(|n| percent(n, "jumps", 0.000_001..=1.0, report));
+    fields.finish(report);
+    Some(PatternPlan::Runs(match (run, jumps) {
+        (Some(run), None) => RunLength::Fixed(run?.value),
+        (None, Some(jumps)) => RunLength::Jumps(jumps?.value),
+        _ => {
+            report.add(Fault::new(
+                node.span,
+                "a random pattern has either `run` or `jumps`",
+            ));
+            return None;
+        }
+    }))
+}
+
+/// The hot spot and, where it moves by time and not by operations, how often.
+fn read_hotspot(node: &Node, report: &mut Report) -> Option<(PatternPlan, Option<At<u64>>)> {
+    let mut fields = Fields::open(node, "hotspot", report)?;
+    let mut share = |key: &'static str, max: f64, report: &mut Report| {
+        let node = fields.require(key, report)?;
+        percent(node, key, 0.0001..=max, report)
+    };
+    let (accesses, space) = (
+        share("accesses", 1.0, report),
+        share("space", 0.9999, report),
+    );
+    let every = fields
+        .require("every", report)
+        .and_then(|n| read_every(n, report));
+    let by = fields
+        .take("by")
+        .map(|n| percent(n, "by", 0.0001..=0.9999, report));
+    fields.finish(report);
+    let space = space?.value;
+    let (every_ops, every_ns) = every?;
+    let plan = PatternPlan::Hotspot(HotspotPlan {
+        accesses: accesses?.value,
+        space,
+        every_ops,
+        by: match by {
+            Some(read) => read?.value,
+            None => space,
+        },
+    });
+    Some((plan, every_ns))
+}
+
+/// So many operations, or a time.
+fn read_every(node: &Node, report: &mut Report) -> Option<(u64, Option<At<u64>>)> {
+    let written = text(node, "every", report)?.value;
+    if written.ends_with(|c: char| c.is_ascii_digit()) {
+        return Some((number(node, "every", 1..=u64::MAX / 2, report)?.value, None));
+    }
+    let time = quantity(node, "every", parse_duration, report)?;
+    if time.value == 0 {
+        report.add(Fault::new(time.span, "a hot spot that moves all the time"));
+        return None;
+    }
+    Some((1, Some(time)))
 }
 
 fn read_stride(node: &Node, report: &mut Report) -> Option<PatternPlan> {
