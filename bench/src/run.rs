@@ -64,7 +64,11 @@ pub fn run(plan: &RunPlan, open: &Opener<'_>, signals: &Signals) -> Result<Finis
     let mut run = Run {
         plan,
         signals,
-        slack: SleepSlack::measure(),
+        slack: if plan.workload.deterministic {
+            SleepSlack::NONE
+        } else {
+            SleepSlack::measure()
+        },
         contents,
         log: EventLog::create(&plan.out.join("events.ndjson")).or_failed()?,
         record: RunRecord {

@@ -49,7 +49,7 @@ pub(crate) enum Subject {
 /// Is `name` a path into the workload or a knob?
 pub(crate) fn subject(name: &str) -> Subject {
     let first = name.split('.').next().unwrap_or(name);
-    if FIELDS.contains(&first) || first == "assert" {
+    if FIELDS.contains(&first) || matches!(first, "assert" | "objective") {
         Subject::Field
     } else {
         Subject::Knob

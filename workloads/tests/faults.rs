@@ -232,6 +232,19 @@ w.yaml: 2 faults; nothing was run"
 }
 
 #[test]
+fn an_objective_is_set_from_outside_like_anything_else() {
+    let text = with("phases:", "objective: { maximise: a }\nphases:");
+    let plan = try_load(
+        &text,
+        &["objective.maximise=b", "objective.subject_to=c < 1"],
+    )
+    .unwrap();
+    let objective = plan.objective.unwrap();
+    assert_eq!(objective.maximise.as_deref(), Some("b"));
+    assert_eq!(objective.subject_to, ["c < 1"]);
+}
+
+#[test]
 fn each_fault_has_its_place_and_guess() {
     let cases: &[(&str, &str, &[&str])] = &[
         (

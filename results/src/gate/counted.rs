@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 pub const COUNTED_FLOOR: f64 = 0.03;
 
 /// Two counts of one build at a blessing that differ by more come from a replay that is not the same twice. What a program reads of its
-/// machine at its start is a million instructions, more or less.
+/// machine at its start differs a little each time.
 const AGAIN_MAX: f64 = COUNTED_FLOOR / 3.0;
 
 /// What was counted of which workload.
