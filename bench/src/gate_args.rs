@@ -126,7 +126,7 @@ pub struct AbArgs {
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub pairs: u16,
     /// Slices of each
-    #[arg(long, default_value_t = 160, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub slices: u16,
     /// Slice this phase of the workload; may be repeated [default: the last that reads or writes]
     #[arg(long = "phase", value_name = "NAME")]
@@ -211,7 +211,7 @@ pub struct CalibrateArgs {
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub pairs: u16,
     /// Slices of each
-    #[arg(long, default_value_t = 160, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub slices: u16,
     /// Print the table as JSON
     #[arg(long)]

@@ -8,8 +8,9 @@
 //! ```
 //!
 //! A slice begins with operations that are not measured, a quarter as many, which bring back what the others
-//! pushed out of the caches. It ends with a sync of every open file where anything was written: what
-//! a build leaves to its background threads is finished in its own time, not in the other's.
+//! pushed out of the caches. It ends with a sync of the whole target where anything was written: what
+//! a build leaves to its background threads is finished in its own time, not in the other's. A sync of the files is not
+//! enough: pages that only the log has would go home in somebody else's slice.
 //!
 //! All clients of the phase take turns on one thread, without schedule or rest. Time is the target's alone: making
 //! bytes is not in it. Nothing is verified here; the rounds do.
@@ -154,9 +155,7 @@ impl Slicer<'_> {
         }
         let begun = Instant::now();
         if self.wrote {
-            for file in self.files.all_open() {
-                file.sync()?;
-            }
+            self.files.target().sync_all()?;
         }
         Ok(ns + u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }

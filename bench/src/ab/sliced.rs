@@ -1,7 +1,7 @@
 //! Short slices of base, head and base again, in shuffled order, over fresh processes each time.
 //!
 //! What a slice says alone is little: a machine that is shared is disturbed more often than not. But the three
-//! slices of one turn are a millisecond apart, so their ratio is taken there, and the median over the turns is one
+//! slices of one turn are milliseconds apart, so their ratio is taken there, and the median over the turns is one
 //! effect of one set of processes. It takes twelve sets to say something: processes differ by how they came to lie in
 //! memory, and no number of slices within one shows that.
 
@@ -17,8 +17,8 @@ use super::{Build, Orders, Task, Trio};
 use crate::failure::{Failure, OrExit};
 use crate::signals::Signals;
 
-/// How long a slice should take.
-const SLICE_NS: u64 = 1_200_000;
+/// How long a slice should take: many times the commit that ends it, which is the same in both builds and noisy.
+const SLICE_NS: u64 = 8_000_000;
 /// The most operations of a slice, where they take almost no time.
 const OPS_MAX: u64 = 1 << 16;
 /// Turns that are not counted: first touches.

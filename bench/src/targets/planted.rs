@@ -1,7 +1,7 @@
 //! Faults put into a target on purpose, to prove that a gate sees them: a regression that is not one of the code.
 //!
 //! ```text
-//!   slow-writes=PERCENT   a write, and a sync of a file, takes this much longer, spent on the processor
+//!   slow-writes=PERCENT   a write, and a sync, takes this much longer, spent on the processor
 //!   extra-writes=N        each N-th write is brought to the device, and then once more
 //!   lost-writes=N         each N-th write is accepted and thrown away
 //!   summed-writes=N       the bytes of each write are summed N times more than is of any use
@@ -120,7 +120,10 @@ impl Target for PlantedTarget {
     }
 
     fn sync_all(&self) -> anyhow::Result<()> {
-        self.base.sync_all()
+        match self.plant {
+            Plant::SlowWrites(part) => slowed(part, || self.base.sync_all()),
+            _ => self.base.sync_all(),
+        }
     }
 
     fn drop_caches(&self) -> anyhow::Result<()> {
