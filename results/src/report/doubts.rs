@@ -291,8 +291,8 @@ fn overloaded(record: &RunRecord) -> Option<String> {
     });
     let (cell, phase, share) = phases.max_by(|a, b| a.2.total_cmp(&b.2))?;
     Some(format!(
-        "the target did not follow the schedule of {} on {}: the last {:.1} % of its time were never issued, and are in no \
-         latency",
+        "the target did not follow the schedule of {} on {}: what was due in the last {:.1} % of its time was never issued, \
+         and is in no latency",
         phase.name,
         cell.target,
         share * 100.0
