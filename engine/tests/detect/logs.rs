@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use delalloc_backends::{
-    Backend, FaultAction, FaultBackend, FaultOn, FaultRule, FaultSpan, MemBackend, Recorder,
-    RequestKind,
+    Backend, FaultAction, FaultBackend, FaultHandle, FaultOn, FaultRule, FaultSpan, MemBackend,
+    Recorder, RequestKind,
 };
 use delalloc_engine::{FormatOptions, Volume};
 
@@ -248,30 +248,14 @@ pub(crate) fn a_promised_page_outlives_a_failed_write() {
 pub(crate) fn a_page_that_cannot_go_home_goes_into_the_log() {
     case();
     let recorder = Arc::new(Recorder::new(blank(WIDE_LOG_BYTES)));
-    let base = Arc::clone(&recorder) as Arc<dyn Backend>;
-    let faulty = FaultBackend::new(base);
-    let handle = faulty.handle();
-    let volume = open(
-        &(Arc::new(faulty) as Arc<dyn Backend>),
-        &config(&ONE_AT_A_TIME),
-    );
+    let (handle, volume) = faulty(Arc::clone(&recorder) as Arc<dyn Backend>, &[]);
     let file = volume.create("file 0").expect("a new file");
     volume.sync().expect("a commit");
     file.write_at(0, &[7; 4096]).expect("a write fits");
     let log_end = LOG + WIDE_LOG_BYTES;
-    for (within, span) in [
-        (LOG..log_end, FaultSpan::Once),
-        // Nodes are at the end of the device.
-        (log_end..2 << 20, FaultSpan::Persistent),
-    ] {
-        handle.arm(FaultRule {
-            on: FaultOn::Write,
-            within: Some(within),
-            nth: 1,
-            span,
-            action: FaultAction::Error,
-        });
-    }
+    fail(&handle, LOG..log_end, FaultSpan::Once);
+    // Nodes are at the end of the device.
+    fail(&handle, log_end..2 << 20, FaultSpan::Persistent);
     file.sync().expect("the log takes it in the end");
     assert_page(&crashed(&recorder), 7, "neither at home nor in the log");
 }
@@ -279,12 +263,7 @@ pub(crate) fn a_page_that_cannot_go_home_goes_into_the_log() {
 /// One write fails under many pages that were promised apart from each other: it is one failure, and they go home.
 pub(crate) fn one_failure_of_many_promises_is_one() {
     case();
-    let faulty = FaultBackend::new(Arc::new(blank(WIDE_LOG_BYTES)) as Arc<dyn Backend>);
-    let handle = faulty.handle();
-    let volume = open(
-        &(Arc::new(faulty) as Arc<dyn Backend>),
-        &config(&ONE_AT_A_TIME),
-    );
+    let (handle, volume) = faulty(Arc::new(blank(WIDE_LOG_BYTES)), &[]);
     let file = volume.create("file 0").expect("a new file");
     let write = |page: u64| file.write_at(page * 4096, &[7; 4096]);
     let pages = 0..24;
@@ -297,13 +276,7 @@ pub(crate) fn one_failure_of_many_promises_is_one() {
             }
         }
     }
-    handle.arm(FaultRule {
-        on: FaultOn::Write,
-        within: Some(LOG + WIDE_LOG_BYTES..u64::MAX),
-        nth: 1,
-        span: FaultSpan::Once,
-        action: FaultAction::Error,
-    });
+    fail(&handle, LOG + WIDE_LOG_BYTES..u64::MAX, FaultSpan::Once);
     assert!(volume.sync().is_err(), "what was not promised is lost");
     volume.sync().expect("the volume is written to as before");
     let mut found = [0; 4096];
@@ -317,24 +290,13 @@ pub(crate) fn one_failure_of_many_promises_is_one() {
 pub(crate) fn a_failed_batch_leaves_no_hole() {
     case();
     let recorder = Arc::new(Recorder::new(blank(WIDE_LOG_BYTES)));
-    let faulty = FaultBackend::new(Arc::clone(&recorder) as Arc<dyn Backend>);
-    let handle = faulty.handle();
-    let volume = open(
-        &(Arc::new(faulty) as Arc<dyn Backend>),
-        &config(&ONE_AT_A_TIME),
-    );
+    let (handle, volume) = faulty(Arc::clone(&recorder) as Arc<dyn Backend>, &[]);
     let first = volume.create("file 0").expect("a new file");
     let second = volume.create("file 1").expect("a new file");
     volume.sync().expect("a commit");
     first.write_at(0, &[7; 4096]).expect("a write fits");
     first.sync().expect("the log takes it");
-    handle.arm(FaultRule {
-        on: FaultOn::Write,
-        within: Some(LOG..LOG + WIDE_LOG_BYTES),
-        nth: 1,
-        span: FaultSpan::Once,
-        action: FaultAction::Error,
-    });
+    fail(&handle, LOG..LOG + WIDE_LOG_BYTES, FaultSpan::Once);
     for byte in [8, 9] {
         second.write_at(0, &[byte; 4096]).expect("a write fits");
         second.sync().expect("a commit, and the log again");
@@ -349,10 +311,8 @@ pub(crate) fn a_failed_batch_leaves_no_hole() {
 pub(crate) fn a_batch_without_failed_data_is_as_long_as_before() {
     case();
     let recorder = Arc::new(Recorder::new(blank(WIDE_LOG_BYTES)));
-    let faulty = FaultBackend::new(Arc::clone(&recorder) as Arc<dyn Backend>);
-    let handle = faulty.handle();
-    let knobs = [ONE_AT_A_TIME.as_slice(), &[("log.inline_max", "0")]].concat();
-    let volume = open(&(Arc::new(faulty) as Arc<dyn Backend>), &config(&knobs));
+    let base = Arc::clone(&recorder) as Arc<dyn Backend>;
+    let (handle, volume) = faulty(base, &[("log.inline_max", "0")]);
     let file = volume.create("file 0").expect("a new file");
     volume.sync().expect("a commit");
     file.write_at(0, &[7; 4096]).expect("a write fits");
@@ -364,13 +324,7 @@ pub(crate) fn a_batch_without_failed_data_is_as_long_as_before() {
     for name in &names {
         drop(volume.create(name).expect("a new file"));
     }
-    handle.arm(FaultRule {
-        on: FaultOn::Write,
-        within: Some(LOG + WIDE_LOG_BYTES..u64::MAX),
-        nth: 1,
-        span: FaultSpan::Once,
-        action: FaultAction::Error,
-    });
+    fail(&handle, LOG + WIDE_LOG_BYTES..u64::MAX, FaultSpan::Once);
     assert!(file.sync().is_err(), "its data failed");
     add(&volume, "file 1");
     let image = crashed(&recorder);
@@ -506,21 +460,30 @@ fn assert_holds(image: &Arc<dyn Backend>, name: &str, bytes: &[u8], what: &str) 
     assert!(found == bytes, "{what}: {name} has other bytes");
 }
 
-/// A device that fails its next write within these bytes.
-fn failing(base: &Arc<dyn Backend>, within: std::ops::Range<u64>) -> Volume {
-    let faulty = FaultBackend::new(Arc::clone(base));
+/// A volume whose device can be told to fail.
+fn faulty(base: Arc<dyn Backend>, knobs: &[(&str, &str)]) -> (FaultHandle, Volume) {
+    let faulty = FaultBackend::new(base);
     let handle = faulty.handle();
-    let volume = open(
-        &(Arc::new(faulty) as Arc<dyn Backend>),
-        &config(&ONE_AT_A_TIME),
-    );
+    let knobs = [ONE_AT_A_TIME.as_slice(), knobs].concat();
+    let volume = open(&(Arc::new(faulty) as Arc<dyn Backend>), &config(&knobs));
+    (handle, volume)
+}
+
+/// The next write within these bytes fails, or every one.
+fn fail(handle: &FaultHandle, within: std::ops::Range<u64>, span: FaultSpan) {
     handle.arm(FaultRule {
         on: FaultOn::Write,
         within: Some(within),
         nth: 1,
-        span: FaultSpan::Once,
+        span,
         action: FaultAction::Error,
     });
+}
+
+/// A volume on a device that fails its next write within these bytes.
+fn failing(base: &Arc<dyn Backend>, within: std::ops::Range<u64>) -> Volume {
+    let (handle, volume) = faulty(Arc::clone(base), &[]);
+    fail(&handle, within, FaultSpan::Once);
     volume
 }
 
