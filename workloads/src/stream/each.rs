@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::access::{Left, Parts};
+use super::access::Parts;
 use super::cursors::Cursors;
 use super::pace::Pacer;
-use super::share::Share;
+use super::turns::Turns;
 use super::versions::Versions;
-use crate::op::{FileSlot, Op, TimedOp};
+use crate::op::{Op, TimedOp};
 use crate::plan::{BlockPlan, FilePlan, FileSpan, Step};
 
 /// The stream.
@@ -18,14 +18,11 @@ pub(crate) struct EachStream {
     sizes: Arc<[u64]>,
     steps: Vec<Step>,
     block_bytes: u64,
-    share: Share,
-    /// Which file.
-    at: u32,
+    turns: Turns,
     /// Which step of it.
     step: usize,
     /// How far a step from start to end has come.
     offset: u64,
-    left: Left,
     pacer: Pacer,
     versions: Versions,
     cursors: Arc<Cursors>,
@@ -52,11 +49,9 @@ impl EachStream {
             sizes,
             steps: steps.to_vec(),
             block_bytes: block.map_or(0, BlockPlan::largest),
-            share: parts.share,
-            at: parts.share.client,
+            turns: Turns::new(files, parts.bound, parts.share),
             step: 0,
             offset: 0,
-            left: Left::new(parts.bound, parts.share, Some(1)),
             pacer: parts.pacer,
             versions: parts.versions,
             cursors,
@@ -64,8 +59,8 @@ impl EachStream {
     }
 
     /// The next piece of a step from start to end, and whether it is the last.
-    fn piece(&mut self) -> (u64, u64, bool) {
-        let size_bytes = self.sizes[self.at as usize];
+    fn piece(&mut self, nth: u32) -> (u64, u64, bool) {
+        let size_bytes = self.sizes[nth as usize];
         let offset = self.offset;
         let bytes = self.block_bytes.min(size_bytes - offset);
         self.offset += bytes;
@@ -73,10 +68,11 @@ impl EachStream {
     }
 
     /// The operation, and whether its step is done.
-    fn op(&mut self, step: Step, file: FileSlot) -> (Op, bool) {
+    fn op(&mut self, step: Step, nth: u32) -> (Op, bool) {
+        let file = self.files.slot(nth);
         match step {
             Step::Write => {
-                let (offset, bytes, is_last) = self.piece();
+                let (offset, bytes, is_last) = self.piece(nth);
                 self.cursors.reach(file, offset + bytes);
                 let version = self.versions.next();
                 let op = Op::Write {
@@ -88,7 +84,7 @@ impl EachStream {
                 (op, is_last)
             }
             Step::Read => {
-                let (offset, bytes, is_last) = self.piece();
+                let (offset, bytes, is_last) = self.piece(nth);
                 let op = Op::Read {
                     file,
                     offset,
@@ -128,26 +124,17 @@ impl Iterator for EachStream {
     type Item = TimedOp;
 
     fn next(&mut self) -> Option<TimedOp> {
-        if self.left.is_spent() {
-            return None;
-        }
-        if self.at >= self.files.count {
-            // More clients than files: some have none, whatever the lap.
-            if self.left == Left::Lap || self.share.client >= self.files.count {
-                return None;
-            }
-            self.at = self.share.client;
-        }
+        let nth = self.turns.file()?;
         let moment = self.pacer.next()?;
-        self.left.take(1);
-        let (op, is_done) = self.op(self.steps[self.step], self.files.slot(self.at));
+        self.turns.count();
+        let (op, is_done) = self.op(self.steps[self.step], nth);
         self.pacer.moved(op.payload_bytes());
         if is_done {
             self.offset = 0;
             self.step += 1;
             if self.step == self.steps.len() {
                 self.step = 0;
-                self.at += self.share.clients;
+                self.turns.advance();
             }
         }
         Some(TimedOp {

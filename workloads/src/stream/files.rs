@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::access::{Left, Parts};
+use super::access::Parts;
 use super::cursors::Cursors;
 use super::pace::Pacer;
-use super::share::Share;
+use super::turns::Turns;
 use crate::op::{FileSlot, Op, TimedOp};
 use crate::plan::FileSpan;
 
@@ -24,9 +24,7 @@ pub(crate) enum FileVerb {
 pub(crate) struct FileStream {
     verb: FileVerb,
     files: FileSpan,
-    share: Share,
-    at: u32,
-    left: Left,
+    turns: Turns,
     pacer: Pacer,
     cursors: Arc<Cursors>,
 }
@@ -41,9 +39,7 @@ impl FileStream {
         Self {
             verb,
             files,
-            share: parts.share,
-            at: parts.share.client,
-            left: Left::new(parts.bound, parts.share, Some(1)),
+            turns: Turns::new(files, parts.bound, parts.share),
             pacer: parts.pacer,
             cursors,
         }
@@ -79,20 +75,11 @@ impl Iterator for FileStream {
     type Item = TimedOp;
 
     fn next(&mut self) -> Option<TimedOp> {
-        if self.left.is_spent() {
-            return None;
-        }
-        if self.at >= self.files.count {
-            // More clients than files: some have none, whatever the lap.
-            if self.left == Left::Lap || self.share.client >= self.files.count {
-                return None;
-            }
-            self.at = self.share.client;
-        }
+        let nth = self.turns.file()?;
         let moment = self.pacer.next()?;
-        self.left.take(1);
-        let file = self.files.slot(self.at);
-        self.at += self.share.clients;
+        self.turns.count();
+        self.turns.advance();
+        let file = self.files.slot(nth);
         Some(TimedOp {
             op: self.op(file),
             due_ns: moment.due_ns,

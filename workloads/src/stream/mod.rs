@@ -23,6 +23,7 @@ mod runs;
 mod sampler;
 mod share;
 mod sizes;
+mod turns;
 mod versions;
 mod walk;
 mod zipf;
