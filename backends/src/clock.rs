@@ -5,6 +5,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant as StdInstant};
 
+use crate::sys;
+
 /// Nanoseconds since the clock's own start. Monotonic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Instant {
@@ -64,7 +66,8 @@ impl Clock for OsClock {
     }
 
     fn sleep(&self, duration: Duration) {
-        std::thread::sleep(duration);
+        thread_local!(static EXACT: () = sys::sleep_exactly());
+        EXACT.with(|()| std::thread::sleep(duration));
     }
 }
 

@@ -130,7 +130,11 @@ impl FileOptions {
         // Before anything is undone on an error: a file that another process was quicker to lock
         // is that process's.
         self.lock(&file)?;
-        let newborn = birth.map(|birth| Newborn::of(birth, &self.path));
+        let newborn = match birth {
+            Some(Birth::Made { bytes }) => Some(Newborn::made(bytes, &self.path)),
+            Some(Birth::Found { bytes }) => self.found(&file, bytes)?,
+            None => None,
+        };
         if let Some(newborn) = &newborn {
             self.fill(&file, newborn.bytes)?;
         }
@@ -155,15 +159,7 @@ impl FileOptions {
         match self.base_options().create_new(true).open(&self.path) {
             Ok(file) => Ok((file, Some(Birth::Made { bytes }))),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && reuse => {
-                let file = self.open_existing()?;
-                match self.length_bytes(&file)? {
-                    0 => Ok((file, Some(Birth::FoundEmpty { bytes }))),
-                    found_bytes if found_bytes == bytes => Ok((file, None)),
-                    found_bytes => Err(self.refuse(
-                        format!("it exists with {found_bytes} bytes, not {bytes}"),
-                        "remove it, or give its size",
-                    )),
-                }
+                Ok((self.open_existing()?, Some(Birth::Found { bytes })))
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(self.refuse("it exists already", "remove it, or reuse it"))
@@ -172,10 +168,25 @@ impl FileOptions {
                 if error.raw_os_error() == Some(libc::EINVAL) {
                     // The kernel makes the file before it refuses to open it directly, and makes
                     // none where there was one.
-                    drop(Newborn::of(Birth::Made { bytes }, &self.path));
+                    drop(Newborn::made(bytes, &self.path));
                 }
                 Err(self.open_error(&error))
             }
+        }
+    }
+
+    /// What is there, looked at under its lock, before which another process may have made it: empty, it is new.
+    fn found(&self, file: &File, bytes: u64) -> Result<Option<Newborn>, BackendError> {
+        match self.length_bytes(file)? {
+            0 => Ok(Some(Newborn {
+                bytes,
+                removes: None,
+            })),
+            found_bytes if found_bytes == bytes => Ok(None),
+            found_bytes => Err(self.refuse(
+                format!("it exists with {found_bytes} bytes, not {bytes}"),
+                "remove it, or give its size",
+            )),
         }
     }
 
@@ -249,12 +260,14 @@ impl FileOptions {
                 "choose a multiple of 4096",
             ));
         }
-        let outcome = match self.preallocation {
-            Preallocation::Sparse => file.set_len(bytes),
+        // It is not as long as it shall be before it is what it shall be: one whose making was cut short is
+        // refused, not taken for whole.
+        let made = match self.preallocation {
+            Preallocation::Sparse => Ok(()),
             Preallocation::Reserved => reserve(file, bytes),
             Preallocation::Written => reserve(file, bytes).and_then(|()| write_zeroes(file, bytes)),
         };
-        outcome
+        made.and_then(|()| file.set_len(bytes))
             .and_then(|()| file.sync_all())
             .and_then(|()| sync_folder_of(&self.path))
             .map_err(|error| {
@@ -348,13 +361,13 @@ impl FileOptions {
     }
 }
 
-/// Where a file without bytes comes from, and how many it shall have.
+/// Where a file comes from that may be without bytes, and how many it shall have.
 #[derive(Debug, Clone, Copy)]
 enum Birth {
     /// It was made here.
     Made { bytes: u64 },
-    /// It was there and empty.
-    FoundEmpty { bytes: u64 },
+    /// It was there.
+    Found { bytes: u64 },
 }
 
 /// A file on its way to its size. Dropped before it is kept, it removes the file again, if it was
@@ -365,16 +378,10 @@ struct Newborn {
 }
 
 impl Newborn {
-    fn of(birth: Birth, path: &Path) -> Self {
-        match birth {
-            Birth::Made { bytes } => Self {
-                bytes,
-                removes: Some(path.to_owned()),
-            },
-            Birth::FoundEmpty { bytes } => Self {
-                bytes,
-                removes: None,
-            },
+    fn made(bytes: u64, path: &Path) -> Self {
+        Self {
+            bytes,
+            removes: Some(path.to_owned()),
         }
     }
 
@@ -392,9 +399,10 @@ impl Drop for Newborn {
     }
 }
 
+/// Takes the blocks; the length stays.
 fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     let bytes = i64::try_from(bytes).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
-    fallocate(file, FallocateFlags::empty(), 0, bytes)?;
+    fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, bytes)?;
     Ok(())
 }
 
@@ -427,4 +435,26 @@ fn probe_alignment(file: &File) -> Option<DirectAlignment> {
             offset_bytes: bytes,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn blocks_are_there_before_the_length_says_so() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = File::create(folder.path().join("image")).expect("a file");
+        match reserve(&file, 1 << 20) {
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+                return eprintln!("SKIPPED: no fallocate on the filesystem of temporary files");
+            }
+            outcome => outcome.expect("room for a mebibyte"),
+        }
+        let metadata = file.metadata().expect("it is open");
+        assert_eq!(metadata.len(), 0, "who is killed now leaves no whole file");
+        assert_eq!(metadata.blocks() * 512, 1 << 20);
+    }
 }

@@ -57,13 +57,13 @@ impl Target {
         }
     }
 
-    /// The same bytes through a descriptor of its own, which holds neither the file's lock nor the
-    /// device's claim.
+    /// The same bytes with the same right to them, through a descriptor of its own, which holds neither the
+    /// file's lock nor the device's claim.
     pub(crate) fn reopen(&self) -> io::Result<File> {
         let flags = OFlag::from_bits_retain(fcntl(&self.file, FcntlArg::F_GETFL)?);
         OpenOptions::new()
             .read(true)
-            .write(true)
+            .write(flags & OFlag::O_ACCMODE != OFlag::O_RDONLY)
             .custom_flags((flags & OFlag::O_DIRECT).bits())
             .open(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
     }

@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 
 use crate::mover::AbortOnUnwind;
 use crate::target::Target;
+use crate::uring::enter;
 use crate::{BackendError, Durability, Request};
 
 /// Requests at once; more go in several turns.
@@ -81,12 +82,7 @@ impl Together {
         let bomb = AbortOnUnwind;
         let mut reaped = 0;
         while reaped < pushed {
-            match ring.submit_and_wait(pushed - reaped) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
-                    panic!("a ring with requests under way does not answer: {error}");
-                }
-                _ => {}
-            }
+            enter(ring, pushed - reaped);
             for completion in ring.completion() {
                 let index = usize::try_from(completion.user_data()).expect("an index");
                 moved[index] = Some(completion.result());

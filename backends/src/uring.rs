@@ -275,7 +275,7 @@ impl RingThread {
             if !stopping && !self.bell_armed {
                 self.arm_bell();
             }
-            self.enter();
+            enter(&mut self.ring, 1);
             self.reap();
             for (job, result) in self.finished.drain(..) {
                 job.finish(result);
@@ -331,24 +331,6 @@ impl RingThread {
         unsafe { self.ring.submission().push(&entry) }
             .expect("the submission queue has room for every slot and the bell");
         self.bell_armed = true;
-    }
-
-    /// Submits everything pushed and waits for one completion.
-    fn enter(&mut self) {
-        loop {
-            match self.ring.submit_and_wait(1) {
-                Ok(_) => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Out of memory or completions to be reaped first: those come before more.
-                Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY)) => {
-                    if !self.ring.completion().is_empty() {
-                        return;
-                    }
-                    thread::yield_now();
-                }
-                Err(error) => panic!("io_uring_enter: {error}"),
-            }
-        }
     }
 
     fn reap(&mut self) {
@@ -472,6 +454,43 @@ fn build_ring(entries: u32) -> io::Result<IoUring> {
         // Kernels before 6.1 do not know these flags.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => IoUring::new(entries),
         other => other,
+    }
+}
+
+/// Submits everything pushed and waits until `wanted` completions are there, or fewer where the kernel wants those
+/// to be reaped first.
+///
+/// # Panics
+/// Where the ring does not answer at all.
+pub(crate) fn enter(ring: &mut IoUring, wanted: usize) {
+    loop {
+        let entered = ring.submit_and_wait(wanted);
+        match after_enter(entered, !ring.completion().is_empty()) {
+            Entered::Reap => return,
+            Entered::Again => thread::yield_now(),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Entered {
+    Reap,
+    Again,
+}
+
+fn after_enter(entered: io::Result<usize>, has_completions: bool) -> Entered {
+    match entered {
+        Ok(_) => Entered::Reap,
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Entered::Again,
+        // Out of memory or completions to be reaped first: those come before more.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY)) => {
+            if has_completions {
+                Entered::Reap
+            } else {
+                Entered::Again
+            }
+        }
+        Err(error) => panic!("io_uring_enter: {error}"),
     }
 }
 

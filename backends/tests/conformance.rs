@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use delalloc_backends::{
     AlignedBuf, Backend, BackendError, BackendExt, BlockOptions, Clock, Completion, Durability,
-    FaultBackend, FileCaching, FileDiscard, FileOptions, HeldBackend, MemBackend, MeterBackend,
-    MoverKind, MoverOptions, OsClock, Preallocation, Recorder, Request, SimBackend, SimModel,
-    ThrottleBackend, ThrottleLimits,
+    FaultBackend, FileCaching, FileDiscard, FileOpening, FileOptions, HeldBackend, MemBackend,
+    MeterBackend, MoverKind, MoverOptions, OsClock, Preallocation, Recorder, Request, SimBackend,
+    SimModel, ThrottleBackend, ThrottleLimits,
 };
 use support::{LoopDevice, undisturbed};
 
@@ -482,6 +482,48 @@ fn conform_file(kind: MoverKind, change: impl Fn(&mut FileOptions)) {
         change(&mut options);
         Arc::new(options.open().expect("opens"))
     });
+}
+
+#[test]
+fn a_file_that_is_only_read_stays_as_it_is() {
+    for kind in [MoverKind::Threads, MoverKind::Uring] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("device.img");
+        let device = FileOptions::create_or_reuse(&path, CAPACITY_BYTES)
+            .open()
+            .expect("opens");
+        let before = device
+            .write_blocking(0, pattern(0, 8192, 1), Durability::Cached)
+            .expect("writes");
+        drop(device);
+        let mut options = FileOptions::existing(&path);
+        options.opening = FileOpening::ReadOnly;
+        options.mover = mover(kind);
+        let device = options.open().expect("opens");
+        let write = |offset| Request::Write {
+            offset,
+            buf: pattern(0, 4096, 2),
+            durability: Durability::Cached,
+        };
+        let (answer, answered) = mpsc::channel();
+        let tell = Box::new(move |completion: Completion| {
+            answer.send(completion.result).expect("it is waited for");
+        });
+        device.submit(write(0), tell);
+        let submitted = answered.recv().expect("an answer");
+        let together = device.execute_batch(vec![write(0), write(4096)]);
+        let alone = device.execute(write(0));
+        let ends = together.into_iter().chain([alone]);
+        let ends = ends.map(|end| end.result).chain([submitted]);
+        for end in ends {
+            assert!(
+                matches!(end, Err(BackendError::Io { .. })),
+                "{kind:?}: {end:?}"
+            );
+        }
+        let read = device.read_blocking(0, 8192).expect("reads");
+        assert!(read[..] == before[..], "{kind:?} wrote");
+    }
 }
 
 #[test]
