@@ -116,6 +116,10 @@ impl File {
     }
 
     /// Makes the file exactly `size_bytes` long. What is cut is gone; what is added reads as zeros.
+    ///
+    /// # Errors
+    /// With nothing changed; of a file of many thousand extents the end may be gone, and it is then as long as what is
+    /// left.
     pub fn truncate(&self, size_bytes: u64) -> Result<()> {
         if size_bytes > FILE_BYTES_MAX {
             return Err(EngineError::Invalid(format!(
@@ -131,7 +135,7 @@ impl File {
         let kept_pages = FileRange::new(0, size_bytes).to_pages();
         let cut = FileRange::new(size_bytes, FILE_BYTES_MAX);
         let mut state = inode.lock();
-        inode.wait_writeback(&core.pools, &mut state, cut.to_pages());
+        wait_to_cut(core, inode, &mut state, cut);
         check_life(&state)?;
         // Metadata first: what it refuses has changed nothing.
         let mut size = state.size.clone();
@@ -142,16 +146,22 @@ impl File {
         for pushed in &mut state.pushed {
             pushed.cap(size_bytes);
         }
-        if truncated.is_err() {
-            // Part of it may be cut in the log already.
-            state.states.clear(cut.to_pages(), State::SYNCED);
+        let Err(short) = truncated else {
+            state.size = size;
+            let gone = FileRange::new(kept_pages.end, cut.end);
+            forget_pages(core, inode, &mut state, gone);
+            state.tickets.invalidate(cut);
+            return Ok(());
+        };
+        // Part of it may be cut in the log already.
+        state.states.clear(cut.to_pages(), State::SYNCED);
+        let gone = FileRange::new(short.gone_from, cut.end.max(short.gone_from));
+        if gone.start < state.size.memory_bytes() {
+            state.size.truncate(gone.start);
+            forget_pages(core, inode, &mut state, gone);
+            state.tickets.invalidate(gone);
         }
-        truncated?;
-        state.size = size;
-        let gone = FileRange::new(kept_pages.end, cut.end);
-        forget_pages(core, inode, &mut state, gone);
-        state.tickets.invalidate(cut);
-        Ok(())
+        Err(short.error)
     }
 
     /// Makes `range` read as zeros. Whole pages give their space back; the size stays.
@@ -429,6 +439,16 @@ fn forget_clean_pages(state: &mut InodeState, range: FileRange) {
             state.pages.remove(index);
         }
     }
+}
+
+/// Waits until the file can end where `cut` begins: what is cut is not in writeback, and no record on its way into the
+/// log says a longer file, which replay would make again after the truncation.
+fn wait_to_cut(core: &Core, inode: &Inode, state: &mut MutexGuard<'_, InodeState>, cut: FileRange) {
+    inode.wait_until(&core.pools, state, |state| {
+        let shorter = cut.start < state.size.memory_bytes();
+        let said = shorter && state.lanes_sized > 0 && !mutation::on(Mutation::LogLaneUnwaited);
+        !said && !state.states.any(cut.to_pages(), State::WRITEBACK)
+    });
 }
 
 fn check_life(state: &InodeState) -> Result<()> {

@@ -33,7 +33,7 @@ impl InFlight {
     pub(crate) fn wait(&self, waiting: &Waiting) {
         let mut count = self.count.lock();
         while *count > 0 {
-            waiting.wait("answers of the device", &self.none, &mut count);
+            waiting.wait_surely("answers of the device", &self.none, &mut count);
         }
     }
 }
@@ -60,7 +60,7 @@ mod tests {
         let answers = std::thread::Builder::new()
             .spawn(move || drop(second))
             .expect("a thread starts");
-        in_flight.wait(&Waiting::Threads);
+        in_flight.wait(&Waiting::default());
         answers.join().expect("it answers");
         assert_eq!(*in_flight.count.lock(), 0);
     }

@@ -28,8 +28,6 @@
 //!
 //! Not here: what fills pages (read), what empties them (writeback), names (namespace).
 
-use std::time::Duration;
-
 use delalloc_backends::Instant;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
@@ -44,9 +42,6 @@ use crate::pools::Pools;
 use crate::read::Tickets;
 use crate::units::{FileId, FileRange};
 use crate::writeback::{Pushed, SizesSaid};
-
-/// How often a waiter makes sure that the workers it waits for are alive.
-pub(crate) const POISON_CHECK: Duration = Duration::from_secs(1);
 
 /// Whether a file still has a name and bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +71,8 @@ pub(crate) struct InodeState {
     pub(crate) reservation: Reservation,
     /// Where the flusher goes on.
     pub(crate) writeback_cursor: u64,
+    /// Express lanes whose records say how long the file is, and are not in the log and in the tree yet.
+    pub(crate) lanes_sized: usize,
     /// Pages in the log that the size on disk has not moved over.
     pub(crate) pushed: Vec<Pushed>,
     /// The size on disk has moved over logged pages, which say so much of it, and the tree has not been told.
@@ -117,6 +114,7 @@ impl Inode {
                 failures: FailureLog::default(),
                 reservation,
                 writeback_cursor: 0,
+                lanes_sized: 0,
                 pushed: Vec::new(),
                 size_owed: None,
                 resized_before: DataNumber::default(),
@@ -153,11 +151,9 @@ impl Inode {
         done: impl Fn(&InodeState) -> bool,
     ) {
         while !done(state) {
-            let what = "a change of a file";
-            let waiting = &pools.waiting;
-            if waiting.wait_for(what, &self.changed, state, POISON_CHECK) {
-                pools.assert_whole();
-            }
+            pools
+                .waiting
+                .wait("a change of a file", &self.changed, state);
         }
     }
 

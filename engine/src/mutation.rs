@@ -70,6 +70,8 @@ mutations! {
     TicketByAddress,
     /// A read under way fills the cache although its mapping was replaced meanwhile. P4.
     TicketKept,
+    /// A read whose mapping was replaced meanwhile is believed. P4.
+    StaleAnswered,
     /// Space is promised that is not there: it runs out after the write was accepted.
     PromiseUnchecked,
     /// A writer changes a page in place while the codec reads it. P2.
@@ -108,6 +110,8 @@ mutations! {
     LoggedSizeUnsaid,
     /// A page that waits for its batch says how long its file was before it was cut. P2.
     LogSizeUncapped,
+    /// A truncation does not wait for records on their way that say a longer file. P1.
+    LogLaneUnwaited,
     /// A batch that failed leaves a number out, before which pages are held. P1.
     LogHoleLeft,
     /// A batch is shorter when it is written again, and the next one is not found behind it. P1.

@@ -18,7 +18,7 @@ use crate::in_flight::InFlight;
 use crate::meta::NodeWorkers;
 use crate::pool::{self, Order, Pool, PoolConfig, PoolStats, SteppedPool, WorkItem};
 use crate::stepped::Driver;
-use crate::waiting::Waiting;
+use crate::waiting::{Alarm, Waiting};
 
 /// The `workers` pool as a commit sees it: it encodes and checksums tree nodes.
 #[derive(Debug)]
@@ -27,9 +27,13 @@ pub(crate) struct NodePool(pub(crate) Arc<dyn Pool>);
 struct NodeJob(Option<Box<dyn FnOnce() + Send>>);
 
 impl NodeWorkers for NodePool {
+    /// A commit has to come through whatever became of the pool: at the end of the volume, and where an item of
+    /// somebody else panicked, its jobs run here.
     fn run(&self, job: Box<dyn FnOnce() + Send>) {
-        self.0
-            .submit(Box::new(NodeJob(Some(job))), Order::Unordered);
+        let item = Box::new(NodeJob(Some(job)));
+        if let Err(mut refused) = self.0.try_submit(item, Order::Unordered) {
+            refused.item.run();
+        }
     }
 }
 
@@ -77,7 +81,8 @@ impl Pools {
             };
             pool::start(config, Arc::clone(clock))
         };
-        Self {
+        let alarm = Arc::<Alarm>::default();
+        let pools = Self {
             delalloc: start("delalloc", &config.delalloc, false),
             workers: start("workers", &config.workers, false),
             submit: start("submit", &config.submit, false),
@@ -85,8 +90,10 @@ impl Pools {
             endio_write: start("endio_write", &config.endio_write, true),
             fixup: start("fixup", &config.fixup, false),
             in_flight: Arc::default(),
-            waiting: Waiting::Threads,
-        }
+            waiting: Waiting::Threads(Arc::clone(&alarm)),
+        };
+        alarm.watch(pools.in_order().map(Arc::downgrade).into());
+        pools
     }
 
     /// The same pools without threads, for a volume on `device`, with the driver that moves them.
@@ -147,16 +154,6 @@ impl Pools {
         answer.iter().for_each(|pool| pool.shutdown());
     }
 
-    /// # Panics
-    /// Where a worker has panicked, with what it said.
-    pub(crate) fn assert_whole(&self) {
-        for stats in self.stats() {
-            if let Some(said) = stats.poisoned {
-                panic!("a worker of pool {} panicked: {said}", stats.name);
-            }
-        }
-    }
-
     /// A snapshot of each.
     pub(crate) fn stats(&self) -> Vec<PoolStats> {
         self.in_order()
@@ -177,6 +174,7 @@ fn threads_max(config: &EngineConfig, knobs: &PoolKnobs) -> usize {
 #[cfg(test)]
 mod tests {
     use delalloc_backends::OsClock;
+    use parking_lot::{Condvar, Mutex};
 
     use super::*;
 
@@ -195,9 +193,25 @@ mod tests {
     fn who_waits_for_a_lost_item_is_told() {
         let clock: Arc<dyn Clock> = Arc::new(OsClock::new());
         let pools = Pools::start(&EngineConfig::default(), &clock);
-        pools.assert_whole();
         pools.delalloc.submit(Box::new(Panics), Order::Unordered);
         pools.delalloc.drain();
-        pools.assert_whole();
+        let nothing = Mutex::new(());
+        pools
+            .waiting
+            .wait("it", &Condvar::new(), &mut nothing.lock());
+    }
+
+    #[test]
+    fn a_commit_has_its_jobs_done_by_a_pool_that_ended() {
+        let clock: Arc<dyn Clock> = Arc::new(OsClock::new());
+        let pools = Pools::start(&EngineConfig::default(), &clock);
+        pools.shutdown();
+        let done = Arc::new(Mutex::new(false));
+        let job = {
+            let done = Arc::clone(&done);
+            move || *done.lock() = true
+        };
+        NodePool(Arc::clone(&pools.workers)).run(Box::new(job));
+        assert!(*done.lock());
     }
 }

@@ -5,6 +5,8 @@
 //! file does not keep the others waiting. The *committer* commits every `commit.interval`, and earlier
 //! where the log fills up (what only the log has is written back first), and writes dirty nodes when there are more of them than the flush gate.
 //!
+//! Where one of them panics the volume only reads from then on, and whoever waits for its work is told.
+//!
 //! Neither holds a lock while it waits. Not here: who is next (writeback/dirty), what a hand-off is
 //! (writeback/collect), what a commit is (meta).
 
@@ -52,10 +54,17 @@ impl Services {
     /// Starts both threads.
     pub(crate) fn start(core: &Arc<Core>) -> Self {
         let stopped = Arc::new(Stop::default());
-        let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
+        let spawn = |name: &'static str, body: Box<dyn FnOnce() + Send>| {
+            let core = Arc::clone(core);
+            let watched = move || {
+                if !core.pools.waiting.watched(name, body) {
+                    core.meta
+                        .give_up(&format!("the {name} of the volume panicked"));
+                }
+            };
             Builder::new()
                 .name(name.to_owned())
-                .spawn(body)
+                .spawn(watched)
                 .expect("the system has threads left")
         };
         let (for_flusher, for_committer) = (Arc::clone(core), Arc::clone(core));
@@ -82,7 +91,7 @@ impl Threads {
         *self.stopped.stopped.lock() = true;
         self.stopped.changed.notify_all();
         for thread in [self.flusher, self.committer] {
-            assert!(thread.join().is_ok(), "a service of the volume panicked");
+            thread.join().expect("a service catches its panic");
         }
     }
 }

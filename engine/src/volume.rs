@@ -357,3 +357,48 @@ fn bury(core: &Arc<Core>, inode: &Arc<Inode>) -> Result<()> {
     core.namespace.forget(inode.id);
     core.meta.remove_file(inode.id)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use delalloc_backends::{MemBackend, OsClock};
+
+    use super::*;
+    use crate::pool::{Order, WorkItem};
+
+    struct Panics;
+
+    impl WorkItem for Panics {
+        fn run(&mut self) {
+            panic!("planted");
+        }
+
+        fn complete(self: Box<Self>) {}
+    }
+
+    /// Were it not, this test would not end.
+    #[test]
+    fn a_writer_at_the_limit_is_told_that_nobody_writes_back() {
+        let backend: Arc<dyn Backend> = Arc::new(MemBackend::new(16 << 20));
+        Volume::format(&backend, &FormatOptions::default()).expect("a device can be formatted");
+        let mut config = EngineConfig::default();
+        config
+            .set("dirty.limit", "1MiB")
+            .and_then(|()| config.set("dirty.background", "64KiB"))
+            .expect("knobs");
+        let clock: Arc<dyn Clock> = Arc::new(OsClock::new());
+        let volume = Volume::open(backend, clock, config).expect("a volume");
+        let file = volume.create("file").expect("a new file");
+        let delalloc = &volume.0.core.pools.delalloc;
+        delalloc.submit(Box::new(Panics), Order::Unordered);
+        delalloc.drain();
+        let write = || {
+            for at in (0..8 << 20).step_by(1 << 20) {
+                file.write_at(at, &[7; 1 << 20]).expect("a write fits");
+            }
+        };
+        catch_unwind(AssertUnwindSafe(write)).expect_err("nothing can be written back");
+        drop((file, volume));
+    }
+}

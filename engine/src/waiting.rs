@@ -1,7 +1,7 @@
 //! What a caller does who cannot go on before others have: sleep, or move the others.
 //!
 //! ```text
-//!   threads:  wait = the condition's wait               others run meanwhile, and notify
+//!   threads:  wait = the condition's wait               others run meanwhile, and notify, or raise the alarm
 //!   steps:    wait = let go of the lock, one step, take it again
 //! ```
 //!
@@ -18,17 +18,22 @@
 //! Invariants
 //!   * Whoever waits holds no lock that a step may want, but the one it hands in.
 //!   * On threads the price is one branch, where the caller would sleep anyway.
+//!   * Where one of the others panicked, what it had in hand will never be done: whoever waits is told within
+//!     `ALARM_CHECK` by a panic that says what the first of them said.
 //!   * Without threads nobody sleeps: where no step is possible the wait would be for ever, and panics
 //!     with what everybody is at.
 //!
 //! Not here: which steps there are and which is next (`stepped`).
 
 use std::fmt;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use delalloc_backends::Clock;
 use parking_lot::{Condvar, MutexGuard};
+
+use crate::pool::{Pool, said};
 
 /// The others of a volume without threads.
 pub(crate) trait Turns: Send + Sync {
@@ -47,20 +52,63 @@ pub(crate) trait Turns: Send + Sync {
     fn report(&self) -> String;
 }
 
+/// How often a thread that waits asks whether those it waits for still live.
+const ALARM_CHECK: Duration = Duration::from_secs(1);
+
+/// Who of the others panicked.
+#[derive(Default)]
+pub(crate) struct Alarm {
+    pools: OnceLock<Vec<Weak<dyn Pool>>>,
+    raised: OnceLock<String>,
+}
+
+impl Alarm {
+    /// Pools that are asked too.
+    pub(crate) fn watch(&self, pools: Vec<Weak<dyn Pool>>) {
+        let watched = self.pools.set(pools);
+        assert!(watched.is_ok(), "pools are watched from their start");
+    }
+
+    /// `what` has panicked; the first stays.
+    pub(crate) fn raise(&self, what: &str) {
+        self.raised.get_or_init(|| what.to_owned());
+    }
+
+    /// # Panics
+    /// Where somebody has panicked, with what it said.
+    pub(crate) fn assert_quiet(&self) {
+        if let Some(what) = self.raised.get() {
+            panic!("{what}");
+        }
+        let pools = self.pools.get().into_iter().flatten();
+        for stats in pools.filter_map(Weak::upgrade).map(|pool| pool.stats()) {
+            if let Some(said) = stats.poisoned {
+                panic!("a worker of pool {} panicked: {said}", stats.name);
+            }
+        }
+    }
+}
+
 /// How the callers of a volume wait. Clones wait alike.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) enum Waiting {
     /// As threads do.
-    #[default]
-    Threads,
+    Threads(Arc<Alarm>),
     /// By moving the others.
     Steps(Arc<dyn Turns>),
+}
+
+impl Default for Waiting {
+    /// On threads, with nobody who could raise the alarm.
+    fn default() -> Self {
+        Self::Threads(Arc::default())
+    }
 }
 
 impl fmt::Debug for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Threads => "Threads",
+            Self::Threads(_) => "Threads",
             Self::Steps(_) => "Steps",
         })
     }
@@ -70,7 +118,8 @@ impl Waiting {
     /// Waits until something may have happened that `changed` tells of. `what` is waited for.
     ///
     /// # Panics
-    /// Without threads, where nothing can happen any more.
+    /// Where it would be for ever: without threads, where nothing can happen any more; on threads, where the
+    /// alarm was raised.
     pub(crate) fn wait<T>(
         &self,
         what: &'static str,
@@ -78,30 +127,39 @@ impl Waiting {
         guard: &mut MutexGuard<'_, T>,
     ) {
         match self {
-            Self::Threads => changed.wait(guard),
+            Self::Threads(alarm) => {
+                if changed.wait_for(guard, ALARM_CHECK).timed_out() {
+                    alarm.assert_quiet();
+                }
+            }
             Self::Steps(turns) => MutexGuard::unlocked(guard, || must_step(turns.as_ref(), what)),
         }
     }
 
-    /// The same, for at most `at_most`. True where that passed first, which without threads it never
-    /// does. Panics as `wait`.
-    pub(crate) fn wait_for<T>(
+    /// The same for what comes whatever became of the others: the answers of a device. It heeds no alarm.
+    pub(crate) fn wait_surely<T>(
         &self,
         what: &'static str,
         changed: &Condvar,
         guard: &mut MutexGuard<'_, T>,
-        at_most: Duration,
-    ) -> bool {
+    ) {
         match self {
-            Self::Threads => changed.wait_for(guard, at_most).timed_out(),
-            Self::Steps(turns) => {
-                MutexGuard::unlocked(guard, || must_step(turns.as_ref(), what));
-                false
-            }
+            Self::Threads(_) => changed.wait(guard),
+            Self::Steps(_) => self.wait(what, changed, guard),
         }
     }
 
-    /// The same, for who may try again after `at_most` although nothing happened.
+    /// Runs `body`, on a thread that others wait for. True where it returned; where it panics they are told.
+    pub(crate) fn watched(&self, name: &str, body: impl FnOnce()) -> bool {
+        // What it was at is not used again but by those who are told.
+        let ended = catch_unwind(AssertUnwindSafe(body));
+        if let (Err(panic), Self::Threads(alarm)) = (&ended, self) {
+            alarm.raise(&format!("{name} panicked: {}", said(&**panic)));
+        }
+        ended.is_ok()
+    }
+
+    /// The same as `wait`, for who may try again after `at_most` although nothing happened.
     pub(crate) fn doze<T>(
         &self,
         changed: &Condvar,
@@ -109,7 +167,7 @@ impl Waiting {
         at_most: Duration,
     ) -> bool {
         match self {
-            Self::Threads => changed.wait_for(guard, at_most).timed_out(),
+            Self::Threads(_) => changed.wait_for(guard, at_most).timed_out(),
             Self::Steps(turns) => !MutexGuard::unlocked(guard, || turns.step_within(at_most)),
         }
     }
@@ -117,7 +175,7 @@ impl Waiting {
     /// Lets `duration` of `clock` pass.
     pub(crate) fn sleep(&self, clock: &dyn Clock, duration: Duration) {
         match self {
-            Self::Threads => clock.sleep(duration),
+            Self::Threads(_) => clock.sleep(duration),
             Self::Steps(turns) => turns.sleep(duration),
         }
     }
@@ -185,7 +243,7 @@ mod tests {
         while *steps < 3 {
             waiting.wait("three steps", &changed, &mut steps);
         }
-        assert!(!waiting.wait_for("a fourth", &changed, &mut steps, Duration::ZERO));
+        assert!(!waiting.doze(&changed, &mut steps, Duration::ZERO));
         assert!(!waiting.doze(&changed, &mut steps, Duration::ZERO));
         assert!(
             waiting.doze(&changed, &mut steps, Duration::ZERO),
@@ -202,11 +260,20 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "the flusher panicked")]
+    fn who_waits_for_a_thread_that_is_gone_is_told() {
+        let alarm = Arc::<Alarm>::default();
+        alarm.raise("the flusher panicked");
+        alarm.raise("and others after it");
+        let waiting = Waiting::Threads(alarm);
+        waiting.wait("its work", &Condvar::new(), &mut Mutex::new(()).lock());
+    }
+
+    #[test]
     fn on_threads_a_wait_sleeps() {
         let lock = Mutex::new(());
         let waiting = Waiting::default();
         let (changed, moment) = (Condvar::new(), Duration::from_millis(1));
-        assert!(waiting.wait_for("nothing", &changed, &mut lock.lock(), moment));
         assert!(waiting.doze(&changed, &mut lock.lock(), moment));
         let clock = VirtualClock::new();
         waiting.sleep(&clock, moment);

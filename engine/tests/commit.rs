@@ -2,17 +2,21 @@
 
 mod image;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use delalloc_backends::{
     Backend, CrashPlan, FaultAction, FaultBackend, FaultOn, FaultRule, MemBackend, Recorder,
 };
-use delalloc_engine::meta::{FormatOptions, MetaConfig, Metadata};
+use delalloc_engine::meta::{FormatOptions, MetaConfig, Metadata, NodeWorkers};
 use delalloc_engine::recover::check;
 use delalloc_engine::{EngineError, FileId, Generation};
 use image::{Oracle, PAGE, Put, check_spotless, format, is_no_space, open, pages, put};
 use proptest::prelude::*;
+
+/// More than one step of a truncation has.
+const MAPPINGS: u64 = 5000;
 
 fn mem(bytes: u64, node_bytes: u32) -> (MemBackend, Arc<dyn Backend>) {
     let backend = MemBackend::new(bytes);
@@ -452,7 +456,7 @@ fn a_failing_device_makes_the_volume_read_only_and_the_last_commit_stays() {
         for refused in [
             meta.commit().map(|_| ()),
             meta.create("more").map(|_| ()),
-            meta.truncate(file, 0, 0),
+            meta.truncate(file, 0, 0).map_err(EngineError::from),
             meta.balance_metadata(),
             meta.write_some_dirty_nodes().map(|_| ()),
             meta.reserve(PAGE).map(|_| ()),
@@ -465,6 +469,81 @@ fn a_failing_device_makes_the_volume_read_only_and_the_last_commit_stays() {
         let backend: Arc<dyn Backend> = Arc::new(device.reopen());
         assert_eq!(open(&backend).find("kept"), Some(file));
     }
+}
+
+/// Threads on which every node is lost.
+#[derive(Debug)]
+struct Panicking;
+
+impl NodeWorkers for Panicking {
+    fn run(&self, _job: Box<dyn FnOnce() + Send>) {
+        panic!("planted");
+    }
+}
+
+#[test]
+fn a_commit_that_panics_leaves_no_superblock_without_its_tree() {
+    let (device, backend) = mem(4 << 20, 4096);
+    let meta = open(&backend);
+    meta.create("kept").expect("room");
+    meta.commit().expect("the device works");
+    meta.encode_on(Arc::new(Panicking));
+    meta.create("lost").expect("room");
+    let commit = || meta.commit();
+    catch_unwind(AssertUnwindSafe(commit)).expect_err("its nodes are lost");
+    for again in [meta.commit(), meta.commit()] {
+        let said = again.expect_err("what was lost is not built upon");
+        assert!(matches!(said, EngineError::ReadOnly(_)), "{said}");
+    }
+    let backend: Arc<dyn Backend> = Arc::new(device.reopen());
+    assert!(open(&backend).find("kept").is_some());
+    check_spotless(backend.as_ref());
+}
+
+/// A node cannot be read in the middle of a truncation of many steps: what `CutShort` calls gone is gone, and
+/// what is before that is there.
+#[test]
+fn a_truncation_that_is_cut_short_says_how_far_it_came() {
+    let (device, backend) = mem(64 << 20, 4096);
+    {
+        let meta = open(&backend);
+        let file = meta.create("file").expect("room");
+        for n in 0..MAPPINGS {
+            let page = Put {
+                file,
+                range: pages(2 * n, 1),
+                stored_sectors: None,
+                tag: n,
+            };
+            put(backend.as_ref(), &meta, page).expect("room");
+        }
+        meta.commit().expect("the device works");
+    }
+    let whole = 2 * MAPPINGS * PAGE;
+    let (mut nth, mut in_part) = (1, 0);
+    loop {
+        let faulty = FaultBackend::new(Arc::new(device.fork()));
+        let handle = faulty.handle();
+        let config = MetaConfig {
+            node_cache_bytes: 0,
+            ..MetaConfig::default()
+        };
+        let meta = Metadata::open(Arc::new(faulty), config).expect("a volume");
+        let file = meta.find("file").expect("it is there");
+        handle.arm(FaultRule::once(FaultOn::Read, nth, FaultAction::Error));
+        let Err(short) = meta.truncate(file, 0, 0) else {
+            break;
+        };
+        let left = meta.extents(file).expect("nodes can be read again");
+        if meta.read_only().is_none() {
+            in_part += u32::from(short.gone_from < whole);
+            let end = left.last().map_or(0, |extent| extent.range().end);
+            assert_eq!(end, short.gone_from.min(whole) - PAGE, "at read {nth}");
+            assert_eq!(left.len() as u64, end.div_ceil(2 * PAGE), "at read {nth}");
+        }
+        nth += 23;
+    }
+    assert!(nth > 1 && in_part > 0, "{nth} reads, {in_part} steps");
 }
 
 #[test]

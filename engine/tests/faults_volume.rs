@@ -20,7 +20,7 @@ use std::time::Duration;
 use delalloc_backends::{
     Backend, FaultAction, FaultBackend, FaultOn, FaultRule, FaultSpan, MemBackend, Struck,
 };
-use delalloc_engine::{EngineConfig, EngineError};
+use delalloc_engine::{EngineConfig, EngineError, FormatOptions, Volume};
 use faults::device::{self, Region};
 use faults::script::{self, Step};
 use faults::session::{Ended, Session};
@@ -476,6 +476,61 @@ fn a_volume_that_only_reads_changes_nothing_and_is_read() {
 }
 
 /// Read-ahead that nobody waits for, and writes that nobody waits for, when the volume goes.
+/// A node cannot be read in the middle of a truncation of many steps: the file is as long as what is left of it, for
+/// readers and, once that is synced, after opening again.
+#[test]
+fn a_truncation_cut_short_leaves_a_shorter_file() {
+    const STEP: u64 = 8192;
+    const PAGES: u64 = 9000;
+    let page = |n: u64| [u8::try_from(n % 251).expect("a byte"); 4096];
+    let device = Arc::new(MemBackend::new(128 << 20));
+    let backend: Arc<dyn Backend> = Arc::clone(&device) as Arc<dyn Backend>;
+    let options = FormatOptions {
+        node_bytes: 4096,
+        ..FormatOptions::default()
+    };
+    Volume::format(&backend, &options).expect("a device can be formatted");
+    // More nodes than are kept in memory: opening looks at all of them.
+    let knobs = [WIDE[0], ("meta.node_cache", "1MiB")];
+    let volume = open(&backend, &config(&knobs));
+    let file = volume.create("file").expect("a new file");
+    for n in 0..PAGES {
+        file.write_at(n * STEP, &page(n)).expect("a write fits");
+    }
+    drop(file);
+    volume.close().expect("it closes");
+    let (mut nth, mut in_part) = (1, 0);
+    loop {
+        let image: Arc<dyn Backend> = Arc::new(device.fork());
+        let faulty = FaultBackend::new(Arc::clone(&image));
+        let handle = faulty.handle();
+        let faulty: Arc<dyn Backend> = Arc::new(faulty);
+        let volume = open(&faulty, &config(&knobs));
+        let file = volume.open_file("file").expect("it is there");
+        let whole = file.size_bytes();
+        handle.arm(FaultRule::once(FaultOn::Read, nth, FaultAction::Error));
+        if file.truncate(0).is_ok() {
+            break;
+        }
+        let size = file.size_bytes();
+        if size < whole && file.write_at(0, &page(0)).is_ok() {
+            in_part += 1;
+            file.sync().expect("the device works again");
+            drop((file, volume));
+            let volume = open(&image, &config(&WIDE));
+            let file = volume.open_file("file").expect("it is there");
+            assert_eq!(file.size_bytes(), size, "read {nth}");
+            let mut found = [0; 4096];
+            for n in (0..PAGES).take_while(|n| n * STEP < size) {
+                file.read_at(n * STEP, &mut found).expect("a read");
+                assert!(found == page(n), "read {nth}: page {n} of {size} bytes");
+            }
+        }
+        nth += 11;
+    }
+    assert!(in_part > 0, "{nth} reads: none was between two steps");
+}
+
 #[test]
 fn answers_that_come_after_everybody_left_are_taken() {
     let late = FaultAction::Delay(Duration::from_millis(30));

@@ -43,6 +43,7 @@ const LATE_READ: Detector = (
     "late read",
     reads::a_late_read_does_not_bring_old_bytes_back,
 );
+const SLOW_READ: Detector = ("slow read", reads::a_slow_read_does_not_show_another_file);
 const TWO_READS: Detector = ("two reads", reads::mappings_of_one_extent_are_told_apart);
 const REUSE: Detector = ("reuse", meanwhile::what_a_running_commit_frees_stays);
 const OVERHANG: Detector = (
@@ -91,10 +92,13 @@ const LOG_CUT: Detector = (
     "cut beside",
     logs::a_page_that_waits_does_not_undo_a_truncation,
 );
-
+const LOG_LANE: Detector = (
+    "cut beside data",
+    logs::an_extent_that_waits_does_not_undo_a_truncation,
+);
 const LOG_KEPT: Detector = ("promised pages", logs::one_failure_of_many_promises_is_one);
 
-const DETECTORS: [Detector; 29] = [
+const DETECTORS: [Detector; 31] = [
     REUSE,
     OVERHANG,
     MODEL,
@@ -108,6 +112,7 @@ const DETECTORS: [Detector; 29] = [
     ORDER,
     OVERWRITE,
     LATE_READ,
+    SLOW_READ,
     TWO_READS,
     FAILED_BATCH,
     FAILED_DATA,
@@ -123,6 +128,7 @@ const DETECTORS: [Detector; 29] = [
     LOG_TWICE,
     LOG_SIZE,
     LOG_CUT,
+    LOG_LANE,
     LOG_KEPT,
 ];
 
@@ -149,6 +155,7 @@ fn detectors_of(mutation: Mutation) -> &'static [Detector] {
         Mutation::OrderDropped => &[ORDER],
         Mutation::TicketByAddress => &[TWO_READS],
         Mutation::TicketKept => &[LATE_READ],
+        Mutation::StaleAnswered => &[SLOW_READ],
         Mutation::PromiseUnchecked => &[FULL],
         Mutation::FrameInPlace | Mutation::RedirtyLost => &[OVERWRITE],
         Mutation::LogFlushSkipped
@@ -170,6 +177,7 @@ fn detectors_of(mutation: Mutation) -> &'static [Detector] {
         Mutation::LogSizeSkipped => &[LOG_TWICE],
         Mutation::LoggedSizeUnsaid => &[LOG_SIZE],
         Mutation::LogSizeUncapped => &[LOG_CUT],
+        Mutation::LogLaneUnwaited => &[LOG_LANE],
     }
 }
 
@@ -182,6 +190,8 @@ const NOTHING: &str = "nothing";
 const SEEN: u8 = 3;
 /// A child that takes longer hangs: each detector takes seconds.
 const CHILD_TIME_MAX: Duration = Duration::from_secs(180);
+/// So much of what a child says is printed. All that it says fits a pipe, which is read when it has ended.
+const HOW_CHARS_MAX: usize = 110;
 /// How often it is asked whether it is over.
 const CHILD_TICK: Duration = Duration::from_millis(5);
 
@@ -224,7 +234,7 @@ fn row(broken: &str, detectors: &[Detector], expected: Ended) -> bool {
         Ended::Red => field("detector"),
     };
     let as_expected = ended == expected;
-    let how: String = field("how").chars().take(110).collect();
+    let how = field("how");
     let verdict = if as_expected { "" } else { "  <-- WRONG" };
     println!(
         "{broken:<22} {by:<14} {:>7}  {how}{verdict}",
@@ -283,6 +293,7 @@ fn child(names: &str) -> ExitCode {
     panic::set_hook(Box::new(|info| {
         let text = info.to_string();
         let how = text.lines().skip(1).collect::<Vec<_>>().join(" ");
+        let how: String = how.chars().take(HOW_CHARS_MAX).collect();
         println!("cases {}\nhow {how}", detect::cases());
         std::process::exit(i32::from(SEEN));
     }));

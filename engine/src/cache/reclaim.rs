@@ -13,15 +13,16 @@
 //! ```
 //!
 //! A page that leaves the cache by another way (truncated, removed) leaves its entry behind; the
-//! hand finds it gone. Where nothing needs room the hand never comes, so a queue that has doubled
-//! is tidied: entries of pages that are not there are dropped.
+//! hand finds it gone, or finds the page that came to the same place, which has an entry of its own. Where
+//! nothing needs room the hand never comes, so a queue that has doubled is tidied: entries of pages that are
+//! not there are dropped, and of several for one page all but the oldest.
 //!
 //! Locks: the queue lock is never held while a file is asked. The hand takes a small batch out,
 //! drops the lock, asks, and puts the second rounds back; two hands at once take different pages.
 //!
 //! Not here: the rules of one page (`PageMap::try_evict`), waiting for room (`FramePool`).
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use parking_lot::Mutex;
 
@@ -158,10 +159,11 @@ impl Reclaimer {
         Reclaimed { frames, more: true }
     }
 
-    /// Passes `length` pages and drops those that are not there.
+    /// Passes `length` pages and drops those that are not there, or were passed already.
     fn tidy(&self, length: usize, evict: &dyn Evict) {
         let mut batch = Batch::default();
         let mut passed = 0;
+        let mut seen = HashSet::new();
         while passed < length {
             batch.take_from(&mut self.queue.lock(), BATCH_PAGES.min(length - passed));
             if batch.pages.is_empty() {
@@ -170,7 +172,7 @@ impl Reclaimer {
             passed += batch.pages.len();
             batch.answers.clear();
             let answers = batch.pages.iter().map(|&(file, page)| {
-                if evict.is_cached(file, page) {
+                if seen.insert((file, page)) && evict.is_cached(file, page) {
                     Eviction::Unasked
                 } else {
                     Eviction::Gone
@@ -408,6 +410,18 @@ mod tests {
         reclaimer.announce(FileId(2), (0..3).map(PageIndex), &files);
         assert_eq!(reclaimer.reclaim(100, &files).frames, 8);
         assert_eq!(*files.0.lock(), [(FileId(1), 5), (FileId(2), 3)]);
+    }
+
+    #[test]
+    fn entries_of_pages_that_come_back_do_not_pile_up() {
+        let page = |page| (1, page, Eviction::Evicted);
+        let (files, reclaimer) = Files::new((0..100).map(page));
+        // Cut and written again, without any need of room.
+        for _ in 0..3000 {
+            reclaimer.announce(FileId(1), (0..100).map(PageIndex), &files);
+            assert!(reclaimer.stats().queued < TIDY_PAGES_MIN as u64 + 100);
+        }
+        assert_eq!(reclaimer.reclaim(100, &files).frames, 100);
     }
 
     #[test]

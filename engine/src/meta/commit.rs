@@ -21,6 +21,7 @@
 //!
 //! Not here: writing nodes (node_writer), the slots (superblock).
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -62,9 +63,7 @@ impl Metadata {
             count(&self.counters.commits_shared, 1);
             return Ok(*durable);
         }
-        self.check_writable()?;
-        self.commit_locked(&mut durable)
-            .inspect_err(|error| self.fail(error))?;
+        self.commit_locked(&mut durable)?;
         Ok(*durable)
     }
 
@@ -73,7 +72,6 @@ impl Metadata {
         self.check_writable()?;
         let mut durable = self.commit.lock();
         self.commit_locked(&mut durable)
-            .inspect_err(|error| self.fail(error))
     }
 
     /// The front gate: returns at once below it, writes a batch of dirty nodes on the caller's time
@@ -106,15 +104,29 @@ impl Metadata {
         }
         let count_max = GATE_BATCH_BYTES / self.space.node_slot_bytes();
         let count_max = usize::try_from(count_max).expect("a batch is small");
+        let unwinding = GivesUp(self);
         let nodes = self.state.write().tree.begin_early_write(count_max);
-        let bytes = self.write_out(&nodes, &durable)?;
+        let written = self.write_out(&nodes, &durable);
+        mem::forget(unwinding);
+        let bytes = written?;
         count(&self.counters.node_writes_early, nodes.len() as u64);
         Ok(bytes)
     }
 
+    /// What does not come to its end, by an error or by a panic, makes the volume read-only: its nodes count as
+    /// written already, and the next superblock would point to them.
     fn commit_locked(&self, durable: &mut MutexGuard<'_, Generation>) -> Result<()> {
+        let unwinding = GivesUp(self);
+        let committed = self.commit_once(durable);
+        mem::forget(unwinding);
+        committed.inspect_err(|error| self.fail(error))
+    }
+
+    fn commit_once(&self, durable: &mut MutexGuard<'_, Generation>) -> Result<()> {
         let (snapshot, file_next, mark, claim) = {
             let mut state = self.state.write();
+            // A change that failed half-way said so under this lock, perhaps while it was waited for here.
+            self.check_writable()?;
             // Both under one hold of the lock: a record belongs to the generation of its change.
             let (mark, claim) = self.log.begin_commit();
             (state.tree.begin_commit(), state.file_next, mark, claim)
@@ -166,6 +178,15 @@ impl Metadata {
         count(&self.counters.node_writes, nodes.len() as u64);
         self.state.write().tree.end_commit(nodes);
         Ok(bytes)
+    }
+}
+
+/// Dropped by a panic between marking nodes as written and having them on the device.
+struct GivesUp<'m>(&'m Metadata);
+
+impl Drop for GivesUp<'_> {
+    fn drop(&mut self) {
+        self.0.give_up("a commit panicked");
     }
 }
 

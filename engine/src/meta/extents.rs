@@ -24,7 +24,7 @@ use super::format::{self, ItemKind, Key, Malformed};
 use super::metadata::{Edit, Metadata, Need, State};
 use super::types::{FileExtent, Mapping, NewExtent, StoredExtent};
 use crate::alloc::Reserve;
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::log::{DataNumber, Record, SizeChange};
 use crate::mutation::{self, Mutation};
 use crate::units::{
@@ -219,15 +219,24 @@ impl Metadata {
     /// Drops every whole page past `size_bytes`, and sets the size to `disk_bytes`: less, where bytes
     /// before the end have not been written back. The bytes between `size_bytes` and the end of its
     /// page stay stored: the caller writes zeros there before the file grows again.
-    pub fn truncate(&self, file: FileId, size_bytes: u64, disk_bytes: u64) -> Result<()> {
+    ///
+    /// # Errors
+    /// Of a file of very many extents the end may be gone.
+    pub fn truncate(
+        &self,
+        file: FileId,
+        size_bytes: u64,
+        disk_bytes: u64,
+    ) -> std::result::Result<(), CutShort> {
         assert!(
             disk_bytes <= size_bytes && size_bytes <= FILE_BYTES_MAX,
             "no file has {size_bytes} bytes, of which {disk_bytes} are on disk"
         );
         let from = size_bytes.next_multiple_of(PAGE_BYTES);
         let dropped = FileRange::new(from, FILE_BYTES_MAX.max(from));
-        while self
-            .step(
+        let mut gone_from = dropped.end;
+        loop {
+            let step = self.step(
                 file,
                 Reserve::All,
                 |state, count_max| {
@@ -248,12 +257,15 @@ impl Metadata {
                     };
                     let ending = Ending::home(SizeChange::Set(size_bytes));
                     edit.cut_done(file, range, cut_any, ending)?;
-                    Ok((!done).then_some(()))
+                    Ok((!done).then_some(range.start))
                 },
-            )?
-            .is_some()
-        {}
-        Ok(())
+            );
+            match step {
+                Ok(Some(start)) => gone_from = start,
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(CutShort { gone_from, error }),
+            }
+        }
     }
 
     /// One step of a cut: as many mappings as there is room for.
@@ -310,6 +322,21 @@ impl Metadata {
             extent.codec != super::CODEC_RAW || extent.disk.bytes == extent.ram_bytes,
             "a raw extent is stored as it is"
         );
+    }
+}
+
+/// A truncation that did not come to its end.
+#[derive(Debug)]
+pub struct CutShort {
+    /// A multiple of the page; everything from here on is gone, and the file ends here at the latest.
+    pub gone_from: u64,
+    /// Why no more is.
+    pub error: EngineError,
+}
+
+impl From<CutShort> for EngineError {
+    fn from(short: CutShort) -> Self {
+        short.error
     }
 }
 

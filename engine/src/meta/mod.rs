@@ -22,6 +22,7 @@ mod types;
 pub use crate::log::LogLimits;
 pub use btree::{Change, Cursor, Tree};
 pub(crate) use durable::LogAnswer;
+pub use extents::CutShort;
 pub(crate) use extents::{Ending, Logged};
 pub use format::{ItemKind, Key};
 pub use metadata::Metadata;

@@ -36,9 +36,10 @@ mod threads;
 
 pub use config::{PoolConfig, PoolKind};
 pub(crate) use draw::Draw;
-pub use face::Pool;
+pub use face::{Pool, Refused};
 pub use item::{Order, WorkItem};
 pub use ordered::{Ordered, Place};
 pub use start::start;
 pub use stats::{PoolStats, Series};
 pub use stepped::SteppedPool;
+pub(crate) use threads::said;

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use delalloc_backends::{Clock, Instant};
 
 use super::draw::Draw;
-use super::face::Pool;
+use super::face::{Pool, Refused};
 use super::item::{Order, WorkItem};
 use super::ordered::{Lines, Place};
 use super::stats::{Meter, PoolStats};
@@ -214,14 +214,13 @@ impl SteppedPool {
 }
 
 impl Pool for SteppedPool {
-    fn submit(&self, item: Box<dyn WorkItem>, order: Order) {
+    fn try_submit(&self, item: Box<dyn WorkItem>, order: Order) -> Result<(), Refused> {
         let queued_at = self.clock.now();
         let mut state = self.state.lock();
-        assert!(
-            !state.closed,
-            "pool {}: an item came after the shutdown",
-            self.name
-        );
+        if state.closed {
+            let why = format!("pool {}: an item came after the shutdown", self.name);
+            return Err(Refused { item, why });
+        }
         let place = match order {
             Order::Unordered => None,
             Order::Key(key) => Some(state.lines.enter(key)),
@@ -233,6 +232,7 @@ impl Pool for SteppedPool {
         });
         state.submitted += 1;
         state.queued_max = state.queued_max.max(state.queued.len());
+        Ok(())
     }
 
     fn stats(&self) -> PoolStats {

@@ -5,8 +5,8 @@
 //! hop where growth is wanted soonest. Where the system has no thread left, the pool stays as it is.
 //!
 //! Panics. An item that panics is caught, counted and dropped at its turn, and the pool is poisoned:
-//! `submit` panics from then on with what the first one said, so the failure travels to whoever builds
-//! on the pool; items already queued go through, and `drain` and `shutdown` end as ever. Refused: abort,
+//! `submit` panics from then on with what the first one said (`try_submit` says it), so the failure travels
+//! to whoever builds on the pool; items already queued go through, and `drain` and `shutdown` end as ever. Refused: abort,
 //! which takes the embedding program with it; and going on, which builds on what is lost.
 //!
 //! Locks and threads: `threads` is held while a thread starts or all are joined, by nobody who holds
@@ -19,7 +19,7 @@ use std::sync::{Arc, OnceLock};
 use delalloc_backends::{Clock, Instant};
 
 use super::config::PoolConfig;
-use super::face::Pool;
+use super::face::{Pool, Refused};
 use super::grow::Seat;
 use super::item::{Order, WorkItem};
 use super::ledger::{Epoch, Ledger};
@@ -230,7 +230,7 @@ impl<D: Discipline> Core<D> {
 }
 
 /// The text of a panic.
-fn said(panic: &(dyn Any + Send)) -> &str {
+pub(crate) fn said(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()
@@ -239,16 +239,17 @@ fn said(panic: &(dyn Any + Send)) -> &str {
 }
 
 impl<D: Discipline> Pool for Threads<D> {
-    fn submit(&self, item: Box<dyn WorkItem>, order: Order) {
+    fn try_submit(&self, item: Box<dyn WorkItem>, order: Order) -> Result<(), Refused> {
         let core = &self.core;
         let name = core.config.name;
         if let Some(what) = core.poison.get() {
-            panic!("pool {name}: an item panicked ({what}); nothing more is taken");
+            let why = format!("pool {name}: an item panicked ({what}); nothing more is taken");
+            return Err(Refused { item, why });
         }
-        let epoch = core
-            .ledger
-            .enter()
-            .unwrap_or_else(|| panic!("pool {name}: an item came after the shutdown"));
+        let Some(epoch) = core.ledger.enter() else {
+            let why = format!("pool {name}: an item came after the shutdown");
+            return Err(Refused { item, why });
+        };
         let job = Job {
             item,
             place: match order {
@@ -261,6 +262,7 @@ impl<D: Discipline> Pool for Threads<D> {
         if let Some(seat) = core.discipline.push(job) {
             Core::start_thread(core, seat);
         }
+        Ok(())
     }
 
     fn stats(&self) -> PoolStats {

@@ -25,7 +25,7 @@ use crate::meta::{FileExtent, Mapping};
 use crate::mutation::{self, Mutation};
 use crate::pool::{Order, WorkItem};
 use crate::read::populate;
-use crate::read::tickets::{Plain, Ticket};
+use crate::read::tickets::{Answer, Plain, Ticket};
 use crate::units::{DiskExtent, DiskOffset, FileRange, PAGE_BYTES, SECTOR_BYTES};
 use crate::writeback::checksums;
 
@@ -118,7 +118,11 @@ pub(crate) fn carry_out_behind(core: &Arc<Core>, inode: &Arc<Inode>, ticket: Arc
                 ticket,
                 read: Some(read),
             };
-            core.pools.endio.submit(Box::new(item), Order::Unordered);
+            // Where a poisoned pool refuses it the alarm tells who waits; a thread of the device does not panic.
+            let _refused = core
+                .pools
+                .endio
+                .try_submit(Box::new(item), Order::Unordered);
         }),
     );
 }
@@ -161,14 +165,12 @@ fn source(ticket: &Ticket) -> DiskExtent {
 fn complete(core: &Core, inode: &Inode, ticket: &Arc<Ticket>, read: Result<AlignedBuf>) {
     let started = core.clock.now();
     let plain = read.and_then(|stored| decode(core, ticket, stored));
-    let populated = plain
-        .as_ref()
-        .map(|plain| insert(core, inode, ticket, plain));
-    if populated.is_err() {
-        inode.lock().tickets.close(ticket);
-    }
+    let is_current = match &plain {
+        Ok(plain) => insert(core, inode, ticket, plain),
+        Err(_) => inode.lock().tickets.close(ticket),
+    };
     core.stats.decode.record(core.clock.now().ns_since(started));
-    ticket.answer(plain);
+    ticket.answer(Answer { plain, is_current });
 }
 
 /// Verifies the stored bytes, then decodes them.
@@ -211,8 +213,8 @@ fn decode(core: &Core, ticket: &Ticket, stored: AlignedBuf) -> Result<Plain> {
     ))
 }
 
-/// Puts pages into the cache as far as there is room, unless the mapping changed meanwhile.
-fn insert(core: &Core, inode: &Inode, ticket: &Arc<Ticket>, plain: &Plain) {
+/// Puts pages into the cache as far as there is room, unless the mapping changed meanwhile: then false.
+fn insert(core: &Core, inode: &Inode, ticket: &Arc<Ticket>, plain: &Plain) -> bool {
     let knobs = &core.config.read;
     let mut chosen = {
         let state = inode.lock();
@@ -229,8 +231,7 @@ fn insert(core: &Core, inode: &Inode, ticket: &Arc<Ticket>, plain: &Plain) {
     // An extent may be larger than the cache: of another volume's items, or of one that was opened with more.
     chosen.truncate(core.frames.frames_max());
     let Some(mut charge) = core.frames.try_charge(chosen.len(), core) else {
-        inode.lock().tickets.close(ticket);
-        return;
+        return inode.lock().tickets.close(ticket);
     };
     let frames: Vec<_> = chosen
         .iter()
@@ -242,7 +243,7 @@ fn insert(core: &Core, inode: &Inode, ticket: &Arc<Ticket>, plain: &Plain) {
 
     let mut state = inode.lock();
     if !state.tickets.close(ticket) {
-        return;
+        return false;
     }
     let size_bytes = state.size.memory_bytes();
     for (page, own, frame) in frames {
@@ -261,6 +262,7 @@ fn insert(core: &Core, inode: &Inode, ticket: &Arc<Ticket>, plain: &Plain) {
         );
     }
     core.announce(inode, state, ticket.range);
+    true
 }
 
 fn length(bytes: u64) -> usize {

@@ -24,6 +24,7 @@ use std::sync::Arc;
 pub(crate) use ahead::ReadAhead;
 use fill::Opened;
 use parking_lot::Mutex;
+use tickets::Answer;
 pub(crate) use tickets::Tickets;
 
 use crate::cache::Frame;
@@ -31,6 +32,7 @@ use crate::core::Core;
 use crate::error::{EngineError, Result};
 use crate::inode::{Inode, InodeState, Life};
 use crate::meta::Mapping;
+use crate::mutation::{self, Mutation};
 use crate::units::{FileRange, PAGE_BYTES, PageIndex};
 
 /// Most frames cloned under one hold of the state lock.
@@ -103,19 +105,20 @@ fn step(
             ticket
         }
     };
-    match ticket.wait(&core.pools) {
-        Ok(plain) => {
-            let part = absent.intersect(plain.range);
-            let bytes = plain.part(part);
-            out[..bytes.len()].copy_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        // The extent may have been replaced, and its space used again, since the ticket was made.
-        Err(_) if core.meta.lookup(inode.id, wanted.start)? != Mapping::Extent(ticket.extent) => {
-            Ok(0)
-        }
-        Err(error) => Err(error),
+    let Answer { plain, is_current } = ticket.wait(&core.pools);
+    // The extent may have been replaced, and its space used again, since the ticket was made. While the mapping
+    // is there, its generation with it, that cannot be.
+    let is_own = is_current
+        || mutation::on(Mutation::StaleAnswered)
+        || core.meta.lookup(inode.id, wanted.start)? == Mapping::Extent(ticket.extent);
+    if !is_own {
+        return Ok(0);
     }
+    let plain = plain?;
+    let part = absent.intersect(plain.range);
+    let bytes = plain.part(part);
+    out[..bytes.len()].copy_from_slice(bytes);
+    Ok(bytes.len())
 }
 
 /// The cached pages from the start of `rest`.

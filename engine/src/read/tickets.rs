@@ -6,9 +6,9 @@
 //!
 //! A ticket is made under the file's state lock in the same critical section that found the page
 //! absent and looked its mapping up. Whatever changes mappings (completion, truncate, punch) holds
-//! that lock too and marks the tickets it overlaps stale. The bytes of a stale ticket are right for
-//! those who waited already, since they asked before the change; they do not enter the cache, and
-//! newcomers do not join.
+//! that lock too and marks the tickets it overlaps stale. The bytes of a stale ticket do not enter the cache,
+//! newcomers do not join, and those who waited already believe it only if the mapping is what it was: the
+//! extent may have been freed and its place used again, with checksums that agree, before it was read.
 //!
 //! Locks: the table lives under the file's state lock; a ticket's own lock is a leaf.
 
@@ -18,7 +18,6 @@ use delalloc_backends::AlignedBuf;
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::Result;
-use crate::inode::POISON_CHECK;
 use crate::meta::FileExtent;
 use crate::mutation::{self, Mutation};
 use crate::pools::Pools;
@@ -59,6 +58,14 @@ impl Plain {
     }
 }
 
+/// What became of a read.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) plain: Result<Plain>,
+    /// The mapping was the ticket's all the time.
+    pub(crate) is_current: bool,
+}
+
 /// A read under way.
 #[derive(Debug)]
 pub(crate) struct Ticket {
@@ -68,7 +75,7 @@ pub(crate) struct Ticket {
     pub(crate) range: FileRange,
     /// The pages that were asked for; the others come along.
     pub(crate) wanted: FileRange,
-    answer: Mutex<Option<Result<Plain>>>,
+    answer: Mutex<Option<Answer>>,
     answered: Condvar,
 }
 
@@ -77,22 +84,19 @@ impl Ticket {
     ///
     /// # Panics
     /// Where a worker has panicked: the bytes may never come.
-    pub(crate) fn wait(&self, pools: &Pools) -> Result<Plain> {
+    pub(crate) fn wait(&self, pools: &Pools) -> Answer {
         let mut answer = self.answer.lock();
         loop {
             if let Some(answer) = &*answer {
                 return answer.clone();
             }
-            let waiting = &pools.waiting;
-            if waiting.wait_for("a read", &self.answered, &mut answer, POISON_CHECK) {
-                pools.assert_whole();
-            }
+            pools.waiting.wait("a read", &self.answered, &mut answer);
         }
     }
 
     /// Gives the answer to everyone who waits.
-    pub(crate) fn answer(&self, result: Result<Plain>) {
-        let before = self.answer.lock().replace(result);
+    pub(crate) fn answer(&self, answer: Answer) {
+        let before = self.answer.lock().replace(answer);
         assert!(before.is_none(), "a ticket is answered once");
         self.answered.notify_all();
     }

@@ -97,10 +97,10 @@ impl EncodeItem {
 }
 
 impl EncodeItem {
-    /// Bytes of the codec's output.
+    /// Bytes of memory that hold the codec's output.
     fn output_bytes(&self) -> u64 {
         let output = |extent: &Encoded| match &extent.stored {
-            Stored::Compressed { buf, .. } => buf.len() as u64,
+            Stored::Compressed { buf, .. } => buf.capacity() as u64,
             Stored::Hole | Stored::Raw => 0,
         };
         self.encoded.iter().map(output).sum()

@@ -18,7 +18,10 @@
 //! Bounds: one lane per caller, at most `log.express_max` bytes in each. The lane asks neither the byte
 //! budget nor the submit limit to wait, for it is what they would keep waiting.
 //!
-//! Locks: the state lock while collecting; none afterwards. Not here: the log itself, `File::sync`.
+//! A record says how long the file is once its extents are there. A truncation that got into the log before
+//! it would be undone at replay, so it waits while such records are on their way (`lanes_sized`).
+//!
+//! Locks: the state lock while collecting and to take sizes; none otherwise. Not here: the log itself, `File::sync`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -158,6 +161,8 @@ impl Lane<'_> {
             }
             finish::now(flight, ended(outcome, error));
         }
+        self.inode.lock().lanes_sized -= 1;
+        self.inode.notify();
         match logged {
             LogOutcome::Failed(error) => Err(error),
             _ => Ok(()),
@@ -225,7 +230,11 @@ impl Lane<'_> {
             .iter()
             .filter(|sent| !matches!(sent.outcome, Outcome::Unplaced(_)))
             .map(|sent| (sent.flight.range, sent.flight.size_at));
-        let size_bytes = self.inode.lock().size.with_completed(done);
+        let size_bytes = {
+            let mut state = self.inode.lock();
+            state.lanes_sized += 1;
+            state.size.with_completed(done)
+        };
         let size = SizeChange::Grow(size_bytes);
         let mut prepared = Prepared::default();
         for Sent { flight, outcome } in sent {

@@ -65,17 +65,16 @@ pub(crate) enum Outcome {
     Unplaced(EngineError),
 }
 
-/// Hands the end of a flight to the `endio_write` pool.
+/// Hands the end of a flight to the `endio_write` pool. One that an earlier item poisoned refuses it: the flight never
+/// ends then, and whoever waits for it is told by the alarm. This is a thread of the device, which does not panic.
 pub(crate) fn queue(mut flight: Flight, outcome: Outcome) {
     let core = Arc::clone(&flight.core);
     let bytes = flight.range.bytes();
     flight.passage = flight
         .passage
         .pass_to(&core.stats.finish, bytes, core.clock.now());
-    core.pools.endio_write.submit(
-        Box::new(FinishItem(Some((flight, outcome)))),
-        Order::Unordered,
-    );
+    let item = Box::new(FinishItem(Some((flight, outcome))));
+    let _refused = core.pools.endio_write.try_submit(item, Order::Unordered);
 }
 
 /// Ends a flight on the caller's thread.
@@ -157,12 +156,20 @@ fn publish(flight: &Flight, state: &mut InodeState, outcome: Outcome) -> Result<
         }
         Outcome::Written(written) => {
             let disk_bytes = state.size.completed(*range, *size_at);
-            let (plain_bytes, stored_bytes) = (range.bytes(), written.disk.bytes);
-            core.stats
-                .note_stored(written.codec, plain_bytes, stored_bytes);
+            let (codec, disk) = (written.codec, written.disk);
             let extent = written.into_extent(*range);
-            core.meta
-                .finish_logged(inode.id, &extent, ending(disk_bytes))
+            let finished = core
+                .meta
+                .finish_logged(inode.id, &extent, ending(disk_bytes));
+            match &finished {
+                Ok(()) => core.stats.note_stored(codec, range.bytes(), disk.bytes),
+                // Nothing points there: not the tree, unless it broke half-way, and not the log.
+                Err(_) if logged.is_none() && core.meta.read_only().is_none() => {
+                    core.meta.space().free_unpublished(disk);
+                }
+                Err(_) => {}
+            }
+            finished
         }
         Outcome::Failed(disk, error) => {
             core.meta.space().free_unpublished(disk);

@@ -139,6 +139,15 @@ impl Placed {
             Self::Hole(_) | Self::Failed(..) => 0,
         }
     }
+
+    /// Bytes of memory it takes until the device has it: a whole buffer, however little of it is used.
+    fn held_bytes(&self) -> u64 {
+        match self {
+            Self::At(_, _, Payload::Ready { buf, .. }) => buf.capacity() as u64,
+            Self::At(_, disk, Payload::Pages(_)) => disk.bytes,
+            Self::Hole(_) | Self::Failed(..) => 0,
+        }
+    }
 }
 
 /// Places and dispatches an encoded item.
@@ -163,8 +172,8 @@ pub(crate) fn place(item: EncodeItem) {
     let extents: Vec<FileRange> = placed.iter().map(Placed::range).collect();
     inode.lock().ordered.place(range, &extents);
     // From here the item holds what will be written, and no longer what it was made from.
-    let stored_bytes: u64 = placed.iter().map(Placed::stored_bytes).sum();
-    budget.shrink(budget.bytes() - stored_bytes);
+    let held_bytes: u64 = placed.iter().map(Placed::held_bytes).sum();
+    budget.shrink(budget.bytes() - held_bytes);
 
     let holdings = holdings(budget, reservation);
     let now = core.clock.now();
@@ -300,5 +309,28 @@ impl PlaceHint {
 
     fn set(&self, at: DiskOffset) {
         self.0.store(at.0, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_is_held_whole_however_little_is_in_it() {
+        let mut buf = AlignedBuf::zeroed(128 << 10);
+        buf.set_len(4096);
+        let disk = DiskExtent {
+            start: DiskOffset(1 << 20),
+            bytes: 4096,
+        };
+        let payload = Payload::Ready {
+            codec: Codec::Zstd,
+            buf,
+            checksums: vec![0],
+        };
+        let placed = Placed::At(FileRange::new(0, 128 << 10), disk, payload);
+        assert_eq!(placed.stored_bytes(), 4096);
+        assert_eq!(placed.held_bytes(), 128 << 10);
     }
 }

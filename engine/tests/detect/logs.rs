@@ -450,6 +450,44 @@ pub(crate) fn a_page_that_waits_does_not_undo_a_truncation() {
     );
 }
 
+/// Extents wait for their batch while their file is cut behind them, in a hole: the batch does not bring the old size
+/// back.
+pub(crate) fn an_extent_that_waits_does_not_undo_a_truncation() {
+    case();
+    let Held {
+        recorder,
+        hold,
+        volume,
+    } = held_of(
+        blank(WIDE_LOG_BYTES),
+        RequestKind::Flush,
+        &[("log.inline_max", "0")],
+    );
+    let file = volume.create("file 0").expect("a new file");
+    let other = volume.create("file 1").expect("a new file");
+    file.truncate(100_000).expect("room");
+    volume.sync().expect("a commit");
+    other.write_at(0, &[6; 4096]).expect("a write fits");
+    file.write_at(0, &[7; 8192]).expect("a write fits");
+    hold.hold(1);
+    std::thread::scope(|scope| {
+        let leading = scope.spawn(|| other.sync());
+        hold.wait_for(1);
+        let waiting = scope.spawn(|| file.sync());
+        pause(DONE_WITHIN);
+        let cutting = scope.spawn(|| file.truncate(20_000));
+        pause(DONE_WITHIN);
+        hold.release(hold.pass());
+        for acting in [leading, waiting, cutting] {
+            acting.join().expect("no panic").expect("it works");
+        }
+    });
+    file.sync().expect("a sync");
+    let mut bytes = vec![7; 8192];
+    bytes.resize(20_000, 0);
+    assert_holds(&crashed(&recorder), "file 0", &bytes, "cut beside a sync");
+}
+
 /// A file has these bytes and no others.
 fn assert_holds(image: &Arc<dyn Backend>, name: &str, bytes: &[u8], what: &str) {
     let volume = open(image, &config(&ONE_AT_A_TIME));

@@ -87,3 +87,49 @@ pub(crate) fn mappings_of_one_extent_are_told_apart() {
         });
     }
 }
+
+/// A read is slow; meanwhile its page is overwritten, the old place freed by a commit, and given to other files,
+/// whose bytes agree with the checksums that are there now.
+pub(crate) fn a_slow_read_does_not_show_another_file() {
+    for seed in 0..4 {
+        case();
+        let device = Arc::new(Hold::new(formatted(4 << 20), RequestKind::Read));
+        let backend: Arc<dyn Backend> = Arc::clone(&device) as Arc<dyn Backend>;
+        let knobs = [("read.ahead_max", "0"), ("compression.codec", "none")];
+        let volume = open(&backend, &config(&knobs));
+        let file = volume.create("file").expect("a new file");
+        let mut dice = Dice::new(seed);
+        let versions = [dice.noise(PAGE), dice.noise(PAGE)];
+        file.write_at(0, &versions[0]).expect("a write fits");
+        volume.drop_caches().expect("caches drop");
+        device.hold(1);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut page = vec![0; PAGE];
+                file.read_at(0, &mut page).expect("a read");
+                page
+            });
+            device.wait_for(1);
+            let held = device.pass();
+            file.write_at(0, &versions[1]).expect("a write fits");
+            volume.sync().expect("a commit");
+            for other in 0..1000 {
+                let other = volume.create(&format!("other {other}"));
+                if other
+                    .and_then(|other| other.write_at(0, &dice.noise(PAGE)))
+                    .is_err()
+                {
+                    break;
+                }
+            }
+            volume.sync().expect("a commit");
+            volume.drop_caches().expect("caches drop");
+            device.release(held);
+            let found = reader.join().expect("the reader ends");
+            assert!(
+                versions.contains(&found),
+                "seed {seed}: a read shows another file"
+            );
+        });
+    }
+}
