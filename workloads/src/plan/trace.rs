@@ -106,7 +106,7 @@ pub enum TraceFormat {
     Tencent,
     /// The SPC trace file format, as UMass publishes it.
     Spc,
-    /// The binary records of CloudPhysics (vscsiStats), version 1.
+    /// The binary records of CloudPhysics (vscsiStats), version 1 or 2.
     Vscsi,
     /// Five columns of text: milliseconds, device, offset, bytes, 1 for a read.
     Heimdall,

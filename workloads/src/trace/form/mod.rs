@@ -99,7 +99,7 @@ pub(crate) fn open(
             let form = blktrace::Blktrace::new(reading.events);
             by_bytes(Form::Records(Box::new(form)))
         }
-        TraceFormat::Vscsi => by_bytes(Form::Records(Box::new(vscsi::Vscsi))),
+        TraceFormat::Vscsi => by_bytes(Form::Records(Box::new(vscsi::Vscsi::default()))),
         TraceFormat::DelallocCsv => by_lines(Box::new(csv::Csv::from_header(first)?), false),
         TraceFormat::Blkparse => by_lines(Box::new(blkparse::Blkparse::new(reading.events)), true),
         TraceFormat::FioIolog => by_lines(

@@ -1,10 +1,12 @@
-//! The binary records of CloudPhysics (VMware's vscsiStats), version 1: 32 bytes each, little-endian.
+//! The binary records of CloudPhysics (VMware's vscsiStats), little-endian, 32 bytes each in version 1 and 40 in
+//! version 2.
 //!
 //! ```text
-//!  0 serial u32   4 bytes u32   8 pieces u32   12 command u16   14 version u16 (0x0100)   16 block u64 (512 B)   24 time u64 us
+//! 1:  0 serial u32   4 bytes u32   8 pieces u32   12 command u16   14 version u16 (0x0100)   16 block u64 (512 B)   24 time u64 us
+//! 2:  0 command u16  2 version u16 (0x0200)  4 serial u32  8 bytes u32  12 pieces u32  16 block u64  24 time u64 us  32 response u64 us
 //! ```
 //!
-//! Commands are SCSI's: the reads, the writes and the synchronise-cache commands of all lengths are requests, others are
+//! The first record tells the version of all; what took how long is passed over. Commands are SCSI's: the reads, the writes and the synchronise-cache commands of all lengths are requests, others are
 //! lost. Source: libCacheSim's reader, described.
 
 use std::io;
@@ -14,38 +16,70 @@ use super::super::notes::Notes;
 use super::super::request::{Parsed, Request, RequestKind, SECTOR_BYTES, TOO_FAR};
 use super::RecordForm;
 
-const RECORD_BYTES: usize = 32;
-/// The upper byte of the version field.
-const VERSION: u16 = 1;
+/// What both versions have, in other places.
+const COMMON_BYTES: usize = 32;
+/// Version 2 goes on with the response time.
+const RESPONSE_BYTES: usize = 8;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    One,
+    Two,
+}
 
 /// The form.
-pub(crate) struct Vscsi;
+#[derive(Default)]
+pub(crate) struct Vscsi {
+    version: Option<Version>,
+}
 
 /// Could a file that begins with `head` be of this form?
 pub(crate) fn looks_like(head: &[u8]) -> bool {
-    head.first_chunk::<RECORD_BYTES>().is_some_and(|record| {
-        let fields = Fields::of(record);
-        fields.version >> 8 == VERSION && kind_of(fields.command).is_some()
+    head.first_chunk::<COMMON_BYTES>().is_some_and(|record| {
+        Version::of(record).is_some_and(|version| {
+            let fields = Fields::of(record, version);
+            kind_of(fields.command).is_some()
+        })
     })
+}
+
+fn array<const N: usize>(record: &[u8; COMMON_BYTES], at: usize) -> [u8; N] {
+    record[at..at + N].try_into().expect("within the record")
+}
+
+impl Version {
+    /// Which one `record` is of.
+    fn of(record: &[u8; COMMON_BYTES]) -> Option<Self> {
+        [Self::One, Self::Two]
+            .into_iter()
+            .find(|version| version.is_of(record))
+    }
+
+    /// The upper byte of the version field says so.
+    fn is_of(self, record: &[u8; COMMON_BYTES]) -> bool {
+        match self {
+            Self::One => u16::from_le_bytes(array(record, 14)) >> 8 == 1,
+            Self::Two => u16::from_le_bytes(array(record, 2)) >> 8 == 2,
+        }
+    }
 }
 
 struct Fields {
     bytes: u32,
     command: u16,
-    version: u16,
     block: u64,
     time_us: u64,
 }
 
 impl Fields {
-    fn of(record: &[u8; RECORD_BYTES]) -> Self {
-        fn array<const N: usize>(record: &[u8; RECORD_BYTES], at: usize) -> [u8; N] {
-            record[at..at + N].try_into().expect("within the record")
-        }
+    fn of(record: &[u8; COMMON_BYTES], version: Version) -> Self {
+        let (bytes_at, command_at) = match version {
+            Version::One => (4, 12),
+            Version::Two => (8, 0),
+        };
         Self {
-            bytes: u32::from_le_bytes(array(record, 4)),
-            command: u16::from_le_bytes(array(record, 12)),
-            version: u16::from_le_bytes(array(record, 14)),
+            bytes: u32::from_le_bytes(array(record, bytes_at)),
+            command: u16::from_le_bytes(array(record, command_at)),
             block: u64::from_le_bytes(array(record, 16)),
             time_us: u64::from_le_bytes(array(record, 24)),
         }
@@ -64,14 +98,23 @@ fn kind_of(command: u16) -> Option<RequestKind> {
 
 impl RecordForm for Vscsi {
     fn next(&mut self, input: &mut Input, notes: &mut Notes) -> io::Result<Option<Parsed>> {
-        let mut record = [0; RECORD_BYTES];
+        let mut record = [0; COMMON_BYTES];
         if !input.record(&mut record)? {
             return Ok(None);
         }
-        let fields = Fields::of(&record);
-        if fields.version >> 8 != VERSION {
-            return Ok(Some(Parsed::Malformed("its version is not 1")));
+        let Some(version) = self.version.or_else(|| Version::of(&record)) else {
+            return Ok(Some(Parsed::Malformed("its version is neither 1 nor 2")));
+        };
+        self.version = Some(version);
+        if version == Version::Two {
+            input.rest(&mut [0; RESPONSE_BYTES])?;
         }
+        if !version.is_of(&record) {
+            return Ok(Some(Parsed::Malformed(
+                "its version is not that of the first",
+            )));
+        }
+        let fields = Fields::of(&record, version);
         let Some(kind) = kind_of(fields.command) else {
             return Ok(Some(Parsed::Lost(
                 "SCSI command that neither reads, writes nor flushes",
@@ -110,10 +153,23 @@ mod tests {
         record
     }
 
+    fn newer(bytes: u32, command: u16, block: u64, time_us: u64) -> Vec<u8> {
+        let mut record = command.to_le_bytes().to_vec();
+        record.extend(0x200_u16.to_le_bytes());
+        for field in [7, bytes, 1] {
+            record.extend(field.to_le_bytes());
+        }
+        for field in [block, time_us, 350] {
+            record.extend(field.to_le_bytes());
+        }
+        record
+    }
+
     fn all(bytes: Vec<u8>) -> io::Result<Vec<Parsed>> {
         let mut input = Input::over(Cursor::new(bytes))?;
         let mut all = Vec::new();
-        while let Some(parsed) = Vscsi.next(&mut input, &mut Notes::default())? {
+        let mut form = Vscsi::default();
+        while let Some(parsed) = form.next(&mut input, &mut Notes::default())? {
             all.push(parsed);
         }
         Ok(all)
@@ -150,5 +206,35 @@ mod tests {
         assert!(matches!(found[4], Parsed::Malformed(_)));
         assert!(matches!(found[5], Parsed::Malformed(_)));
         assert!(all(record(0, 0, 0, 0, 0)[..31].to_vec()).is_err());
+    }
+    #[test]
+    fn records_of_version_2_are_longer() {
+        let bytes = [
+            newer(4096, 0x28, 8, 1000),
+            newer(512, 0x2a, 16, 1001),
+            record(512, 0x2a, 0x100, 24, 1002),
+            vec![0; RESPONSE_BYTES],
+            newer(1024, 0x2a, 32, 1003),
+        ]
+        .concat();
+        assert!(looks_like(&bytes));
+        let found = all(bytes).unwrap();
+        let requests: Vec<_> = found
+            .iter()
+            .filter_map(|parsed| match parsed {
+                Parsed::Request(r) => Some((r.at_ns, r.kind, r.offset, r.bytes)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            requests,
+            [
+                (1_000_000, RequestKind::Read, 4096, 4096),
+                (1_001_000, RequestKind::Write, 8192, 512),
+                (1_003_000, RequestKind::Write, 16_384, 1024),
+            ]
+        );
+        assert!(matches!(found[2], Parsed::Malformed(_)));
+        assert!(all(newer(0, 0x28, 0, 0)[..39].to_vec()).is_err());
     }
 }
