@@ -252,7 +252,7 @@ impl File {
         let ended = core.clock.now();
         match (&synced, since) {
             (Ok(()), Some(since)) => core.stats.synced.record(ended.ns_since(since)),
-            (Err(_), Some(since)) => inode.lock().unsynced_since = Some(since),
+            (Err(_), Some(since)) => inode.lock().still_unsynced(since),
             (_, None) => {}
         }
         synced?;
@@ -360,16 +360,10 @@ impl File {
             // Read even where it is cached: it may be evicted before the copy. The writer lock keeps
             // its bytes as they are.
             let mut now = [0; PAGE_LEN];
-            self.read_page(own, &mut now)?;
+            read::read_page(&self.0.core, &self.0.inode, own, &mut now)?;
             edges.0.push((index, Box::new(now)));
         }
         Ok(edges)
-    }
-
-    fn read_page(&self, own: FileRange, into: &mut [u8; PAGE_LEN]) -> Result<()> {
-        let stream = Mutex::new(ReadAhead::default());
-        read::read(&self.0.core, &self.0.inode, &stream, own.start, into)?;
-        Ok(())
     }
 }
 

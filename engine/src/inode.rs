@@ -85,6 +85,14 @@ pub(crate) struct InodeState {
     pub(crate) home_failures: u32,
 }
 
+impl InodeState {
+    /// A `sync` that failed has not answered for bytes of this age.
+    pub(crate) fn still_unsynced(&mut self, since: Instant) {
+        let known = self.unsynced_since.get_or_insert(since);
+        *known = since.min(*known);
+    }
+}
+
 /// One file in memory.
 #[derive(Debug)]
 pub(crate) struct Inode {

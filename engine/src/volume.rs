@@ -304,16 +304,28 @@ fn open_metadata(
 }
 
 fn sync_all(core: &Arc<Core>) -> Result<()> {
+    let mut answered = Vec::new();
     for inode in core.namespace.inodes() {
+        // Before its bytes go: what is written later is for a later sync to answer for.
+        let since = inode.lock().unsynced_since.take();
         writeback::flush(core, &inode);
+        answered.extend(since.map(|since| (inode, since)));
     }
     core.submit_limit.drain();
     let mut failures = core.failures.lock();
     let VolumeFailures { log, told } = &mut *failures;
     let failed = log.take(told);
     drop(failures);
-    core.meta.commit()?;
-    failed.map_or(Ok(()), Err)
+    let committed = core.meta.commit();
+    let synced = committed.and_then(|_| failed.map_or(Ok(()), Err));
+    let ended = core.clock.now();
+    for (inode, since) in answered {
+        match synced {
+            Ok(()) => core.stats.synced.record(ended.ns_since(since)),
+            Err(_) => inode.lock().still_unsynced(since),
+        }
+    }
+    synced
 }
 
 /// The inode of `file`, read from the tree if it is not in memory. The caller holds the names.

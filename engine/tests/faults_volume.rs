@@ -456,7 +456,7 @@ fn a_volume_that_only_reads_changes_nothing_and_is_read() {
         file.write_at(0, b"newer"),
         file.truncate(1000),
         file.truncate(1 << 20),
-        file.punch_hole(delalloc_engine::FileRange::new(4096, 100_000)),
+        file.punch_hole(FileRange::new(4096, 100_000)),
         file.sync(),
         volume.sync(),
     ];

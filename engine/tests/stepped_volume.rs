@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use delalloc_backends::{Backend, Clock, HeldBackend, MemBackend, SimModel, VirtualClock};
 use delalloc_engine::recover::check;
+use delalloc_engine::stats::StageTimes;
 use delalloc_engine::{EngineConfig, EngineStats, File, FileRange, Stepper, Volume};
 use stepped::{formatted, length, seed_first, seeds, tight_config};
 use support::{Dice, config};
@@ -378,49 +379,71 @@ fn a_write_larger_than_the_cache_passes_through_it() {
 }
 
 /// Only the device takes time here, and every item is one extent: what they waited for, stage by stage, is
-/// all of their way home.
+/// all of their way home. With room in the byte budget and without, through the pools and by the express lane.
 #[test]
 fn the_stages_of_a_write_add_up_to_its_way_home() {
-    const EXTENT_BYTES: u64 = 16 << 10;
-    for seed in 0..50 {
+    let (mut aged_ns, mut budget_ns, mut lanes) = (0, 0, 0);
+    for seed in 0..60 {
+        let (budget, log) = (["32MiB", "16KiB"], ["false", "true"]);
         let knobs = [
-            ("compression.extent_bytes", "16KiB"),
-            ("compression.item_bytes", "16KiB"),
-            ("compression.level", "1"),
-            ("log.enabled", "false"),
-            ("dirty.background", "64KiB"),
+            ("budget.bytes", budget[length(seed % 2)]),
+            ("log.enabled", log[length(seed / 2 % 2)]),
         ];
-        let device = modelled(Arc::new(formatted()), seed);
-        let opened = Volume::open_stepped(Arc::new(device), config(&knobs), seed);
-        let (volume, stepper) = opened.expect("a volume opens");
-        let file = volume.create("file").expect("a new file");
-        let mut dice = Dice::new(seed);
-        for _write in 0..40 {
-            let bytes = dice.text(length(EXTENT_BYTES));
-            let at = dice.below(20) * EXTENT_BYTES;
-            file.write_at(at, &bytes).expect("a write");
-            stepper.step(length(dice.below(10)));
-        }
-        volume.sync().expect("a commit");
-        let times = volume.stats().stages;
-        let stages = [
-            &times.aged,
-            &times.queued,
-            &times.encode,
-            &times.head_wait,
-            &times.place,
-            &times.submit,
-            &times.device,
-            &times.finish,
+        let times = ways_home(seed, &knobs);
+        let (head_wait, home) = (&times.head_wait.time, &times.home.time);
+        let everywhere = [
+            ("aged", &times.aged),
+            ("budget", &times.budget),
+            ("queued", &times.queued),
+            ("encode", &times.encode),
+            ("place", &times.place),
+            ("submit", &times.submit),
+            ("device", &times.device),
+            ("finish", &times.finish),
         ];
-        let home = &times.home.time;
-        for stage in stages {
-            assert_eq!(stage.time.count, home.count, "seed {seed}: {times:?}");
+        let mut sum_ns = head_wait.sum_ns;
+        for (name, stage) in everywhere {
+            assert_eq!(stage.time.count, home.count, "seed {seed}: {name}");
+            sum_ns += stage.time.sum_ns;
         }
-        let sum_ns: u64 = stages.iter().map(|stage| stage.time.sum_ns).sum();
-        assert!(times.device.time.sum_ns > 0 && times.aged.time.sum_ns > 0);
+        assert!(times.device.time.sum_ns > 0, "seed {seed}");
         assert_eq!(sum_ns, home.sum_ns, "seed {seed}");
+        aged_ns += times.aged.time.sum_ns;
+        budget_ns += times.budget.time.sum_ns;
+        lanes += home.count - head_wait.count;
     }
+    assert!(aged_ns > 0, "nothing aged");
+    assert!(budget_ns > 0, "nobody waited for the budget");
+    assert!(lanes > 0, "nothing took the express lane");
+}
+
+/// Times of random writes, some of them synced, in items of one extent.
+fn ways_home(seed: u64, more: &[(&str, &str)]) -> StageTimes {
+    const EXTENT_BYTES: u64 = 16 << 10;
+    let knobs = [
+        ("compression.extent_bytes", "16KiB"),
+        ("compression.item_bytes", "16KiB"),
+        ("compression.level", "1"),
+        ("dirty.background", "64KiB"),
+        ("log.inline_max", "0"),
+    ];
+    let knobs = [&knobs[..], more].concat();
+    let device = modelled(Arc::new(formatted()), seed);
+    let opened = Volume::open_stepped(Arc::new(device), config(&knobs), seed);
+    let (volume, stepper) = opened.expect("a volume opens");
+    let file = volume.create("file").expect("a new file");
+    let mut dice = Dice::new(seed);
+    for _write in 0..40 {
+        let bytes = dice.text(length(EXTENT_BYTES));
+        let at = dice.below(20) * EXTENT_BYTES;
+        file.write_at(at, &bytes).expect("a write");
+        stepper.step(length(dice.below(10)));
+        if dice.once_in(8) {
+            file.sync().expect("a sync");
+        }
+    }
+    volume.sync().expect("a commit");
+    volume.stats().stages
 }
 
 /// The flusher looks at what is too young for it again and again, which is no deadlock of whoever waits

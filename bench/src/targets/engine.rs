@@ -214,10 +214,16 @@ impl Target for EngineTarget {
         stages_of(&stats)
             .into_iter()
             .map(|(name, stage)| {
-                // Waiting before and after compression belongs to it: one row, three times.
-                let (queued_ns, head_wait_ns) = match name {
-                    "compress" => (times.queued.time.sum_ns, times.head_wait.time.sum_ns),
-                    _ => (0, 0),
+                // Waiting before and after compression belongs to it: one row, three times. Room in the byte
+                // budget is waited for, and nothing else.
+                let own_ns = stage.time.sum_ns;
+                let (queued_ns, running_ns, head_wait_ns) = match name {
+                    "budget" => (own_ns, 0, 0),
+                    "compress" => {
+                        let (queued, head_wait) = (&times.queued.time, &times.head_wait.time);
+                        (queued.sum_ns, own_ns, head_wait.sum_ns)
+                    }
+                    _ => (0, own_ns, 0),
                 };
                 let peak = seen.get(name).copied().unwrap_or_default();
                 StageRecord {
@@ -225,7 +231,7 @@ impl Target for EngineTarget {
                     items: stage.time.count,
                     bytes: bytes(name),
                     queued_ns,
-                    running_ns: stage.time.sum_ns,
+                    running_ns,
                     head_wait_ns,
                     depth_max: peak.depth,
                     bytes_held_max: peak.held_bytes,
@@ -366,11 +372,12 @@ fn span(name: &str, series: &Series) -> SpanRecord {
 
 /// The stages in the order they pass, under the names the record uses. Times that run across several of them
 /// are no stages; they are the target's spans.
-fn stages_of(stats: &EngineStats) -> [(&'static str, &StageSnapshot); 10] {
+fn stages_of(stats: &EngineStats) -> [(&'static str, &StageSnapshot); 12] {
     let times = &stats.stages;
     [
         ("dirty", &times.dirty),
         ("collect", &times.collect),
+        ("budget", &times.budget),
         ("compress", &times.encode),
         ("place", &times.place),
         ("submit", &times.submit),
@@ -379,6 +386,7 @@ fn stages_of(stats: &EngineStats) -> [(&'static str, &StageSnapshot); 10] {
         ("sync", &times.sync),
         ("read device", &times.read_device),
         ("decode", &times.decode),
+        ("fill", &times.fill),
     ]
 }
 

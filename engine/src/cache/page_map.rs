@@ -192,6 +192,16 @@ impl PageMap {
         (at - range.start.0, first_uses)
     }
 
+    /// How many pages of the range are there.
+    pub fn count(&self, range: Range<PageIndex>) -> u64 {
+        let (start, end) = (range.start.0, range.end.0);
+        self.chunks_of(start, end)
+            .filter_map(|number| Some((number, self.chunks.get(&number)?)))
+            .map(|(number, chunk)| chunk.present & mask_of(number * CHUNK_PAGES, start, end))
+            .map(|present| u64::from(present.count_ones()))
+            .sum()
+    }
+
     /// The first stretch of the range with no page in it.
     pub fn first_missing(&self, range: Range<PageIndex>) -> Option<Range<PageIndex>> {
         let end = range.end.0;
@@ -374,6 +384,10 @@ mod tests {
         assert_eq!(indices(&map, 3, 64), [3, 63]);
         assert_eq!(indices(&map, 64, 64), [0; 0]);
         assert_eq!(indices(&map, 131, far), [0; 0]);
+        for (start, end) in [(0, u64::MAX), (3, 131), (4, 63), (64, 64), (131, far)] {
+            let there = indices(&map, start, end).len() as u64;
+            assert_eq!(map.count(pages(start, end)), there, "{start}..{end}");
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! How far to read ahead of a reader who goes forward.
 //!
-//! The window doubles while reads follow each other and is gone at the first that does not. New
-//! reads are started when the reader has come within half a window of what was started before, so
-//! that one batch is being decoded while the one before is consumed. The caller rounds the range to
-//! whole mappings: part of a compressed extent cannot be read.
+//! The window doubles while reads follow each other and is gone at the first that does not, wherever that
+//! is: who begins again at the start of the file is a stream from the second read on, and a page there that
+//! is asked for now and then starts nothing. New reads are started when the reader has come within half a
+//! window of what was started before, so that one batch is being decoded while the one before is consumed.
+//! The caller rounds the range to whole mappings: part of a compressed extent cannot be read.
 //!
 //! Pure; one per open handle, since two readers of a file are two streams.
 
@@ -24,9 +25,8 @@ impl ReadAhead {
     /// The reader asks for `range`; returns what to start beyond it.
     pub(crate) fn advance(&mut self, range: FileRange, ahead_bytes_max: u64) -> Option<FileRange> {
         let follows = range.start == self.next && range.start != range.end;
-        let first = range.start == 0;
         self.next = range.end;
-        if !follows && !first {
+        if !follows {
             self.window_bytes = 0;
             self.started_to = range.end;
             return None;
@@ -83,6 +83,41 @@ mod tests {
                 .is_none()
         );
         assert!(ahead.advance(FileRange::new(5000, 9096), MAX).is_none());
+    }
+
+    /// Bytes started while 8 MiB are read in blocks.
+    fn pass(ahead: &mut ReadAhead) -> u64 {
+        let blocks = (0..2048_u64).map(|block| FileRange::new(block * 4096, (block + 1) * 4096));
+        blocks
+            .filter_map(|range| ahead.advance(range, MAX))
+            .map(|more| more.bytes())
+            .sum()
+    }
+
+    #[test]
+    fn a_second_pass_starts_as_much_as_the_first() {
+        let mut ahead = ReadAhead::default();
+        let first_bytes = pass(&mut ahead);
+        assert!(first_bytes >= 2048 * 4096 - MAX);
+        let as_much = first_bytes - MAX..=first_bytes + MAX;
+        for _again in 0..3 {
+            assert!(as_much.contains(&pass(&mut ahead)));
+        }
+        ahead.advance(FileRange::new(1 << 30, (1 << 30) + 4096), MAX);
+        assert!(as_much.contains(&pass(&mut ahead)), "after a jump");
+    }
+
+    #[test]
+    fn a_head_that_is_read_now_and_then_starts_its_window_once() {
+        let mut ahead = ReadAhead::default();
+        let (head, far) = (FileRange::new(0, 4096), 1 << 30);
+        assert!(ahead.advance(head, MAX).is_some());
+        for again in 0..10 {
+            if again % 2 == 0 {
+                ahead.advance(FileRange::new(far, far + 4096), MAX);
+            }
+            assert_eq!(ahead.advance(head, MAX), None);
+        }
     }
 
     #[test]

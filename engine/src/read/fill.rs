@@ -26,6 +26,7 @@ use crate::mutation::{self, Mutation};
 use crate::pool::{Order, WorkItem};
 use crate::read::populate;
 use crate::read::tickets::{Answer, Plain, Ticket};
+use crate::stats::StageStats;
 use crate::units::{DiskExtent, DiskOffset, FileRange, PAGE_BYTES, SECTOR_BYTES};
 use crate::writeback::checksums;
 
@@ -163,14 +164,23 @@ fn source(ticket: &Ticket) -> DiskExtent {
 }
 
 fn complete(core: &Core, inode: &Inode, ticket: &Arc<Ticket>, read: Result<AlignedBuf>) {
-    let started = core.clock.now();
-    let plain = read.and_then(|stored| decode(core, ticket, stored));
+    let decoded = |stored| timed(core, &core.stats.decode, || decode(core, ticket, stored));
+    let plain = read.and_then(decoded);
     let is_current = match &plain {
-        Ok(plain) => insert(core, inode, ticket, plain),
+        Ok(plain) => timed(core, &core.stats.fill, || {
+            insert(core, inode, ticket, plain)
+        }),
         Err(_) => inode.lock().tickets.close(ticket),
     };
-    core.stats.decode.record(core.clock.now().ns_since(started));
     ticket.answer(Answer { plain, is_current });
+}
+
+/// Does `work`, which is a stage of a read.
+fn timed<T>(core: &Core, stage: &StageStats, work: impl FnOnce() -> T) -> T {
+    let started = core.clock.now();
+    let done = work();
+    stage.record(core.clock.now().ns_since(started));
+    done
 }
 
 /// Verifies the stored bytes, then decodes them.

@@ -13,9 +13,13 @@
 //!
 //! What a read returns for a page is its content at some moment between call and return. Requests
 //! of several pages are not atomic against a concurrent write.
+//!
+//! A page is a hit where it was in the cache before the request came: what a long request brings itself
+//! while its first pages are copied is missed. Pages that a writer needs are neither, and no bytes served.
 
 mod ahead;
 mod fill;
+mod front;
 mod populate;
 mod tickets;
 
@@ -23,6 +27,7 @@ use std::sync::Arc;
 
 pub(crate) use ahead::ReadAhead;
 use fill::Opened;
+use front::Front;
 use parking_lot::Mutex;
 use tickets::Answer;
 pub(crate) use tickets::Tickets;
@@ -33,10 +38,29 @@ use crate::error::{EngineError, Result};
 use crate::inode::{Inode, InodeState, Life};
 use crate::meta::Mapping;
 use crate::mutation::{self, Mutation};
-use crate::units::{FileRange, PAGE_BYTES, PageIndex};
+use crate::units::{FileRange, PAGE_BYTES, PAGE_LEN, PageIndex};
 
 /// Most frames cloned under one hold of the state lock.
 const HITS_MAX: usize = 64;
+
+/// How a request is served.
+#[derive(Debug)]
+struct Serving {
+    /// What is read in front of the copy, on the `endio` pool; what is missing at the copy is then read there too.
+    front: Option<Front>,
+    /// Hits and misses are counted page by page.
+    counted: bool,
+}
+
+impl Serving {
+    /// The copy is at `at`.
+    fn keep_up(&mut self, core: &Arc<Core>, inode: &Arc<Inode>, at: u64) -> Result<()> {
+        match &mut self.front {
+            Some(front) => front.keep_up(core, inode, at),
+            None => Ok(()),
+        }
+    }
+}
 
 /// Reads up to `out.len()` bytes at `offset`. Returns how many there were before the end of the file.
 pub(crate) fn read(
@@ -46,58 +70,119 @@ pub(crate) fn read(
     offset: u64,
     out: &mut [u8],
 ) -> Result<usize> {
-    let size_bytes = {
-        let state = inode.lock();
-        if state.life == Life::Gone {
-            return Err(EngineError::Removed);
-        }
-        state.size.memory_bytes()
-    };
+    let size_bytes = size_bytes(inode)?;
     let end = offset.saturating_add(out.len() as u64).min(size_bytes);
     if offset >= end {
         return Ok(0);
     }
     let request = FileRange::new(offset, end);
-    let started = start_ahead(core, inode, ahead, request, size_bytes)?;
-    let mut at = offset;
-    while at < end {
-        let rest = FileRange::new(at, end);
-        let index = index_in(request, at);
-        let read_bytes = step(core, inode, rest, started, &mut out[index..])?;
-        at += read_bytes as u64;
+    let long = is_long(core, request);
+    if long {
+        look_for(core, inode, request);
     }
+    let serving = Serving {
+        front: front(core, ahead, request, size_bytes),
+        counted: !long,
+    };
+    copy(core, inode, request, serving, out)?;
     core.stats.note_read(request.bytes());
     Ok(index_in(request, end))
 }
 
-/// Reads at least one page of `rest` into `out`.
+/// Reads `page`, up to the end of the file, for a writer who changes a part of it.
+pub(crate) fn read_page(
+    core: &Arc<Core>,
+    inode: &Arc<Inode>,
+    page: FileRange,
+    out: &mut [u8; PAGE_LEN],
+) -> Result<()> {
+    let part = page.intersect(FileRange::new(0, size_bytes(inode)?));
+    let serving = Serving {
+        front: None,
+        counted: false,
+    };
+    copy(core, inode, part, serving, out)
+}
+
+fn size_bytes(inode: &Inode) -> Result<u64> {
+    let state = inode.lock();
+    match state.life {
+        Life::Gone => Err(EngineError::Removed),
+        Life::Linked | Life::Orphan => Ok(state.size.memory_bytes()),
+    }
+}
+
+/// It takes more than one extent, which are read side by side.
+fn is_long(core: &Core, request: FileRange) -> bool {
+    request.bytes() > core.config.compression.extent_bytes
+}
+
+/// Counts which pages of a request are there before any of them is read for it.
+fn look_for(core: &Core, inode: &Inode, request: FileRange) {
+    let pages = request.to_pages();
+    let range = PageIndex::of(pages.start)..PageIndex::of(pages.end);
+    let all = range.end.0 - range.start.0;
+    let present = inode.lock().pages.count(range);
+    core.stats.note_hits(present);
+    core.stats.note_misses(all - present);
+}
+
+/// Reads all of `request` into `out`.
+fn copy(
+    core: &Arc<Core>,
+    inode: &Arc<Inode>,
+    request: FileRange,
+    mut serving: Serving,
+    out: &mut [u8],
+) -> Result<()> {
+    let mut at = request.start;
+    while at < request.end {
+        serving.keep_up(core, inode, at)?;
+        let rest = FileRange::new(at, request.end);
+        let index = index_in(request, at);
+        let read_bytes = step(core, inode, rest, &serving, &mut out[index..])?;
+        at += read_bytes as u64;
+    }
+    // The rest of what lies ahead of the stream.
+    serving.keep_up(core, inode, at)
+}
+
+/// Reads at least one page of `rest` into `out`, or finds that it has to be looked for again.
 fn step(
     core: &Arc<Core>,
     inode: &Arc<Inode>,
     rest: FileRange,
-    behind: bool,
+    serving: &Serving,
     out: &mut [u8],
 ) -> Result<usize> {
     let mut state = inode.lock();
     let hits = hits(core, &mut state, rest);
     if !hits.is_empty() {
         drop(state);
+        if serving.counted {
+            core.stats.note_hits(hits.len() as u64);
+        }
         return Ok(copy_hits(&hits, rest, out));
     }
     let absent = absent(&state, rest);
     let wanted = absent.to_pages();
     let opened = fill::open(core, inode, &mut state, wanted)?;
     drop(state);
-    core.stats.note_misses(1);
+    let missed = |part: FileRange| {
+        if serving.counted {
+            core.stats.note_misses(part.pages().count() as u64);
+        }
+        index_in(part, part.end)
+    };
     let ticket = match opened {
         Opened::Hole { end } => {
-            let bytes = index_in(absent, absent.end.min(end));
+            let bytes = missed(absent.intersect(FileRange::new(absent.start, end)));
             out[..bytes].fill(0);
             return Ok(bytes);
         }
         Opened::Joined(ticket) => ticket,
         Opened::Fresh(ticket) => {
-            if behind || rest.bytes() > core.config.read.inline_decode_bytes_max {
+            if serving.front.is_some() || rest.bytes() > core.config.read.inline_decode_bytes_max {
                 fill::carry_out_behind(core, inode, Arc::clone(&ticket));
             } else {
                 fill::carry_out_here(core, inode, &ticket);
@@ -116,9 +201,9 @@ fn step(
     }
     let plain = plain?;
     let part = absent.intersect(plain.range);
-    let bytes = plain.part(part);
-    out[..bytes.len()].copy_from_slice(bytes);
-    Ok(bytes.len())
+    let bytes = missed(part);
+    out[..bytes].copy_from_slice(plain.part(part));
+    Ok(bytes)
 }
 
 /// The cached pages from the start of `rest`.
@@ -126,12 +211,12 @@ fn hits(core: &Core, state: &mut InodeState, rest: FileRange) -> Vec<Frame> {
     let first = PageIndex::of(rest.start);
     let pages = rest.pages().take(HITS_MAX).count() as u64;
     let mut frames = Vec::new();
-    let (hits, first_uses) = state
+    let (_, first_uses) = state
         .pages
         .touch_run(first..PageIndex(first.0 + pages), |frame| {
             frames.push(frame.clone())
         });
-    core.stats.note_hits(hits, first_uses);
+    core.stats.note_first_uses(first_uses);
     frames
 }
 
@@ -163,52 +248,25 @@ fn missing(state: &InodeState, range: FileRange) -> Option<FileRange> {
     Some(FileRange::new(missing.start.start(), missing.end.start()))
 }
 
-/// Starts reads of the missing extents of `request` after its first, and of what lies ahead of a
-/// stream. True if anything was started, or a stream is under way.
-fn start_ahead(
-    core: &Arc<Core>,
-    inode: &Arc<Inode>,
+/// What is to be read in front of the copy of `request`: its own extents if it is long, and what lies ahead
+/// of a stream.
+fn front(
+    core: &Core,
     ahead: &Mutex<ReadAhead>,
     request: FileRange,
     size_bytes: u64,
-) -> Result<bool> {
+) -> Option<Front> {
     let more = ahead
         .lock()
         .advance(request, core.config.read.ahead_bytes_max);
-    let long = request.bytes() > core.config.compression.extent_bytes;
-    let range = match (more, long) {
+    let range = match (more, is_long(core, request)) {
         (Some(more), true) => FileRange::new(request.start, more.end),
         (Some(more), false) => more,
         (None, true) => request,
-        (None, false) => return Ok(false),
+        (None, false) => return None,
     };
     let range = FileRange::new(range.start, range.end.min(size_bytes).max(range.start)).to_pages();
-    start(core, inode, range)?;
-    Ok(true)
-}
-
-/// Starts the reads of all absent pages of `range`.
-fn start(core: &Arc<Core>, inode: &Arc<Inode>, range: FileRange) -> Result<()> {
-    let mut at = range.start;
-    while at < range.end {
-        let mut state = inode.lock();
-        let rest = FileRange::new(at, range.end);
-        let Some(wanted) = missing(&state, rest) else {
-            return Ok(());
-        };
-        let opened = fill::open(core, inode, &mut state, wanted)?;
-        drop(state);
-        at = match opened {
-            Opened::Hole { end } => end,
-            Opened::Joined(ticket) => ticket.range.end,
-            Opened::Fresh(ticket) => {
-                let end = ticket.range.end;
-                fill::carry_out_behind(core, inode, ticket);
-                end
-            }
-        };
-    }
-    Ok(())
+    Some(Front::new(range, request.end))
 }
 
 /// Where byte `at` of `range` is in a buffer that holds `range`.

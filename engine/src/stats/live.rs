@@ -67,7 +67,9 @@ stages! {
     collect,
     /// Write: from the acceptance of the oldest byte of an item to its hand-off.
     aged,
-    /// Write: from hand-off until a worker takes the item.
+    /// Write: from hand-off until the byte budget has room for the item and those before it.
+    budget,
+    /// Write: from then until a worker takes the item.
     queued,
     /// Write, phase one: zero test, verdict, codec, checksums.
     encode,
@@ -85,8 +87,10 @@ stages! {
     home,
     /// Read: with the device.
     read_device,
-    /// Read: checksums and codec.
+    /// Read: checksums and codec, where the device gave the bytes.
     decode,
+    /// Read: decoded pages into the cache, as far as there is room.
+    fill,
     /// `sync` with little to write: from its data's way to the device until data and log are durable.
     log,
     /// `sync` of a file, as its caller sees it.
@@ -116,9 +120,9 @@ counters! {
     compressed_extents "count",
     /// Bytes of file data read from the device.
     device_read_bytes "bytes",
-    /// Pages that reads found in the cache.
+    /// Pages that were in the cache when a read came for them.
     cache_hits "count",
-    /// Times a read found a page missing.
+    /// Pages that were not; holes are never there.
     cache_misses "count",
     /// Pages put into the cache because the extent they are in was decoded for others.
     populated_pages "count",
@@ -169,17 +173,21 @@ impl Stats {
         add(&self.counters.device_read_bytes, bytes);
     }
 
-    /// A read found pages in the cache; `first_uses` of them had come along with an earlier one.
-    pub fn note_hits(&self, pages: u64, first_uses: u64) {
+    /// A read came for pages that are in the cache.
+    pub fn note_hits(&self, pages: u64) {
         add(&self.counters.cache_hits, pages);
-        if first_uses > 0 {
-            add(&self.counters.populated_used_pages, first_uses);
-        }
     }
 
-    /// A read found pages missing.
-    pub fn note_misses(&self, times: u64) {
-        add(&self.counters.cache_misses, times);
+    /// A read came for pages that are not.
+    pub fn note_misses(&self, pages: u64) {
+        add(&self.counters.cache_misses, pages);
+    }
+
+    /// Pages that had come along with an earlier read were asked for.
+    pub fn note_first_uses(&self, pages: u64) {
+        if pages > 0 {
+            add(&self.counters.populated_used_pages, pages);
+        }
     }
 
     /// Pages came along with a read of others in their extent.

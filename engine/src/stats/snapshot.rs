@@ -187,7 +187,8 @@ mod tests {
         stats.note_hole(150);
         stats.note_device_read(600);
         stats.note_read(200);
-        stats.note_hits(3, 1);
+        stats.note_hits(3);
+        stats.note_first_uses(1);
         stats.note_misses(1);
         stats.note_populated(4);
         let mut shown = snapshot(&stats);

@@ -115,10 +115,9 @@ impl Passage {
     }
 
     /// They are through, and enter the next stage as `bytes`.
-    pub fn pass_to(self, next: &Arc<StageStats>, bytes: u64, now: Instant) -> Self {
-        let passage = next.begin(bytes, now);
-        self.end(now);
-        passage
+    pub fn pass_to(&mut self, next: &Arc<StageStats>, bytes: u64, now: Instant) {
+        let passed = std::mem::replace(self, next.begin(bytes, now));
+        passed.end(now);
     }
 }
 
@@ -145,12 +144,12 @@ mod tests {
             Arc::new(StageStats::default()),
             Arc::new(StageStats::default()),
         );
-        let passage = encode.begin(1000, at(0));
+        let mut passage = encode.begin(1000, at(0));
         assert_eq!(
             (encode.snapshot().depth, encode.snapshot().held_bytes),
             (1, 1000)
         );
-        let passage = passage.pass_to(&submit, 300, at(50));
+        passage.pass_to(&submit, 300, at(50));
         assert_eq!(
             (encode.snapshot().depth, encode.snapshot().held_bytes),
             (0, 0)

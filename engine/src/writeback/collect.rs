@@ -25,6 +25,7 @@ use crate::core::Core;
 use crate::extent::State;
 use crate::inode::{Inode, InodeState};
 use crate::log::DataNumber;
+use crate::stats::Passage;
 use crate::units::{FileRange, PageIndex};
 use crate::writeback::encode::EncodeItem;
 
@@ -47,6 +48,8 @@ pub(crate) struct Collected {
     pub(crate) data_before: DataNumber,
     /// When its oldest byte was accepted.
     pub(crate) since: Instant,
+    /// Where it is, in the stages of the statistics: waits for the byte budget at first.
+    pub(crate) passage: Passage,
 }
 
 /// Hands off dirty ranges of `inode` that start at `from` or later, until about `bytes_max` are on
@@ -113,22 +116,21 @@ pub(crate) fn collect_locked(
 
     let data_before = core.meta.data_next();
     let items: Vec<Collected> = cut(run, item_bytes)
-        .map(|range| take(state, range, data_before, started))
+        .map(|range| take(core, state, range, data_before))
         .collect();
-    let now = core.clock.now();
     for item in &items {
         state.ordered.begin(item.range);
-        core.stats.aged.record(now.ns_since(item.since));
     }
-    core.stats.collect.record(now.ns_since(started));
+    let took_ns = core.clock.now().ns_since(started);
+    core.stats.collect.record(took_ns);
     Some(items)
 }
 
 fn take(
+    core: &Core,
     state: &mut InodeState,
     range: FileRange,
     data_before: DataNumber,
-    now: Instant,
 ) -> Collected {
     let pages = PageIndex::of(range.start)..PageIndex::of(range.end);
     let frames: Vec<Frame> = state
@@ -141,13 +143,17 @@ fn take(
         range.pages().count(),
         "a dirty page is in the cache"
     );
+    let now = core.clock.now();
+    let since = state.ages.take(range).unwrap_or(now);
+    core.stats.aged.record(now.ns_since(since));
     Collected {
         range,
         frames,
         size_at: state.size.memory_bytes(),
         reservation: state.reservation.split(range.bytes()),
         data_before,
-        since: state.ages.take(range).unwrap_or(now),
+        since,
+        passage: core.stats.budget.begin(range.bytes(), now),
     }
 }
 

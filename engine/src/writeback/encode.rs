@@ -24,7 +24,7 @@ use crate::core::Core;
 use crate::inode::Inode;
 use crate::mutation::{self, Mutation};
 use crate::pool::WorkItem;
-use crate::stats::{Passage, StageStats, Stats};
+use crate::stats::{StageStats, Stats};
 use crate::units::{FileRange, PAGE_LEN};
 use crate::writeback::collect::{Collected, cut};
 use crate::writeback::place;
@@ -59,7 +59,6 @@ pub(crate) struct EncodeItem {
     pub(crate) collected: Collected,
     pub(crate) budget: BudgetGuard,
     pub(crate) encoded: Vec<Encoded>,
-    passage: Option<Passage>,
 }
 
 impl EncodeItem {
@@ -69,30 +68,21 @@ impl EncodeItem {
         collected: Collected,
         budget: BudgetGuard,
     ) -> Self {
-        let passage = Some(
-            core.stats
-                .queued
-                .begin(collected.range.bytes(), core.clock.now()),
-        );
-        Self {
+        let mut item = Self {
             core,
             inode,
             collected,
             budget,
             encoded: Vec::new(),
-            passage,
-        }
+        };
+        item.pass_to(|stats| &stats.queued);
+        item
     }
-}
 
-impl EncodeItem {
     fn pass_to(&mut self, next: impl Fn(&Stats) -> &Arc<StageStats>) {
         let (bytes, now) = (self.collected.range.bytes(), self.core.clock.now());
         let next = next(&self.core.stats);
-        self.passage = self
-            .passage
-            .take()
-            .map(|passage| passage.pass_to(next, bytes, now));
+        self.collected.passage.pass_to(next, bytes, now);
     }
 }
 
@@ -126,11 +116,7 @@ impl WorkItem for EncodeItem {
 
     fn complete(mut self: Box<Self>) {
         self.pass_to(|stats| &stats.place);
-        let (core, passage) = (Arc::clone(&self.core), self.passage.take());
         place::place(*self);
-        if let Some(passage) = passage {
-            passage.end(core.clock.now());
-        }
     }
 }
 

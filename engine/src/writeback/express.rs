@@ -122,19 +122,28 @@ struct Sent {
 }
 
 impl Lane<'_> {
-    fn send(&self, items: Vec<Collected>) -> Result<()> {
+    fn send(&self, mut items: Vec<Collected>) -> Result<()> {
+        let (core, stats) = (self.core, &self.core.stats);
+        // The budget keeps none of them waiting; those before it do.
+        for item in &mut items {
+            let (bytes, now) = (item.range.bytes(), core.clock.now());
+            item.passage.pass_to(&stats.queued, bytes, now);
+        }
         let mut sent = Vec::new();
         let mut writes = Vec::new();
         for item in items {
             self.place(item, &mut sent, &mut writes);
         }
         let (prepared, size_bytes) = self.prepare(&sent);
-        let started = self.core.clock.now();
-        let logged = self.core.meta.log_express(prepared, writes);
-        self.core
-            .stats
-            .log
-            .record(self.core.clock.now().ns_since(started));
+        let started = core.clock.now();
+        for Sent { flight, outcome } in &mut sent {
+            if let Outcome::Written(written) = outcome {
+                let bytes = written.disk.bytes;
+                flight.passage.pass_to(&stats.device, bytes, started);
+            }
+        }
+        let logged = core.meta.log_express(prepared, writes);
+        stats.log.record(core.clock.now().ns_since(started));
         // One end for each extent with an address, in order.
         let mut ends = match &logged {
             LogOutcome::DataFailed(ends) => ends.iter(),
@@ -179,8 +188,10 @@ impl Lane<'_> {
             mut reservation,
             data_before,
             since,
+            mut passage,
         } = item;
         let budget = core.budget.hold(range.bytes());
+        passage.pass_to(&core.stats.encode, range.bytes(), core.clock.now());
         let mut frames = frames.into_iter();
         let encoded: Vec<Encoded> = cut(range, core.config.compression.extent_bytes)
             .map(|range| {
@@ -188,15 +199,15 @@ impl Lane<'_> {
                 encode(core, inode, range, own)
             })
             .collect();
+        passage.pass_to(&core.stats.place, range.bytes(), core.clock.now());
         let placed = place::allocate(core, encoded, &mut reservation);
         let extents: Vec<FileRange> = placed.iter().map(Placed::range).collect();
         inode.lock().ordered.place(range, &extents);
         let holdings = place::holdings(budget, reservation);
+        let now = core.clock.now();
+        passage.end(now);
         for extent in placed {
-            let stage = core
-                .stats
-                .device
-                .begin(extent.stored_bytes(), core.clock.now());
+            let stage = core.stats.submit.begin(extent.stored_bytes(), now);
             let at = HandedOff {
                 size_bytes: size_at,
                 data_before,

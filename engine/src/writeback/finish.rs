@@ -70,7 +70,7 @@ pub(crate) enum Outcome {
 pub(crate) fn queue(mut flight: Flight, outcome: Outcome) {
     let core = Arc::clone(&flight.core);
     let bytes = flight.range.bytes();
-    flight.passage = flight
+    flight
         .passage
         .pass_to(&core.stats.finish, bytes, core.clock.now());
     let item = Box::new(FinishItem(Some((flight, outcome))));
@@ -80,10 +80,10 @@ pub(crate) fn queue(mut flight: Flight, outcome: Outcome) {
 /// Ends a flight on the caller's thread.
 pub(crate) fn now(mut flight: Flight, outcome: Outcome) {
     let core = Arc::clone(&flight.core);
-    flight.passage =
-        flight
-            .passage
-            .pass_to(&core.stats.finish, flight.range.bytes(), core.clock.now());
+    let bytes = flight.range.bytes();
+    flight
+        .passage
+        .pass_to(&core.stats.finish, bytes, core.clock.now());
     finish(flight, outcome).passage.end(core.clock.now());
 }
 

@@ -166,6 +166,7 @@ pub(crate) fn place(item: EncodeItem) {
         mut reservation,
         data_before,
         since,
+        passage,
         ..
     } = collected;
     let placed = allocate(&core, encoded, &mut reservation);
@@ -177,6 +178,7 @@ pub(crate) fn place(item: EncodeItem) {
 
     let holdings = holdings(budget, reservation);
     let now = core.clock.now();
+    passage.end(now);
     let flights: Vec<(Flight, Placed)> = placed
         .into_iter()
         .map(|extent| {

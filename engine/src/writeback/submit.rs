@@ -132,10 +132,9 @@ impl WorkItem for Submit {
             "an extent fills its address"
         );
         core.submit_limit.acquire();
-        flight.passage =
-            flight
-                .passage
-                .pass_to(&core.stats.device, written.disk.bytes, core.clock.now());
+        flight
+            .passage
+            .pass_to(&core.stats.device, written.disk.bytes, core.clock.now());
         let limit = Arc::clone(&core.submit_limit);
         let sent = InFlight::begin(&core.pools.in_flight);
         let request = Request::Write {

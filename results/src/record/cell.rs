@@ -199,7 +199,7 @@ pub struct StageRecord {
     pub items: u64,
     /// Bytes they held.
     pub bytes: u64,
-    /// Waiting for a worker.
+    /// Waiting for a worker, or for room where the stage is nothing else (`budget`).
     pub queued_ns: u64,
     /// Being worked on.
     pub running_ns: u64,

@@ -1,0 +1,207 @@
+//! Counters and stages against what was done: pages that were looked for, bytes that were given to
+//! readers, what a stage is named for, and what a sync answers for. On a volume without threads, so
+//! that each number is known beforehand.
+
+mod stepped;
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use delalloc_backends::{
+    Backend, FaultAction, FaultBackend, FaultHandle, FaultOn, FaultRule, HeldBackend, MemBackend,
+    VirtualClock,
+};
+use delalloc_engine::{EngineStats, File, FormatOptions, Stepper, Volume};
+use stepped::length;
+use support::{Dice, config};
+
+const PAGE_BYTES: u64 = 4096;
+const EXTENT_BYTES: u64 = 128 << 10;
+
+/// A volume on memory that fails where a test wants it to.
+struct Bed {
+    faults: FaultHandle,
+    volume: Volume,
+    stepper: Stepper,
+    file: File,
+}
+
+impl Bed {
+    fn new(knobs: &[(&str, &str)]) -> Self {
+        let memory: Arc<dyn Backend> = Arc::new(MemBackend::new(64 << 20));
+        Volume::format(&memory, &FormatOptions::default()).expect("a device can be formatted");
+        let faulty = FaultBackend::new(memory);
+        let faults = faulty.handle();
+        let device = HeldBackend::new(Arc::new(faulty), Arc::new(VirtualClock::new()));
+        let opened = Volume::open_stepped(Arc::new(device), config(knobs), 1);
+        let (volume, stepper) = opened.expect("a volume opens");
+        let file = volume.create("file").expect("a new file");
+        Self {
+            faults,
+            volume,
+            stepper,
+            file,
+        }
+    }
+
+    /// The same, with a file that is stored in extents of 128 KiB and not in the cache.
+    fn stored(bytes: u64, knobs: &[(&str, &str)]) -> Self {
+        let bed = Self::new(knobs);
+        let text = Dice::new(1).text(length(bytes));
+        bed.file.write_at(0, &text).expect("a write fits");
+        bed.volume.drop_caches().expect("caches drop");
+        bed
+    }
+
+    fn read(&self, offset: u64, bytes: u64) {
+        let mut found = vec![0; length(bytes)];
+        let count = self.file.read_at(offset, &mut found).expect("a read");
+        assert_eq!(count, found.len());
+    }
+
+    /// What `act` adds to the numbers.
+    fn numbers_of(&self, act: impl FnOnce(&Self)) -> EngineStats {
+        let before = self.volume.stats();
+        act(self);
+        self.volume.stats().since(&before)
+    }
+}
+
+fn looked_for(stats: &EngineStats) -> (u64, u64) {
+    (stats.counters.cache_hits, stats.counters.cache_misses)
+}
+
+#[test]
+fn half_of_the_pages_in_the_cache_is_a_hit_ratio_of_a_half() {
+    let knobs = [("read.populate", "off"), ("read.ahead_max", "0")];
+    for cached in [0, EXTENT_BYTES / 2] {
+        let bed = Bed::stored(EXTENT_BYTES, &knobs);
+        bed.read(cached, EXTENT_BYTES / 2);
+        let stats = bed.numbers_of(|bed| bed.read(0, EXTENT_BYTES));
+        assert_eq!(looked_for(&stats), (16, 16), "{cached}");
+        assert_eq!(stats.cache_hit_ratio(), 0.5);
+    }
+}
+
+/// Its later extents are read while the first is copied, and none was there before.
+#[test]
+fn a_long_read_does_not_hit_what_it_brought_itself() {
+    let bytes = 16 * EXTENT_BYTES;
+    let bed = Bed::stored(bytes, &[]);
+    let cold = bed.numbers_of(|bed| bed.read(0, bytes));
+    assert_eq!(looked_for(&cold), (0, bytes / PAGE_BYTES));
+    let warm = bed.numbers_of(|bed| bed.read(100, bytes - 200));
+    assert_eq!(looked_for(&warm), (bytes / PAGE_BYTES, 0));
+}
+
+#[test]
+fn pages_of_a_hole_are_looked_for_one_by_one() {
+    let bed = Bed::new(&[]);
+    bed.file.truncate(1 << 20).expect("a truncate");
+    let stats = bed.numbers_of(|bed| bed.read(4096, 16 * PAGE_BYTES));
+    assert_eq!(looked_for(&stats), (0, 16));
+}
+
+/// The page around a small write is read for the writer's sake.
+#[test]
+fn edges_of_writes_are_no_reads() {
+    for cached in [false, true] {
+        let bed = Bed::stored(EXTENT_BYTES, &[]);
+        if cached {
+            bed.read(0, EXTENT_BYTES);
+        }
+        let stats = bed.numbers_of(|bed| {
+            for page in 0..8 {
+                let at = page * PAGE_BYTES + 700;
+                bed.file.write_at(at, &[7; 512]).expect("a write fits");
+            }
+        });
+        assert_eq!(stats.counters.served_bytes, 0);
+        assert_eq!(looked_for(&stats), (0, 0), "cached: {cached}");
+        let read_bytes = stats.counters.device_read_bytes;
+        assert_eq!(read_bytes == 0, cached, "the device was read");
+    }
+}
+
+#[test]
+fn decode_counts_what_was_decoded() {
+    // Read by its own thread, and on the pool.
+    for inline_max in ["128KiB", "0"] {
+        let knobs = [
+            ("read.inline_decode_max", inline_max),
+            ("read.ahead_max", "0"),
+        ];
+        let bed = Bed::stored(EXTENT_BYTES, &knobs);
+        let failed = bed.numbers_of(|bed| {
+            let rule = FaultRule::persistent(FaultOn::Read, 1, FaultAction::Error);
+            bed.faults.arm(rule);
+            for _again in 0..3 {
+                let read = bed.file.read_at(4096, &mut [0; 4096]);
+                assert!(read.is_err(), "the device fails");
+            }
+            bed.faults.disarm();
+        });
+        assert_eq!(failed.stages.decode.time.count, 0, "{inline_max}");
+        let sound = bed.numbers_of(|bed| bed.read(4096, 4096));
+        assert_eq!(sound.stages.decode.time.count, 1, "{inline_max}");
+    }
+}
+
+/// Each read under way holds buffers: a long request has a bounded number of them, however long it is.
+#[test]
+fn a_long_read_has_few_reads_under_way() {
+    let bytes = 256 * EXTENT_BYTES;
+    let bed = Bed::stored(bytes, &[("compression.codec", "lz4")]);
+    let depth_max = |bed: &Bed| {
+        let pools = bed.volume.stats().pools;
+        let endio = pools.iter().find(|pool| pool.name == "endio");
+        endio.map(|pool| pool.depth_max).expect("a pool")
+    };
+    let read = bed.numbers_of(|bed| bed.read(0, bytes));
+    assert_eq!(read.stages.decode.time.count, 256, "each extent once");
+    let depth = depth_max(&bed);
+    assert!((8..=64).contains(&depth), "{depth} answers were waiting");
+}
+
+/// Each sync answers for what no other has answered for, of a file or of the volume.
+#[test]
+fn a_sync_answers_for_nothing_twice() {
+    let minute = Duration::from_secs(60);
+    let bed = Bed::new(&[]);
+    let write = |at: u64| bed.file.write_at(at, &[7; 4096]).expect("a write fits");
+    let second = Duration::from_secs(1).as_nanos();
+    write(0);
+    bed.volume.sync().expect("a volume sync");
+    bed.stepper.pass(minute);
+    write(4096);
+    bed.file.sync().expect("a sync");
+    let synced = bed.volume.stats().stages.synced.time;
+    assert_eq!(synced.count, 2, "both answered");
+    assert!(u128::from(synced.max_ns) < second, "{synced:?}");
+
+    write(0);
+    bed.file.sync().expect("a sync");
+    bed.stepper.pass(minute);
+    let idle = bed.numbers_of(|bed| bed.volume.sync().expect("a volume sync"));
+    assert_eq!(idle.stages.synced.time.count, 0, "nothing to answer for");
+}
+
+/// What a sync of the volume could not make durable is still to be answered for.
+#[test]
+fn a_failed_sync_of_the_volume_answers_for_nothing() {
+    let bed = Bed::new(&[("log.enabled", "false"), ("dirty.expire", "20h")]);
+    bed.file.write_at(0, &[7; 4096]).expect("a write fits");
+    let rule = FaultRule::once(FaultOn::Write, 1, FaultAction::Error);
+    bed.faults.arm(rule);
+    bed.stepper.pass(Duration::from_secs(2));
+    bed.volume.sync().expect_err("the device fails");
+    bed.faults.disarm();
+    assert_eq!(bed.volume.stats().stages.synced.time.count, 0);
+    bed.stepper.pass(Duration::from_secs(3));
+    bed.volume.sync().expect("a volume sync");
+    let synced = bed.volume.stats().stages.synced.time;
+    let waited = Duration::from_secs(5).as_nanos();
+    assert_eq!(synced.count, 1);
+    assert!(u128::from(synced.max_ns) >= waited, "{synced:?}");
+}
