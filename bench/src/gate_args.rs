@@ -122,8 +122,8 @@ pub struct AbArgs {
     /// How to compare; may be repeated [default: sliced, rounds, tail]
     #[arg(long = "class", value_name = "CLASS", value_parser = class)]
     pub classes: Vec<AbClass>,
-    /// Fresh sets of processes of a sliced comparison
-    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    /// Fresh sets of processes of a sliced comparison; 16 can tell one change among 300 numbers
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub pairs: u16,
     /// Slices of each
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..=1000))]

@@ -424,9 +424,15 @@ fn repository(bench: &Bench, main: &str) {
 
 /// `gate ab --base REVISION` in the bench's directory: exit code, stdout, stderr.
 fn ab_with(bench: &Bench, revision: &str, more: &[&str]) -> (i32, String, String) {
+    ab_built(bench, revision, more, "")
+}
+
+/// The same, where `flags` are those of rustc.
+fn ab_built(bench: &Bench, revision: &str, more: &[&str], flags: &str) -> (i32, String, String) {
     let workload = bench.workload("small.yaml", &small(""));
     let output = bench
         .delalloc()
+        .env("RUSTFLAGS", flags)
         .args([
             "gate",
             "ab",
@@ -516,6 +522,12 @@ fn a_revision_that_builds_is_kept_and_not_built_again() {
     assert_eq!(kept, 1);
     let (code, _, errors) = ab_with(&bench, "HEAD", &[]);
     assert_eq!(code, 3);
+    assert!(!errors.contains("building"), "{errors}");
+
+    // With other flags it is another binary, which takes the place of none.
+    let (_, _, errors) = ab_built(&bench, "HEAD", &[], "-Copt-level=1");
+    assert!(errors.contains("building HEAD"), "{errors}");
+    let (_, _, errors) = ab_with(&bench, "HEAD", &[]);
     assert!(!errors.contains("building"), "{errors}");
 }
 

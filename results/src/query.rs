@@ -22,12 +22,13 @@ pub(crate) enum Quantity {
     Mean,
     Throughput,
     Iops,
+    Count,
     Errors,
     Wall,
 }
 
 impl Quantity {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::P50,
         Self::P90,
         Self::P99,
@@ -36,6 +37,7 @@ impl Quantity {
         Self::Mean,
         Self::Throughput,
         Self::Iops,
+        Self::Count,
         Self::Errors,
         Self::Wall,
     ];
@@ -51,6 +53,7 @@ impl Quantity {
             Self::Mean => "mean",
             Self::Throughput => "throughput",
             Self::Iops => "iops",
+            Self::Count => "count",
             Self::Errors => "errors",
             Self::Wall => "wall",
         }
@@ -60,7 +63,7 @@ impl Quantity {
         match self {
             Self::Throughput => Unit::BytesPerSecond,
             Self::Iops => Unit::PerSecond,
-            Self::Errors => Unit::Count,
+            Self::Count | Self::Errors => Unit::Count,
             Self::P50
             | Self::P90
             | Self::P99
@@ -77,6 +80,7 @@ impl Quantity {
         match self {
             Self::Throughput => selection.rate(|op| op.bytes),
             Self::Iops => selection.rate(|op| op.count),
+            Self::Count => Ok(selection.sum(|op| op.count) as f64),
             Self::Errors => Ok(selection.sum(|op| op.errors) as f64),
             Self::Wall => Ok(selection.wall_ns as f64),
             Self::P50 => selection.latency(|op| op.response.ns_p50 as f64, |h| h.ns_at(0.5) as f64),
@@ -132,12 +136,12 @@ impl<'a> Selection<'a> {
             .flat_map(|phase| &phase.ops)
             .filter(|record| op.is_none_or(|op| record.op == op))
             .collect();
-        if ops.is_empty() {
+        if let (Some(op), true) = (op, ops.is_empty()) {
             let known = phases
                 .iter()
                 .flat_map(|phase| &phase.ops)
                 .map(|op| op.op.as_str());
-            return Err(not_found("operation", op.unwrap_or(path), known));
+            return Err(not_found("operation", op, known));
         }
         Ok(Self { path, ops, wall_ns })
     }
@@ -147,6 +151,12 @@ impl<'a> Selection<'a> {
     }
 
     fn rate(&self, amount: impl Fn(&OpRecord) -> u64) -> Result<f64, String> {
+        if self.ops.is_empty() {
+            return Err(format!(
+                "{} has no operations, so it has no rate",
+                self.path
+            ));
+        }
         if self.wall_ns == 0 {
             return Err(format!("{} took no time, so it has no rate", self.path));
         }
@@ -297,6 +307,26 @@ mod tests {
     }
 
     #[test]
+    fn a_phase_without_operations_took_its_time_and_has_no_rate() {
+        let drain = PhaseRecord {
+            name: "drain".to_owned(),
+            wall_ns: 7,
+            ..PhaseRecord::default()
+        };
+        let cell = Cell {
+            phases: vec![drain],
+            ..Cell::default()
+        };
+        assert_eq!(Quantity::Wall.of(&cell, "drain"), Ok(7.0));
+        assert_eq!(Quantity::Count.of(&cell, "drain"), Ok(0.0));
+        for quantity in [Quantity::Iops, Quantity::Throughput, Quantity::P99] {
+            let why = quantity.of(&cell, "drain").expect_err("nothing ran");
+            assert!(why.contains("no operations"), "{why}");
+        }
+        assert!(Quantity::Wall.of(&cell, "drain.write").is_err());
+    }
+
+    #[test]
     fn several_phases_of_one_name_count_as_one() {
         let mut fast = LatencyHist::new();
         fast.record_n(1000, 99);
@@ -323,6 +353,7 @@ mod tests {
                 .contains("mean load")
         );
 
+        assert_eq!(Quantity::Count.of(&cell, "load.write"), Ok(100.0));
         cell.phases[1].role = PhaseRole::WarmUp;
         assert_eq!(Quantity::Iops.of(&cell, "load.write"), Ok(198.0));
         cell.fault = Some("killed".to_owned());

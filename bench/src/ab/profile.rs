@@ -290,6 +290,17 @@ totals: 1000
         assert_eq!(of("instructions(read)"), 0);
     }
 
+    /// What a renamed trait leaves: the parts of calls are there and empty, which is for a gate to see.
+    #[test]
+    fn a_profile_without_a_call_counts_nothing_for_it_and_loses_nothing() {
+        let renamed = PROFILE.replace("targets::TargetFile>", "targets::OpenFile>");
+        let found = parts(renamed.as_bytes()).expect("a profile");
+        for name in ["instructions(write)", "instructions(sync)"] {
+            assert_eq!(found.get(name), Some(&0), "{name}");
+        }
+        assert_eq!((found[TOTAL], found["instructions(engine)"]), (1000, 420));
+    }
+
     #[test]
     fn a_profile_that_is_cut_short_or_does_not_add_up_is_refused() {
         let refused = |text: &str| format!("{:#}", parts(text.as_bytes()).expect_err("refused"));

@@ -1,24 +1,61 @@
-//! The binary of another revision: built in a git worktree, and kept by commit for the next time.
+//! The binary of another revision: built in a git worktree, and kept for the next time, by commit and by what builds it.
 //!
 //! ```text
-//!   DIR/bin/COMMIT/delalloc    what is kept
-//!   DIR/build-COMMIT.log       what cargo said, gone after a build that succeeds
-//!   DIR/target/                shared by all builds, so that a second revision builds what differs
-//!   DIR/tree-COMMIT/           the worktree, gone after the build
+//!   DIR/bin/COMMIT/TOOLS/delalloc    what is kept
+//!   DIR/build-COMMIT.log             what cargo said, gone after a build that succeeds
+//!   DIR/target/TOOLS/                shared by all builds of the same tools, so that a second revision builds what differs
+//!   DIR/tree-COMMIT/                 the worktree, gone after the build
 //! ```
+//!
+//! TOOLS is a hash of compilers, flags, profile and cargo's configuration. A binary that others made says of a revision what they make of it: taken for
+//! the base, it would turn a compiler's doing into a regression, or hide one.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, anyhow, ensure};
 use delalloc_results::ExitCode;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::failure::{Failure, OrExit};
 use crate::signals::Signals;
 
 /// So much of a failed build is shown: an error, and what cargo says of it.
 const SHOWN_LINES: usize = 20;
+
+/// How cargo builds it.
+const BUILD: [&str; 7] = [
+    "build",
+    "--release",
+    "--locked",
+    "--package",
+    "delalloc",
+    "--bin",
+    "delalloc",
+];
+/// How names of environment variables begin that decide what cargo, rustc and the C compiler of dependencies make.
+const DECIDING: [&str; 12] = [
+    "AR",
+    "CARGO_BUILD_",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_PROFILE_",
+    "CARGO_TARGET_",
+    "CC",
+    "CFLAGS",
+    "CRATE_CC_",
+    "HOST_C",
+    "RUSTC",
+    "RUSTFLAGS",
+    "TARGET_C",
+];
+/// These begin like one of them and decide only where things go, or how fast.
+const PLACES: [&str; 3] = [
+    "CARGO_TARGET_DIR",
+    "CARGO_BUILD_TARGET_DIR",
+    "CARGO_BUILD_JOBS",
+];
 
 /// The binary of `revision`, built if it is not there yet, below `home`. The commit it means comes along.
 ///
@@ -30,13 +67,14 @@ pub fn binary_of(
 ) -> Result<(PathBuf, String), Failure> {
     let commit = commit_of(revision).or_usage()?;
     let home = std::path::absolute(home).or_usage()?;
-    let kept = home.join("bin").join(&commit).join("delalloc");
+    let tools = tools(&home);
+    let kept = kept(&home, &commit, &tools);
     if kept.exists() {
         return Ok((kept, commit));
     }
     let tree = Tree::check_out(&home.join(format!("tree-{commit}")), &commit).or_usage()?;
     let (target, log) = (
-        home.join("target"),
+        home.join("target").join(&tools),
         home.join(format!("build-{commit}.log")),
     );
     eprintln!(
@@ -70,12 +108,66 @@ fn commit_of(revision: &str) -> anyhow::Result<String> {
     })
 }
 
+fn kept(home: &Path, commit: &str, tools: &str) -> PathBuf {
+    home.join("bin").join(commit).join(tools).join("delalloc")
+}
+
+/// What would build in `home`, as a name.
+fn tools(home: &Path) -> String {
+    let program = |variable: &str, default: &str| {
+        std::env::var_os(variable).unwrap_or_else(|| OsString::from(default))
+    };
+    let rustc = said(&program("RUSTC", "rustc"), "-vV");
+    let cc = said(&program("CC", "cc"), "--version");
+    let configured = configured(home);
+    let told: Vec<&str> = [&rustc, &cc]
+        .into_iter()
+        .chain(&configured)
+        .map(|text| &**text)
+        .collect();
+    key(&told, std::env::vars_os())
+}
+
+/// What cargo is told by files that are no part of the revision: those above its worktree, and the user's own.
+fn configured(home: &Path) -> Vec<String> {
+    let own = std::env::home_dir().map(|user| user.join(".cargo"));
+    let own = std::env::var_os("CARGO_HOME").map(PathBuf::from).or(own);
+    let above = home.ancestors().map(|directory| directory.join(".cargo"));
+    let files = above
+        .chain(own)
+        .flat_map(|directory| ["config.toml", "config"].map(|name| directory.join(name)));
+    files
+        .filter_map(|file| std::fs::read_to_string(file).ok())
+        .collect()
+}
+
+/// What decides a build, as a name: what compilers and configuration say, how cargo is called, and the variables that it,
+/// rustc and the C compiler heed.
+fn key(told: &[&str], environment: impl Iterator<Item = (OsString, OsString)>) -> String {
+    let decides = |name: &str| {
+        DECIDING.iter().any(|start| name.starts_with(start)) && !PLACES.contains(&name)
+    };
+    let mut heeded: Vec<String> = environment
+        .filter(|(name, _)| name.to_str().is_some_and(decides))
+        .map(|(name, value)| format!("{}={value:?}", name.display()))
+        .collect();
+    heeded.sort_unstable();
+    let facts = (told, BUILD, heeded);
+    format!("{:016x}", xxh3_64(format!("{facts:?}").as_bytes()))
+}
+
+/// What a program says of itself; nothing where there is none, and cargo will say so.
+fn said(program: &OsStr, argument: &str) -> String {
+    let output = Command::new(program).arg(argument).output();
+    let said = output.map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&said).into_owned()
+}
+
 fn build(tree: &Tree, target: &Path, log: &Path) -> anyhow::Result<()> {
     let writing = || format!("writing {}", log.display());
     let said = File::create(log).with_context(writing)?;
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--release", "--locked"]);
-    cargo.args(["--package", "delalloc", "--bin", "delalloc"]);
+    cargo.args(BUILD);
     let status = cargo
         .current_dir(&tree.path)
         .env("CARGO_TARGET_DIR", target)
@@ -97,7 +189,7 @@ fn build(tree: &Tree, target: &Path, log: &Path) -> anyhow::Result<()> {
 
 /// Under its name only when it is whole.
 fn keep(built: &Path, kept: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(kept.parent().expect("two levels below home"))?;
+    std::fs::create_dir_all(kept.parent().expect("three levels below home"))?;
     let partial = kept.with_extension("partial");
     std::fs::copy(built, &partial).context("keeping the binary")?;
     Ok(std::fs::rename(&partial, kept)?)
@@ -150,6 +242,38 @@ fn git(arguments: &[&str]) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_compilers_and_flags_have_another_place_and_other_directories_do_not() {
+        let of = |compilers: [&str; 2], set: &[(&str, &str)]| {
+            let set = set.iter();
+            let set = set.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+            key(&compilers, set)
+        };
+        let compilers = ["rustc 1.90", "gcc 12"];
+        let plain = of(compilers, &[]);
+        let others = [
+            of(["rustc 1.91", "gcc 12"], &[]),
+            of(["rustc 1.90", "gcc 13"], &[]),
+            of(compilers, &[("RUSTFLAGS", "-Ctarget-cpu=native")]),
+            of(compilers, &[("RUSTFLAGS", "-Copt-level=1")]),
+            of(compilers, &[("CARGO_ENCODED_RUSTFLAGS", "-Copt-level=1")]),
+            of(compilers, &[("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")]),
+            of(compilers, &[("CFLAGS", "-O0")]),
+        ];
+        for (at, other) in others.iter().enumerate() {
+            assert_ne!(*other, plain, "{at}");
+            assert!(!others[..at].contains(other), "{at}");
+        }
+        let elsewhere = [("CARGO_TARGET_DIR", "/t"), ("HOME", "/h"), ("PATH", "/p")];
+        assert_eq!(of(compilers, &elsewhere), plain);
+        let ordered = [("CC", "cc"), ("AR", "ar")];
+        let turned = [("AR", "ar"), ("CC", "cc")];
+        assert_eq!(of(compilers, &ordered), of(compilers, &turned));
+        let home = Path::new("gate");
+        assert_ne!(kept(home, "c1", &plain), kept(home, "c1", &others[0]));
+        assert_ne!(kept(home, "c1", &plain), kept(home, "c2", &plain));
+    }
 
     #[test]
     fn the_end_of_a_long_text_and_all_of_a_short_one() {

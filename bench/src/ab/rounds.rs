@@ -52,7 +52,7 @@ impl Effects {
             better: series.better,
             effects: series.effects,
             null_effects: series.null_effects,
-            confirm: Vec::new(),
+            confirm: None,
             unfit: series.unfit,
         };
         self.0.into_iter().map(arm).collect()

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   p99(serve.read) <= 20ms                    latency: p50 p90 p99 p999 max mean
-//!   throughput(load.write) >= 100MiB/s         rates: throughput, iops; also errors, wall
+//!   throughput(load.write) >= 100MiB/s         rates: throughput, iops; also count, errors, wall
 //!   stored_ratio >= 2.2                        a counter by its name
 //!   p99(engine, serve.read) <= 20ms            of a named target
 //!   engine:write_amplification <= 1.3          a counter of a named target

@@ -67,6 +67,7 @@ fn every_form_of_the_page_parses() {
         "throughput(engine, load.write) >= 1.6 * throughput(on-btrfs, load.write)",
         "p999(a.b) - p50(a.b) <= 5 * (p90(a.b) + 1ms) / 2",
         "errors(load.write) == 0",
+        "count(load.write) == 4000",
         "\"a target\":stored_ratio >= 220%",
         "wall(load) <= 1min",
         "device_bytes <= 1_000_000",

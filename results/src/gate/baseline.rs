@@ -2,15 +2,20 @@
 //!
 //! Made from a record and never by hand; says why it was made. A number whose own rounds disagree
 //! cannot hold anybody to anything: it is *demoted*, and the baseline says so.
+//!
+//! Of a deterministic run every round is held by itself, counters and virtual times alike; no time of the clock ever is.
 
 use super::GateError;
 use crate::assertion::{Kind, parse_sum, ratio_rounds};
 use crate::metric::{Better, Class, Unit};
-use crate::record::{Machine, RecordError, RunRecord, RunStatus, Setting};
+use crate::query::Quantity;
+use crate::record::{
+    Cell, Machine, PhaseRecord, PhaseRole, RecordError, RunRecord, RunStatus, Setting,
+};
 use crate::stats::Spread;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -23,6 +28,9 @@ const SPREAD_MAX: f64 = 0.10;
 const HISTORY_MAX: usize = 20;
 /// The least tolerance given to a number whose rounds differ at all.
 const RELATIVE_MIN: f64 = 0.02;
+
+/// What is held of a response in virtual time.
+const RESPONSE: [Quantity; 4] = [Quantity::P50, Quantity::P99, Quantity::Max, Quantity::Mean];
 
 /// Committed numbers of one workload.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -167,6 +175,9 @@ impl Baseline {
         };
         for point in record.points() {
             baseline.add_counters(record, rules, &point)?;
+            if record.deterministic {
+                baseline.add_times(record, &point)?;
+            }
         }
         for point in record.grid_points() {
             baseline.add_ratios(record, rules, &point)?;
@@ -213,6 +224,7 @@ impl Baseline {
             let why = "it would replace a baseline of another sort; remove that first, or name another file";
             return Err(unblessed(why));
         }
+        self.keeps_the_parts_of(before)?;
         let last = Blessing {
             revision: before.revision.clone(),
             blessed_at: before.blessed_at.clone(),
@@ -222,6 +234,26 @@ impl Baseline {
         self.history
             .extend(before.history.iter().take(HISTORY_MAX - 1).cloned());
         Ok(())
+    }
+
+    /// Refuses to hold fewer parts of a count than before: one that is gone most likely bears another name now, and a
+    /// blessing would end its being held without a word.
+    fn keeps_the_parts_of(&self, before: &Self) -> Result<(), GateError> {
+        let held = |entry: &&Entry| {
+            let mut entries = self.entries.iter();
+            entries.any(|other| other.expression == entry.expression)
+        };
+        let gone = before.entries.iter().filter(|entry| !held(entry));
+        let gone: Vec<&str> = gone.map(|entry| entry.expression.as_str()).collect();
+        if self.tools.is_empty() || gone.is_empty() {
+            return Ok(());
+        }
+        Err(unblessed(&format!(
+            "nothing was counted for {}, held since {}; where its functions or files bear other names, bench/src/ab/profile.rs has to know them, \
+             and where it is meant to be gone remove the old baseline first, or name another file",
+            gone.join(" and "),
+            before.blessed_at
+        )))
     }
 
     fn add_counters(
@@ -258,6 +290,39 @@ impl Baseline {
                     }),
                 };
                 self.add(record, point, expression, metric.better, tolerance)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What virtual time says: of each phase how long it took, and of each kind of operation in it how many there were and
+    /// what a user waited. A warm-up is no number of anything.
+    fn add_times(&mut self, record: &RunRecord, point: &[Setting]) -> Result<(), GateError> {
+        for target in &record.targets {
+            let cells = record.rounds(&target.name, point);
+            for phase in named(&cells, |phase| vec![&*phase.name]) {
+                let asked = |quantity: Quantity, path: &str| {
+                    let (word, target) = (quantity.word(), quoted(&target.name));
+                    format!("{word}({target}, {})", quoted(path))
+                };
+                let each = Wanted::EachRound;
+                let wall = asked(Quantity::Wall, phase);
+                self.add(record, point, wall, Better::Lower, each)?;
+                let ops = named(&cells, |of| match of.name == phase {
+                    true => of.ops.iter().map(|op| &*op.op).collect(),
+                    false => Vec::new(),
+                });
+                for op in ops {
+                    let path = format!("{phase}.{op}");
+                    let count = asked(Quantity::Count, &path);
+                    self.add(record, point, count, Better::Neither, each)?;
+                    // One that never ended well has no response; its count of 0 is held.
+                    let answers = |cell: &&Cell| Quantity::Mean.of(cell, &path).is_ok();
+                    for quantity in RESPONSE.into_iter().filter(|_| cells.iter().all(answers)) {
+                        let asked = asked(quantity, &path);
+                        self.add(record, point, asked, Better::Lower, each)?;
+                    }
+                }
             }
         }
         Ok(())
@@ -345,9 +410,10 @@ impl Baseline {
 }
 
 impl Entry {
-    /// The clock had a say in it: not a counter, but a ratio of times.
+    /// The clock had a say in it: not a counter nor a virtual time, but a ratio of times.
     pub(super) fn is_timed(&self) -> bool {
-        !(self.expression.starts_with('"') && self.expression.ends_with('"'))
+        let counter = self.expression.starts_with('"') && self.expression.ends_with('"');
+        !counter && self.rounds.is_empty()
     }
 }
 
@@ -447,6 +513,15 @@ fn matches(pattern: &str, name: &str) -> bool {
     pattern
         .strip_suffix('*')
         .map_or(pattern == name, |prefix| name.starts_with(prefix))
+}
+
+/// The names that phases of these cells have or hold, each once, as they come.
+fn named<'a>(cells: &[&'a Cell], names: impl Fn(&'a PhaseRecord) -> Vec<&'a str>) -> Vec<&'a str> {
+    let phases = cells.iter().flat_map(|cell| &cell.phases);
+    let counts = phases.filter(|phase| phase.role != PhaseRole::WarmUp);
+    let mut seen = BTreeSet::new();
+    let all = counts.flat_map(names);
+    all.filter(|name| seen.insert(*name)).collect()
 }
 
 /// Quoted always: a baseline is read by machines, and any name is then one token.

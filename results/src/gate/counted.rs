@@ -161,7 +161,13 @@ pub fn gate_counted(baseline: &Baseline, count: &Count) -> Result<GateReport, Ga
 
 fn row(entry: &Entry, parts: Result<&BTreeMap<String, u64>, &Uncounted>) -> GateRow {
     let counted = parts.map(|parts| parts.get(&entry.expression).map(|count| *count as f64));
+    let gone = |measured: f64| measured == 0.0 && entry.value > 0.0;
     let (measured, (verdict, code, reason)) = match counted {
+        // A profile names every part. One without instructions was renamed, or is done elsewhere: no gain either way.
+        Ok(Some(measured)) if gone(measured) => {
+            let detail = "nothing was counted for it, so it is not compared".to_owned();
+            (None, (Verdict::Abstained, Reason::NotMeasured, detail))
+        }
         Ok(Some(measured)) => (Some(measured), verdict(entry, &[measured])),
         Ok(None) => {
             let detail = "this build has no such part".to_owned();
@@ -298,6 +304,36 @@ mod tests {
             report.notes,
             ["instructions(codecs) is new since the baseline"]
         );
+    }
+
+    /// A profile in which nothing matched names every part all the same, with 0.
+    #[test]
+    fn a_held_part_of_nothing_abstains_and_is_no_improvement() {
+        let report = gate_counted(&blessed(), &count(0)).expect("of the same workload");
+        let engine = of(&report, "instructions(engine)");
+        assert_eq!(engine, (Verdict::Abstained, Reason::NotMeasured));
+        assert_eq!(report.exit.code, ExitCode::Inconclusive);
+        assert!(
+            report.exit.reason.contains("nothing was counted for it"),
+            "{}",
+            report.exit.reason
+        );
+    }
+
+    #[test]
+    fn a_part_that_is_gone_is_not_dropped_by_the_next_blessing() {
+        let gone = count(0);
+        let again = gone.parts.clone().expect("counted");
+        let mut next = Baseline::of_count(&gone, &again, "second", "now").expect("by itself");
+        let before = next.clone();
+        let why = next.succeed(&blessed()).expect_err("a part is gone");
+        let why = why.to_string();
+        assert!(
+            why.contains("instructions(engine)") && why.contains("remove"),
+            "{why}"
+        );
+        assert_eq!(next, before, "what is refused changes nothing");
+        next.succeed(&before).expect("that one holds no such part");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum Reason {
     /// Pass: within the tolerance or the floor.
     Within,
-    /// Pass: worse at first, and not so when measured again.
+    /// Pass: worse at first, and within the floor or well below the first when measured again.
     Cleared,
     /// Regressed: beyond it on the worse side.
     Worse,
@@ -21,9 +21,9 @@ pub enum Reason {
     RoundsDisagree,
     /// Unstable: the interval is wider than the budget.
     TooWide,
-    /// Unstable: beyond the floor, and not beyond chance among so many numbers.
+    /// Unstable, or pass on the better side: beyond the floor, and not beyond chance among so many numbers.
     Multiplicity,
-    /// Unstable: worse, and there was no second measurement.
+    /// Unstable: worse, and a second measurement neither confirmed nor cleared it, or there was none.
     Unconfirmed,
     /// Abstained: could not be computed or measured.
     NotMeasured,

@@ -2,9 +2,9 @@
 //! comparing nothing must not be green.
 
 use super::*;
-use crate::hist::LatencyHist;
+use crate::hist::{Latency, LatencyHist};
 use crate::metric::Metric;
-use crate::record::{Cell, OpRecord, PhaseRecord, Target, Tool, Workload};
+use crate::record::{Cell, OpRecord, PhaseRecord, PhaseRole, Target, Tool, Workload};
 
 const DEVICE_BYTES: [f64; 3] = [1000.0, 1000.0, 1000.0];
 
@@ -258,6 +258,18 @@ fn a_baseline_survives_its_file() {
     assert!(error.contains("none.json"), "{error}");
 }
 
+/// Read to the nearest number but one, an exact gate would call the same run another.
+#[test]
+fn a_number_keeps_every_digit_in_its_file() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("starter.json");
+    let mut baseline = blessed();
+    baseline.entries[0].value = 2.140_270_270_270_270_3e-7;
+    baseline.entries[0].rounds = (1..1000).map(|i| f64::from(i) / 37e9).collect();
+    baseline.save(&path).expect("saved");
+    assert_eq!(Baseline::load(&path).expect("loaded"), baseline);
+}
+
 /// A deterministic run: every round has its own number, and follows from its seed.
 fn exact_record(device_bytes: &[f64]) -> RunRecord {
     let mut record = record(device_bytes, [200, 100]);
@@ -265,6 +277,99 @@ fn exact_record(device_bytes: &[f64]) -> RunRecord {
         metric.class = crate::metric::Class::Exact;
     }
     record
+}
+
+/// The same, of a run in virtual time; `last_ns` is how long the longest of its hundred writes took.
+fn virtual_record(last_ns: u64, wall_ns: u64) -> RunRecord {
+    let mut record = exact_record(&DEVICE_BYTES);
+    record.deterministic = true;
+    for phase in record.cells.iter_mut().flat_map(|cell| &mut cell.phases) {
+        let mut hist = LatencyHist::new();
+        hist.record_n(1000, 98);
+        hist.record_n(last_ns, 2);
+        phase.ops = vec![OpRecord::new("write", 1 << 20, 0, &hist, &hist)];
+        phase.wall_ns = wall_ns;
+    }
+    record
+}
+
+#[test]
+fn virtual_times_are_held_to_the_nanosecond() {
+    let held = virtual_record(5_000, 1_000_000_007);
+    let mut baseline =
+        Baseline::from_record(&held, &Rules::default(), "why", "now").expect("blessed");
+    let of = |baseline: &Baseline, record: &RunRecord| {
+        let report = gate(baseline, record).expect("comparable");
+        let changed: Vec<String> = report
+            .rows
+            .iter()
+            .filter(|row| row.code == Reason::Changed)
+            .map(|row| row.expression.clone())
+            .collect();
+        (report.exit.code, changed)
+    };
+    // As it is committed and read again: no digit of a mean is lost.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("exact.json");
+    baseline.save(&path).expect("saved");
+    assert_eq!(Baseline::load(&path).expect("loaded"), baseline);
+    baseline.machine = "another".to_owned();
+    let mut here = held.clone();
+    here.machine.cpu_model = "Model A".to_owned();
+    assert_eq!(of(&baseline, &here), (ExitCode::Good, Vec::new()));
+
+    let (code, changed) = of(&baseline, &virtual_record(5_000, 1_000_000_008));
+    assert_eq!(code, ExitCode::Regression);
+    assert_eq!(
+        changed,
+        ["wall(\"engine\", \"load\")", "wall(\"btrfs\", \"load\")"]
+    );
+    let (code, changed) = of(&baseline, &virtual_record(6_000, 1_000_000_007));
+    assert_eq!(code, ExitCode::Regression);
+    for statistic in ["p99", "max", "mean"] {
+        let row = format!("{statistic}(\"engine\", \"load.write\")");
+        assert!(changed.contains(&row), "{changed:?}");
+    }
+    assert_eq!(changed.len(), 6, "{changed:?}");
+
+    let mut fewer = held;
+    fewer.cells[0].phases[0].ops[0].count -= 1;
+    let (code, changed) = of(&baseline, &fewer);
+    assert_eq!(code, ExitCode::Regression);
+    assert_eq!(changed, ["count(\"engine\", \"load.write\")"]);
+}
+
+#[test]
+fn phases_without_operations_and_operations_without_a_time_are_held_by_what_they_have() {
+    let mut held = virtual_record(5_000, 1_000_000_007);
+    for cell in &mut held.cells {
+        let mut nothing = cell.phases[0].ops[0].clone();
+        nothing.op = "read".to_owned();
+        (nothing.count, nothing.errors) = (0, 4);
+        nothing.response = Latency::default();
+        cell.phases[0].ops.push(nothing);
+        cell.phases.push(PhaseRecord {
+            name: "drain".to_owned(),
+            role: PhaseRole::Drain,
+            wall_ns: 40,
+            ..PhaseRecord::default()
+        });
+    }
+    let baseline = Baseline::from_record(&held, &Rules::default(), "why", "now").expect("blessed");
+    let holds = |expression: &str| {
+        let found = baseline.entries.iter();
+        found
+            .map(|entry| &*entry.expression)
+            .any(|e| e == expression)
+    };
+    assert!(holds("wall(\"engine\", \"drain\")"));
+    assert!(holds("count(\"engine\", \"load.read\")"));
+    assert!(!holds("p50(\"engine\", \"load.read\")"));
+    let report = gate(&baseline, &held).expect("comparable");
+    assert_eq!(report.exit.code, ExitCode::Good, "{}", report.table());
+    held.cells[0].phases[1].wall_ns += 1;
+    let report = gate(&baseline, &held).expect("comparable");
+    assert_eq!(report.exit.code, ExitCode::Regression);
 }
 
 #[test]

@@ -7,6 +7,10 @@
 //! The statistic is the median of the drawn clusters, so that one loud pair does not decide. The
 //! generator is seeded and the seed is recorded: the same numbers give the same interval.
 //!
+//! A p-value is never below what so many clusters can say. Where every effect lies above a limit no redrawing leaves it,
+//! however few they are; but an effect lies above the true median with one half, so n of them lie there by chance with
+//! 2^-n, the smallest p of the sign test. Nothing is assumed for that but that clusters are independent.
+//!
 //! Efron, Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 8 and 13.
 
 use super::median;
@@ -20,13 +24,20 @@ const RESAMPLES_PER_NUMBER: usize = 400;
 /// More numbers than this allows cannot be told from chance.
 const RESAMPLES_MAX: usize = 200_000;
 
-/// How often clusters are redrawn where so many numbers are judged together. The smallest p-value is 1 in one more
-/// than that, and has to be below the level after it was multiplied by as many as there are numbers.
+/// How often clusters are redrawn where so many numbers are judged together. No p-value is smaller than 1 in one more
+/// than that, and it has to be below the level after it was multiplied by as many as there are numbers. That is
+/// necessary and not enough: nor is it smaller than [`p_min`] of the clusters, however often they are redrawn.
 #[must_use]
 pub fn resamples_for(numbers: usize) -> usize {
     numbers
         .saturating_mul(RESAMPLES_PER_NUMBER)
         .clamp(RESAMPLES, RESAMPLES_MAX)
+}
+
+/// The smallest p-value that so many independent clusters support.
+#[must_use]
+pub fn p_min(clusters: usize) -> f64 {
+    0.5_f64.powf(clusters as f64)
 }
 
 /// An effect with its uncertainty.
@@ -54,15 +65,20 @@ impl Estimate {
     /// One-sided p-value of "the effect is at most `limit`".
     #[must_use]
     pub fn p_above(&self, limit: f64) -> f64 {
-        let at_most = self.resampled.partition_point(|value| *value <= limit);
-        (at_most + 1) as f64 / (self.resampled.len() + 1) as f64
+        self.p(self.resampled.partition_point(|value| *value <= limit))
     }
 
     /// One-sided p-value of "the effect is at least `limit`".
     #[must_use]
     pub fn p_below(&self, limit: f64) -> f64 {
         let below = self.resampled.partition_point(|value| *value < limit);
-        (self.resampled.len() - below + 1) as f64 / (self.resampled.len() + 1) as f64
+        self.p(self.resampled.len() - below)
+    }
+
+    /// Of so many redrawn medians on the other side.
+    fn p(&self, beyond: usize) -> f64 {
+        let redrawn = (beyond + 1) as f64 / (self.resampled.len() + 1) as f64;
+        redrawn.max(p_min(self.clusters))
     }
 }
 
@@ -130,8 +146,11 @@ mod tests {
             (0.05, 0.05, 0.05)
         );
         assert_eq!(estimate.half_width(), 0.0);
-        // All 10,000 redrawn medians are above 0.03 and none above 0.05.
-        assert_eq!(estimate.p_above(0.03), 1.0 / 10_001.0);
+        // All 10,000 redrawn medians are above 0.03 and none above 0.05; twelve coins fall alike with 2^-12.
+        assert_eq!(estimate.p_above(0.03), 1.0 / 4096.0);
+        assert_eq!(estimate.p_below(0.07), 1.0 / 4096.0);
+        let many = cluster_bootstrap(&[0.05; 20], 0.99, RESAMPLES, 1).expect("clusters");
+        assert_eq!(many.p_above(0.03), 1.0 / 10_001.0);
         assert_eq!(estimate.p_above(0.05), 1.0);
         assert_eq!(estimate.p_below(0.05), 1.0);
     }

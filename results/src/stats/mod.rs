@@ -21,7 +21,7 @@ mod holm;
 mod paired;
 mod proportion;
 
-pub use bootstrap::{Estimate, RESAMPLES, cluster_bootstrap, resamples_for};
+pub use bootstrap::{Estimate, RESAMPLES, cluster_bootstrap, p_min, resamples_for};
 pub use holm::holm;
 pub use paired::{Side, abba_effect, abba_order, pair_effect};
 pub use proportion::upper_bound;

@@ -213,7 +213,7 @@ impl<'a> Gate<'a> {
         if rows.iter().any(doubtful) && !self.signals.interrupted() {
             for again in self.rounds()? {
                 if let Some(arm) = arms.iter_mut().find(|arm| arm.metric == again.metric) {
-                    arm.confirm = again.effects;
+                    arm.confirm = Some(again.into());
                 }
             }
             rows = self.judge(&arms);
@@ -225,10 +225,8 @@ impl<'a> Gate<'a> {
             self.notes.push(why.to_owned());
         }
         for row in self.rows.iter().filter(|row| row.reason == Reason::Cleared) {
-            self.notes.push(format!(
-                "{}: {}; measured again it was not",
-                row.metric, row.detail
-            ));
+            self.notes
+                .push(format!("{}: {}, which clears it", row.metric, row.detail));
         }
         Ok(())
     }
@@ -252,14 +250,18 @@ impl<'a> Gate<'a> {
         let (base, head, again) = (count(base)?, count(head)?, count(again)?);
         let of = |parts: &Parts, name: &str| parts.get(name).copied().unwrap_or(0);
         let parts = base.keys().filter(|name| self.repeats || *name == TOTAL);
-        let rows = parts
-            .filter(|name| of(&base, name) > 0)
-            .map(|name| {
-                let bases = [of(&base, name), of(&again, name)];
-                judge_counted(name, bases, of(&head, name), self.floor(class))
-            })
-            .collect::<Vec<_>>();
-        self.rows.extend(rows);
+        for name in parts {
+            let (bases, head) = ([of(&base, name), of(&again, name)], of(&head, name));
+            if bases[0] > 0 {
+                let row = judge_counted(name, bases, head, self.floor(class));
+                self.rows.push(row);
+            } else if head > 0 {
+                let why = format!(
+                    "{name}: {head} instructions, and the base has none of it to compare with"
+                );
+                self.notes.push(why);
+            }
+        }
         Ok(())
     }
 
@@ -315,7 +317,7 @@ pub(super) fn slices(name: &str, found: sliced::Effects) -> AbArm {
         better: Better::Lower,
         effects: found.effects,
         null_effects: found.null_effects,
-        confirm: Vec::new(),
+        confirm: None,
         unfit: None,
     }
 }
