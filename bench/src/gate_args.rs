@@ -159,6 +159,9 @@ pub struct BlessArgs {
     /// The baseline; what it said before is kept in its history
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
+    /// Hold a ratio within the run as well, within so many per cent; may be repeated
+    #[arg(long = "ratio", value_name = "EXPR=PERCENT", value_parser = ratio)]
+    pub ratios: Vec<(String, f64)>,
 }
 
 /// Arguments of `gate counted`.
@@ -213,6 +216,9 @@ pub struct CalibrateArgs {
     /// Slices of each
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub slices: u16,
+    /// Slice this phase of the workload [default: the last that reads or writes]
+    #[arg(long, value_name = "NAME")]
+    pub phase: Option<String>,
     /// Print the table as JSON
     #[arg(long)]
     pub json: bool,
@@ -261,11 +267,24 @@ fn floor(text: &str) -> Result<(AbClass, f64), String> {
     let (name, percent) = text
         .split_once('=')
         .ok_or("write CLASS=PERCENT, as in sliced=3")?;
+    Ok((class(name)?, part(percent, "a floor")?))
+}
+
+/// What is measured, and how far it may be off as a part of it.
+fn ratio(text: &str) -> Result<(String, f64), String> {
+    let (expression, percent) = text.rsplit_once('=').ok_or(
+        "write EXPR=PERCENT, as in 'throughput(engine, serve.write) / throughput(raw, serve.write)=10'",
+    )?;
+    let expression = expression.trim().to_owned();
+    Ok((expression, part(percent.trim(), "a tolerance")?))
+}
+
+fn part(percent: &str, what: &str) -> Result<f64, String> {
     let percent: f64 = percent
         .parse()
         .map_err(|_| format!("{percent:?} is no percentage"))?;
     if !(0.0..=1000.0).contains(&percent) {
-        return Err("a floor is 0 to 1000 per cent".to_owned());
+        return Err(format!("{what} is 0 to 1000 per cent"));
     }
-    Ok((class(name)?, percent / 100.0))
+    Ok(percent / 100.0)
 }

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use delalloc_results::record::Machine;
 use delalloc_workloads::WorkloadPlan;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The file's name.
 const NAME: &str = "surroundings.json";
 
 /// When, where and how.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Surroundings {
     /// When the run began, RFC 3339.
     pub started_at: String,
@@ -34,6 +34,14 @@ impl Surroundings {
         text.push('\n');
         std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
         Ok(path)
+    }
+
+    /// Reads what lies beside a run's record.
+    pub fn beside(record: &Path) -> anyhow::Result<Self> {
+        let path = record.with_file_name(NAME);
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("reading {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))
     }
 }
 

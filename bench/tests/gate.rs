@@ -39,15 +39,18 @@ fn identical_code_is_never_red_and_leaves_its_numbers() {
     );
     assert!([0, 3].contains(&code), "{code}");
     let last = text.lines().last().expect("a last line");
+    let compared = u8::from(!last.contains(" abstained=1 "));
     assert!(
-        last.starts_with("gate=") && last.contains(" compared=1 "),
+        last.starts_with("gate=") && last.contains(&format!(" compared={compared} ")),
         "{last}"
     );
     let junit = std::fs::read_to_string(bench.path("gate.xml")).expect("written");
-    assert!(
-        junit.contains("tests=\"1\" failures=\"0\" errors=\"0\""),
-        "{junit}"
-    );
+    // What cannot be told is red there as well, and no regression.
+    let said = match code {
+        0 => "tests=\"1\" failures=\"0\" errors=\"0\"",
+        _ => "tests=\"2\" failures=\"0\" errors=\"1\"",
+    };
+    assert!(junit.contains(said), "{junit}");
     let summary = std::fs::read_to_string(bench.path("gate.md")).expect("written");
     assert!(summary.contains("| sliced | slices |"), "{summary}");
 }
@@ -481,8 +484,13 @@ fn a_revision_that_is_not_there_is_wrong_usage_and_builds_nothing() {
 fn a_revision_that_does_not_build_leaves_the_question_open_and_shows_why() {
     let bench = Bench::new();
     repository(&bench, "fn main() { let pages: u32 = \"many\"; }\n");
-    let (code, said, errors) = ab_with(&bench, "HEAD", &[]);
+    let (code, said, errors) = ab_with(&bench, "HEAD", &["--junit", "gate.xml"]);
     assert_eq!(code, 3);
+    let junit = std::fs::read_to_string(bench.path("gate.xml")).expect("written");
+    assert!(
+        junit.contains("errors=\"1\"") && junit.contains("does not build"),
+        "{junit}"
+    );
     let last = said.lines().last().expect("a last line");
     assert!(
         last.starts_with("gate=inconclusive exit=3 compared=0 "),
@@ -595,4 +603,189 @@ fn a_trend_needs_runs_and_is_advice() {
             run + 1
         )));
     }
+}
+
+/// A build that somebody stopped says nothing of itself, and takes nothing away from what was measured.
+#[test]
+fn a_build_that_was_stopped_has_not_failed() {
+    let bench = Bench::new();
+    let workload = bench.workload("small.yaml", &small(""));
+    let build = bench.path("build");
+    let mode: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    for ends in ["kill -INT $$", "kill -TERM $$", "exit 130"] {
+        std::fs::write(&build, format!("#!/bin/sh\n{ends}\n")).expect("a script");
+        std::fs::set_permissions(&build, mode.clone()).expect("its mode");
+        for class in ["sliced", "rounds"] {
+            let output = bench
+                .delalloc()
+                .args(["gate", "ab", "--class", class, "--junit", "gate.xml"])
+                .arg("--base-bin")
+                .arg(assert_cmd::cargo::cargo_bin("delalloc"))
+                .arg("--head-bin")
+                .arg(&build)
+                .arg(&workload)
+                .output()
+                .expect("the binary runs");
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert_eq!(output.status.code(), Some(130), "{ends}, {class}: {text}");
+            let last = text.lines().last().unwrap_or_default();
+            assert!(last.starts_with("gate=interrupted exit=130"), "{text}");
+            let junit = std::fs::read_to_string(bench.path("gate.xml")).expect("written");
+            assert!(junit.contains("name=\"gate\"><error"), "{junit}");
+        }
+    }
+}
+
+/// As a terminal does it: the gate and the builds that it started get the signal at once.
+#[test]
+fn what_was_calibrated_until_an_interruption_is_kept() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::os::unix::process::CommandExt;
+    use std::process::{Command, Stdio};
+
+    let bench = Bench::new();
+    let workload = bench.workload("small.yaml", &small(""));
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("delalloc"))
+        .current_dir(bench.path("."))
+        .args(["gate", "calibrate", "--json", "--phase", "load"])
+        .args(["--trials", "10000", "--pairs", "1", "--slices", "3"])
+        .arg(&workload)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .expect("the binary runs");
+    let mut said = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let first = said.next().expect("a line for each trial").expect("text");
+    assert!(
+        first.contains("trial 1 of 10000, nothing planted: abstained (too_few)"),
+        "{first}"
+    );
+    let group = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a process"));
+    nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGINT).expect("sent");
+    let rest: Vec<String> = said.map_while(Result::ok).collect();
+    let mut text = String::new();
+    let mut stdout = child.stdout.take().expect("piped");
+    stdout.read_to_string(&mut text).expect("text");
+    let code = child.wait().expect("it ends").code();
+    assert_eq!(code, Some(130), "{text}\n{rest:?}");
+    let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert!(report["null"]["trials"].as_u64() >= Some(1), "{text}");
+    assert_eq!(report["planted"][0]["trials"], 0, "{text}");
+    // Nobody of the group is left.
+    let left = nix::sys::signal::killpg(group, None);
+    assert_eq!(left, Err(nix::errno::Errno::ESRCH));
+}
+
+#[test]
+fn the_phase_to_calibrate_is_checked_before_anything_runs() {
+    let bench = Bench::new();
+    let workload = bench.workload("small.yaml", &small(""));
+    bench
+        .delalloc()
+        .args(["gate", "calibrate", "--phase", "nosuch"])
+        .arg(&workload)
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("there are load, serve"));
+}
+
+#[test]
+fn deterministic_runs_are_in_the_order_in_which_they_were_made() {
+    let bench = Bench::new();
+    let workload = bench.workload("small.yaml", &small("deterministic: true\n"));
+    std::fs::create_dir(bench.path("runs")).expect("made");
+    assert_eq!(bench.replay(&workload, "runs/11", &[]).0, 0);
+    let began = |run: &str, day: u32| {
+        let path = bench.path("runs").join(run).join("surroundings.json");
+        let text = std::fs::read_to_string(&path).expect("left by the run");
+        let mut there: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        there["started_at"] = format!("2026-01-{day:02}T00:00:00Z").into();
+        std::fs::write(&path, there.to_string()).expect("written");
+    };
+    for (run, day) in [("11", 7), ("8", 8), ("9", 9), ("10", 9)] {
+        let home = bench.path("runs").join(run);
+        std::fs::create_dir_all(&home).expect("made");
+        for file in ["result.json", "surroundings.json"] {
+            if run != "11" {
+                let from = bench.path("runs/11").join(file);
+                std::fs::copy(from, home.join(file)).expect("copied");
+            }
+        }
+        began(run, day);
+    }
+    // The last run, the second of its second, wrote more.
+    let last = bench.path("runs/10/result.json");
+    let text = std::fs::read_to_string(&last).expect("left by the run");
+    let mut record: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    record["cells"][0]["counters"]["device.write_bytes"] = 1e12.into();
+    std::fs::write(&last, record.to_string()).expect("written");
+    let trend = || {
+        let mut command = bench.delalloc();
+        command.args(["gate", "trend", "runs", "--json"]);
+        command
+    };
+    let output = trend().output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(0));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let rows = report["rows"].as_array().expect("rows");
+    let row = |number: &str| rows.iter().find(|row| row["number"] == number);
+    let written = row("engine device.write_bytes").expect("a counter");
+    assert_eq!(written["newest"], 1e12, "{written}");
+    assert_eq!(written["advice"], "looks_worse", "{written}");
+    let tail = row("engine serve.write p99").expect("a latency");
+    assert_eq!(tail["advice"], "usual", "{tail}");
+
+    std::fs::remove_file(bench.path("runs/9/surroundings.json")).expect("removed");
+    trend()
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("runs/9/surroundings.json"));
+    // A copy under another name has no directory that says when.
+    std::fs::rename(bench.path("runs/9/result.json"), bench.path("runs/9.json")).expect("renamed");
+    let refused = trend().assert().code(2);
+    refused.stderr(predicate::str::contains("keep the run's directory whole"));
+}
+
+#[test]
+fn a_ratio_is_held_where_it_is_asked_for() {
+    let bench = Bench::new();
+    let workload = bench.workload("small.yaml", &small(""));
+    assert_eq!(bench.replay(&workload, "run", &[]).0, 0);
+    let bless = |ratio: &str| {
+        let mut command = bench.delalloc();
+        command.args(["gate", "bless", "run", "--reason", "first", "-o", "b.json"]);
+        command.args(["--ratio", ratio]).assert()
+    };
+    for (faulty, said) in [
+        ("stored_ratio", "EXPR=PERCENT"),
+        ("stored_ratio=many", "no percentage"),
+        ("p99(=10", "--ratio p99("),
+        ("p99(serve.write)=10", "is not a ratio"),
+    ] {
+        bless(faulty).code(2).stderr(predicate::str::contains(said));
+    }
+    let ratio = "throughput(serve.write) / throughput(load.write)";
+    bless(&format!("{ratio}=100")).code(0);
+    let text = std::fs::read_to_string(bench.path("b.json")).expect("written");
+    let mut baseline: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let entries = baseline["entries"].as_array_mut().expect("entries");
+    let entry = entries
+        .iter_mut()
+        .find(|entry| entry["expression"] == ratio)
+        .expect("held");
+    assert_eq!(entry["better"], "higher");
+    assert_eq!(entry["tolerance"]["relative"], 1.0);
+    let gate = || {
+        let mut command = bench.delalloc();
+        command
+            .args(["gate", "run", "--baseline", "b.json"])
+            .assert()
+    };
+    gate().code(0);
+    // As if four times as much had been measured.
+    entry["value"] = (entry["value"].as_f64().expect("a number") * 4.0).into();
+    entry["tolerance"]["relative"] = 0.5.into();
+    std::fs::write(bench.path("b.json"), baseline.to_string()).expect("written");
+    gate().code(1);
 }

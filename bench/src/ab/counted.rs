@@ -9,15 +9,17 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, anyhow};
+use delalloc_results::ExitCode;
 
 use super::profile::{self, Parts};
-use super::{Build, Task};
+use super::{Build, Task, was_interrupted};
 use crate::failure::{Failure, OrExit};
 
 /// Counts one replay of `task` by `build`; what the replay leaves goes below `home`.
 ///
 /// # Errors
-/// A replay that failed or read wrong bytes is a failure, like everywhere: nothing is counted of a build that loses data.
+/// A replay that failed or read wrong bytes is a failure, like everywhere: nothing is counted of a build that loses data. One
+/// that was stopped is `Interrupted`: a part of a count says nothing.
 pub fn instructions(build: &Build, task: &Task, home: &Path) -> Result<Parts, Failure> {
     let (out, profile) = (home.join("counted"), home.join("callgrind.out"));
     if out.exists() {
@@ -37,6 +39,12 @@ pub fn instructions(build: &Build, task: &Task, home: &Path) -> Result<Parts, Fa
     command.args(["--rounds", "1", "--out"]).arg(&out);
     build.dress(&mut command);
     let output = command.output().context("starting valgrind").or_failed()?;
+    if was_interrupted(&output.status) {
+        return Err(Failure {
+            code: ExitCode::Interrupted,
+            error: anyhow!("interrupted while instructions were counted"),
+        });
+    }
     // What the workload asserts of itself is not this gate's business.
     if !matches!(output.status.code(), Some(0 | 1 | 3)) {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

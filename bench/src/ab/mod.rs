@@ -23,11 +23,14 @@ pub mod tools;
 
 pub use profile::{Parts, TOTAL};
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
+use delalloc_results::ExitCode;
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::replay::order::shuffled;
 use crate::targets::PLANT_VARIABLE;
@@ -96,6 +99,14 @@ impl Task {
             command.args(["--target", target]);
         }
     }
+}
+
+/// Whether somebody stopped a process, be it before or after it could catch the signal. That says nothing of its build.
+pub fn was_interrupted(status: &ExitStatus) -> bool {
+    let by_signal = status
+        .signal()
+        .is_some_and(|signal| [SIGINT, SIGTERM].contains(&signal));
+    by_signal || status.code() == Some(ExitCode::Interrupted.code().into())
 }
 
 /// In which order the three take their turns: shuffled anew each time.

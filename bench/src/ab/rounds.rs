@@ -14,7 +14,7 @@ use delalloc_results::metric::Better;
 use delalloc_results::stats::abba_effect;
 use delalloc_results::{ExitCode, RunRecord, load};
 
-use super::{Build, Orders, Task, Trio};
+use super::{Build, Orders, Task, Trio, was_interrupted};
 use crate::failure::{Failure, OrExit};
 use crate::signals::Signals;
 
@@ -59,8 +59,8 @@ impl Effects {
     }
 }
 
-/// Measures so many blocks; results go into `home`, one after the other in the same place. Stops early, with what it has, when
-/// interrupted.
+/// Measures so many blocks; results go into `home`, one after the other in the same place. Stops early, with the blocks that were
+/// finished, when it or a replay is interrupted.
 pub fn measure(
     trio: &Trio,
     task: &Task,
@@ -75,11 +75,17 @@ pub fn measure(
         let back = [there[2], there[1], there[0]];
         let mut rounds: [Vec<BTreeMap<String, Number>>; 3] = Default::default();
         for place in there.into_iter().chain(back) {
-            let record = replay(trio.builds()[place], task, home)?;
             if signals.interrupted() {
                 return Ok(found);
             }
-            rounds[place].push(numbers(&record));
+            match replay(trio.builds()[place], task, home) {
+                Ok(record) => rounds[place].push(numbers(&record)),
+                Err(failure) if failure.code == ExitCode::Interrupted => {
+                    signals.interrupt();
+                    return Ok(found);
+                }
+                Err(failure) => return Err(failure),
+            }
         }
         found.add(&rounds);
     }
@@ -142,7 +148,7 @@ fn replay(build: &Build, task: &Task, home: &Path) -> Result<RunRecord, Failure>
         // What a workload asserts of itself is not this gate's business.
         Some(0 | 1 | 3) => load(&out.join("result.json")).or_failed(),
         Some(2) => Err(Failure::usage(said())),
-        Some(130) => Err(Failure {
+        _ if was_interrupted(&output.status) => Err(Failure {
             code: ExitCode::Interrupted,
             error: said(),
         }),

@@ -13,7 +13,7 @@ use delalloc_results::ExitCode;
 use delalloc_results::stats::pair_effect;
 
 use super::serve::READY;
-use super::{Build, Orders, Task, Trio};
+use super::{Build, Orders, Task, Trio, was_interrupted};
 use crate::failure::{Failure, OrExit};
 use crate::signals::Signals;
 
@@ -48,7 +48,8 @@ pub struct Effects {
     pub ops: u64,
 }
 
-/// Measures. Stops early, with what it has, when interrupted.
+/// Measures. Stops early, with the pairs that were finished, when it or one of its processes is interrupted: they are of one
+/// group, and a terminal interrupts all of it.
 ///
 /// # Errors
 /// `Usage` where a build cannot slice the workload; `Failed` where a build ended before its time, whatever it said: a
@@ -63,40 +64,68 @@ pub fn measure(
     let mut orders = Orders::new(plan.seed);
     for _ in 0..plan.pairs {
         if signals.interrupted() {
-            return Ok(found);
+            break;
         }
-        let builds = trio.builds();
-        let mut arms: [Option<Arm>; 3] = [None, None, None];
-        for place in orders.next_three() {
-            arms[place] = Some(Arm::start(builds[place], task, plan.phase)?);
-        }
-        let mut arms = arms.map(|arm| arm.expect("every place was started"));
-        if found.ops == 0 {
-            found.ops = ops_of_a_slice(&mut arms)?;
-        }
-        let mut slices = Vec::with_capacity(plan.turns);
-        for turn in 0..plan.turns + TURNS_COLD {
-            let mut ns = [0.0; 3];
-            for place in orders.next_three() {
-                ns[place] = arms[place].slice(found.ops)? as f64;
+        match pair(trio, task, plan, &mut orders, &mut found.ops, signals) {
+            Ok([effect, null]) => {
+                found.effects.push(effect);
+                found.null_effects.push(null);
             }
-            if turn >= TURNS_COLD {
-                slices.push(ns);
+            Err(failure) if failure.code == ExitCode::Interrupted => {
+                signals.interrupt();
+                break;
             }
+            Err(_) if signals.interrupted() => break,
+            Err(failure) => return Err(failure),
         }
-        for arm in arms {
-            arm.end()?;
-        }
-        let effect = |place: usize| {
-            let pairs: Vec<(f64, f64)> = slices.iter().map(|ns| (ns[0], ns[place])).collect();
-            pair_effect(&pairs)
-                .context("a slice took no time")
-                .or_failed()
-        };
-        found.effects.push(effect(1)?);
-        found.null_effects.push(effect(2)?);
     }
     Ok(found)
+}
+
+/// The effect of one set of processes, and that of the base on itself. `ops` of a slice are found by the first set.
+fn pair(
+    trio: &Trio,
+    task: &Task,
+    plan: Plan<'_>,
+    orders: &mut Orders,
+    ops: &mut u64,
+    signals: &Signals,
+) -> Result<[f64; 2], Failure> {
+    let builds = trio.builds();
+    let mut arms: [Option<Arm>; 3] = [None, None, None];
+    for place in orders.next_three() {
+        arms[place] = Some(Arm::start(builds[place], task, plan.phase)?);
+    }
+    let mut arms = arms.map(|arm| arm.expect("every place was started"));
+    if *ops == 0 {
+        *ops = ops_of_a_slice(&mut arms)?;
+    }
+    let mut slices = Vec::with_capacity(plan.turns);
+    for turn in 0..plan.turns + TURNS_COLD {
+        if signals.interrupted() {
+            return Err(Failure {
+                code: ExitCode::Interrupted,
+                error: anyhow!("interrupted between two slices"),
+            });
+        }
+        let mut ns = [0.0; 3];
+        for place in orders.next_three() {
+            ns[place] = arms[place].slice(*ops)? as f64;
+        }
+        if turn >= TURNS_COLD {
+            slices.push(ns);
+        }
+    }
+    for arm in arms {
+        arm.end()?;
+    }
+    let effect = |place: usize| {
+        let pairs: Vec<(f64, f64)> = slices.iter().map(|ns| (ns[0], ns[place])).collect();
+        pair_effect(&pairs)
+            .context("a slice took no time")
+            .or_failed()
+    };
+    Ok([effect(1)?, effect(2)?])
 }
 
 /// So many operations that the base takes as long as a slice should. All arms go the same way.
@@ -190,11 +219,15 @@ impl Arm {
         }
         let status = self.child.wait();
         let code = status.as_ref().ok().and_then(ExitStatus::code);
+        let stopped = status.as_ref().is_ok_and(was_interrupted);
         let ended = status.map_or_else(|error| error.to_string(), |status| status.to_string());
         let error = anyhow!("{} ended before its time, {ended}: {said}", self.name);
         // It refused, or knows nothing of slices and ended well.
         let refusals = [ExitCode::Usage, ExitCode::Good].map(|code| Some(code.code().into()));
-        if refusals.contains(&code) {
+        if stopped {
+            let code = ExitCode::Interrupted;
+            Failure { code, error }
+        } else if refusals.contains(&code) {
             Failure::usage(error)
         } else {
             Failure::failed(error)

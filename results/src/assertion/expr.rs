@@ -1,7 +1,8 @@
 //! An expression over a record, and the kind of number it yields.
 
-use crate::metric::Unit;
+use crate::metric::{Better, Unit};
 use crate::query::Quantity;
+use crate::record::RunRecord;
 
 /// The dimension of a value: powers of bytes and of seconds. None where only a record can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +143,43 @@ impl Kind {
     }
 }
 
+const fn turned(better: Better) -> Better {
+    match better {
+        Better::Higher => Better::Lower,
+        Better::Lower => Better::Higher,
+        Better::Neither => Better::Neither,
+    }
+}
+
 impl Expr {
+    /// Which way this is better: as its first operand that says, upside down below a stroke or after a minus.
+    pub(crate) fn better(&self, record: &RunRecord) -> Better {
+        match self {
+            Self::Number { .. } => Better::Neither,
+            Self::Quantity { quantity, .. } => match quantity {
+                Quantity::Throughput | Quantity::Iops => Better::Higher,
+                _ => Better::Lower,
+            },
+            Self::Counter { name, .. } => {
+                let metric = record.metrics.get(name);
+                metric.map_or(Better::Neither, |metric| metric.better)
+            }
+            Self::Negated(inner) => turned(inner.better(record)),
+            Self::Binary {
+                operator,
+                left,
+                right,
+                ..
+            } => match (left.better(record), operator) {
+                (Better::Neither, Operator::Subtract | Operator::Divide) => {
+                    turned(right.better(record))
+                }
+                (Better::Neither, _) => right.better(record),
+                (better, _) => better,
+            },
+        }
+    }
+
     /// The kind as far as the text alone tells.
     pub(crate) fn kind(&self) -> Kind {
         match self {

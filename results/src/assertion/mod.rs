@@ -40,6 +40,8 @@ pub(crate) use evaluate::{Context, ratio_rounds};
 pub(crate) use expr::{Expr, Kind};
 pub(crate) use parse::parse_sum;
 
+use crate::metric::Better;
+use crate::record::RunRecord;
 use expr::Comparison;
 
 /// A parsed assertion.
@@ -105,6 +107,12 @@ impl Assertion {
         names.dedup();
         names
     }
+}
+
+/// Which way a sum such as `throughput(engine, load.write) / throughput(btrfs, load.write)` is better: as the first
+/// measured number in it that says.
+pub fn better_of(record: &RunRecord, expression: &str) -> Result<Better, AssertionFault> {
+    Ok(parse_sum(expression)?.better(record))
 }
 
 impl AssertionFault {

@@ -272,3 +272,25 @@ proptest! {
         prop_assert!((point.left - point.right).abs() <= 1e-9 * expected.abs().max(1.0), "{text}");
     }
 }
+
+#[test]
+fn which_way_a_ratio_is_better_follows_from_what_is_measured() {
+    let mut record = record(Vec::new());
+    let metric = Metric::counted("cost", Unit::Count, Better::Lower);
+    record.metrics.insert(metric.name.clone(), metric);
+    for (text, better) in [
+        (
+            "throughput(engine, a.b) / throughput(raw, a.b)",
+            Better::Higher,
+        ),
+        ("p99(engine, a.b) / p99(raw, a.b)", Better::Lower),
+        ("1 / p99(a.b)", Better::Higher),
+        ("2 - engine:cost", Better::Higher),
+        ("2 * engine:cost", Better::Lower),
+        ("-iops(a.b)", Better::Lower),
+        ("unheard_of", Better::Neither),
+    ] {
+        assert_eq!(better_of(&record, text), Ok(better), "{text}");
+    }
+    assert!(better_of(&record, "p99(").is_err());
+}

@@ -1,12 +1,12 @@
-//! What any gate found, in the forms other programs read: one view, four renderers.
+//! What any gate found, as one view, and that view as text: a table, Markdown for a step summary or a comment, and the one
+//! last line.
 //!
-//! JUnit for test dashboards, Markdown for a step summary or a comment, workflow annotations, and the one last line.
 //! Names come from workloads: every one is escaped for the form it goes into.
 //!
-//! Not here: verdicts, and the tables for a terminal.
+//! Not here: verdicts, JUnit and annotations (`level`), and the tables for a terminal.
 
 use super::{AbRow, GateReport, Verdict};
-use crate::exit::{ExitCode, Outcome};
+use crate::exit::Outcome;
 use crate::printable;
 use crate::record::point_label;
 use std::borrow::Cow;
@@ -14,8 +14,6 @@ use std::fmt::Write as _;
 
 /// A step summary beyond this is refused as a whole, so ours ends before.
 pub const SUMMARY_BYTES_MAX: usize = 1 << 20;
-/// As many annotations as one step may have.
-pub const ANNOTATIONS_MAX: usize = 10;
 
 /// One number's verdict, as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +43,8 @@ pub struct Findings {
     pub notes: Vec<String>,
     /// How the gate ends.
     pub exit: Outcome,
+    /// Whether the process ends with 0 where nothing can be told.
+    pub inconclusive_passes: bool,
 }
 
 impl Findings {
@@ -74,6 +74,7 @@ impl Findings {
             rows: rows.collect(),
             notes: report.notes.clone(),
             exit: report.exit.clone(),
+            inconclusive_passes: false,
         }
     }
 
@@ -95,6 +96,7 @@ impl Findings {
             rows: rows.collect(),
             notes,
             exit,
+            inconclusive_passes: false,
         }
     }
 
@@ -142,7 +144,7 @@ impl Findings {
         text
     }
 
-    /// The one line a script looks for: `key=value` pairs, the reason quoted and last.
+    /// The one line a script looks for: `key=value` pairs, the reason quoted and last. What abstained was not compared.
     #[must_use]
     pub fn last_line(&self) -> String {
         format!(
@@ -150,7 +152,7 @@ impl Findings {
              abstained={} reason={:?}",
             self.exit.code.word(),
             self.exit.code.code(),
-            self.rows.len(),
+            self.rows.len() - self.count(Verdict::Abstained),
             self.count(Verdict::Pass),
             self.count(Verdict::Regressed),
             self.count(Verdict::Improved),
@@ -158,49 +160,6 @@ impl Findings {
             self.count(Verdict::Abstained),
             self.exit.reason
         )
-    }
-
-    /// JUnit: a test case for every number. What cannot be told is skipped with its reason, a failed or wrong
-    /// run is an error.
-    #[must_use]
-    pub fn junit(&self) -> String {
-        let failures = self.count(Verdict::Regressed);
-        let skipped = self.count(Verdict::Unstable) + self.count(Verdict::Abstained);
-        let failed_run = self.exit.code == ExitCode::Failed;
-        let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-        let suite = xml(&self.workload);
-        let _ = writeln!(
-            text,
-            "<testsuite name=\"delalloc gate {suite}\" tests=\"{}\" failures=\"{failures}\" \
-             errors=\"{}\" skipped=\"{skipped}\">",
-            self.rows.len() + usize::from(failed_run),
-            usize::from(failed_run)
-        );
-        if failed_run {
-            let _ = writeln!(
-                text,
-                "  <testcase classname=\"{suite}\" name=\"run\"><error message=\"{}\"/></testcase>",
-                xml(&self.exit.reason)
-            );
-        }
-        for row in &self.rows {
-            let said = xml(&format!("{} {} {}", row.reason, row.numbers, row.detail));
-            let inside = match row.verdict {
-                Verdict::Regressed => {
-                    format!("<failure type=\"PerformanceRegression\" message=\"{said}\"/>")
-                }
-                Verdict::Unstable | Verdict::Abstained => format!("<skipped message=\"{said}\"/>"),
-                Verdict::Pass | Verdict::Improved => format!("<system-out>{said}</system-out>"),
-            };
-            let _ = writeln!(
-                text,
-                "  <testcase classname=\"{suite}.{}\" name=\"{}\">{inside}</testcase>",
-                xml(&row.class),
-                xml(&row.name)
-            );
-        }
-        text.push_str("</testsuite>\n");
-        text
     }
 
     /// Markdown, at most `bytes_max` long; what does not fit is counted in its last line.
@@ -244,29 +203,6 @@ impl Findings {
         text.push('\n');
         text
     }
-
-    /// Workflow annotations for what is to be acted on, the worst first.
-    #[must_use]
-    pub fn annotations(&self) -> String {
-        let mut text = String::new();
-        let told = self.rows.iter().filter_map(|row| {
-            let level = match row.verdict {
-                Verdict::Regressed => "error",
-                Verdict::Unstable | Verdict::Abstained => "warning",
-                Verdict::Pass | Verdict::Improved => return None,
-            };
-            Some((level, row))
-        });
-        for (level, row) in told.take(ANNOTATIONS_MAX) {
-            let title = command(&format!("{} {}", row.verdict.word(), row.name), true);
-            let said = command(
-                &format!("{} {} {}", row.reason, row.numbers, row.detail),
-                false,
-            );
-            let _ = writeln!(text, "::{level} title={title}::{}", said.trim_end());
-        }
-        text
-    }
 }
 
 impl AbRow {
@@ -299,22 +235,6 @@ impl AbRow {
     }
 }
 
-fn xml(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            // XML 1.0 has no way to write the others.
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
 fn markdown(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -329,21 +249,10 @@ fn markdown(text: &str) -> String {
     escaped
 }
 
-/// For a workflow command; a property ends at a comma or colon as well.
-fn command(text: &str, property: bool) -> String {
-    let mut escaped = text
-        .replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A");
-    if property {
-        escaped = escaped.replace(':', "%3A").replace(',', "%2C");
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::ExitCode;
 
     fn finding(name: &str, verdict: Verdict) -> Finding {
         Finding {
@@ -362,38 +271,8 @@ mod tests {
             rows,
             notes: Vec::new(),
             exit: Outcome::new(ExitCode::Regression, "1 of 3 numbers regressed"),
+            inconclusive_passes: false,
         }
-    }
-
-    #[test]
-    fn junit_counts_what_failed_and_what_cannot_be_told() {
-        let found = findings(vec![
-            finding("x&\"y\"\u{1}", Verdict::Regressed),
-            finding("u", Verdict::Unstable),
-            finding("p", Verdict::Pass),
-        ]);
-        let text = found.junit();
-        assert!(
-            text.contains("tests=\"3\" failures=\"1\" errors=\"0\" skipped=\"1\""),
-            "{text}"
-        );
-        assert!(
-            text.contains("name=\"x&amp;&quot;y&quot; \"><failure"),
-            "{text}"
-        );
-        assert!(text.contains("a&lt;b") && !text.contains("a<b"), "{text}");
-    }
-
-    #[test]
-    fn wrong_bytes_are_an_error_and_not_a_failure() {
-        let mut found = findings(Vec::new());
-        found.exit = Outcome::new(ExitCode::Failed, "3 blocks read back wrong");
-        assert!(found.junit().contains("errors=\"1\""));
-        assert!(
-            found
-                .junit()
-                .contains("<error message=\"3 blocks read back wrong\"/>")
-        );
     }
 
     #[test]
@@ -412,25 +291,29 @@ mod tests {
     }
 
     #[test]
-    fn at_most_ten_annotations_and_none_for_what_is_good() {
-        let mut rows = vec![finding("good", Verdict::Pass)];
-        rows.extend((0..30).map(|_| finding("a,b: c%", Verdict::Regressed)));
-        let text = findings(rows).annotations();
-        assert_eq!(text.lines().count(), ANNOTATIONS_MAX);
-        assert!(
-            text.starts_with("::error title=regressed a%2Cb%3A c%25::worse +5.0 %25"),
-            "{text}"
-        );
-        assert!(!text.contains("good"));
-    }
-
-    #[test]
     fn the_last_line_is_keys_and_values() {
         let line = findings(vec![finding("n", Verdict::Regressed)]).last_line();
         assert_eq!(
             line,
             "gate=regression exit=1 compared=1 pass=0 regressed=1 improved=0 unstable=0 \
              abstained=0 reason=\"1 of 3 numbers regressed\""
+        );
+    }
+
+    #[test]
+    fn what_is_not_comparable_is_not_counted_as_compared() {
+        let mut found = findings(vec![
+            finding("a", Verdict::Abstained),
+            finding("b", Verdict::Abstained),
+            finding("c", Verdict::Unstable),
+        ]);
+        found.exit = Outcome::new(ExitCode::Inconclusive, "1 unstable and 2 abstained");
+        assert!(
+            found
+                .last_line()
+                .starts_with("gate=inconclusive exit=3 compared=1 pass=0"),
+            "{}",
+            found.last_line()
         );
     }
 }

@@ -25,13 +25,15 @@ pub mod ab;
 mod baseline;
 mod counted;
 mod findings;
+mod level;
 mod reason;
 mod table;
 pub mod trend;
 
 pub use ab::{AbArm, AbClass, AbRow, Unfit};
 pub use counted::{COUNTED_FLOOR, Count, Uncounted, gate_counted};
-pub use findings::{ANNOTATIONS_MAX, Finding, Findings, SUMMARY_BYTES_MAX};
+pub use findings::{Finding, Findings, SUMMARY_BYTES_MAX};
+pub use level::ANNOTATIONS_MAX;
 pub use reason::Reason;
 
 pub use baseline::{
@@ -162,7 +164,11 @@ pub fn gate(baseline: &Baseline, record: &RunRecord) -> Result<GateReport, GateE
         .map(|entry| judge(entry, record, other_machine.as_deref()))
         .collect();
     let exit = conclude(&rows, record);
-    rows.sort_by_key(|row| row.verdict.urgency());
+    rows.sort_by_key(|row| match row.code {
+        // Also a better one fails.
+        Reason::Changed => Verdict::Regressed.urgency(),
+        _ => row.verdict.urgency(),
+    });
     Ok(GateReport {
         workload: record.workload.name.clone(),
         baseline_reason: baseline.reason.clone(),

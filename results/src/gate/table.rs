@@ -1,6 +1,6 @@
 //! A gate's report for people and for scripts: a table, and one last line.
 
-use super::{GateReport, GateRow, Tolerance, Verdict};
+use super::{Findings, GateReport, GateRow, Tolerance};
 use crate::metric::Unit;
 use crate::printable;
 use crate::record::point_label;
@@ -50,23 +50,10 @@ impl GateReport {
         text
     }
 
-    /// The one line a script looks for: `key=value` pairs, the reason quoted and last.
+    /// The one line a script looks for.
     #[must_use]
     pub fn last_line(&self) -> String {
-        let count = |wanted: Verdict| self.rows.iter().filter(|row| row.verdict == wanted).count();
-        format!(
-            "gate={} exit={} compared={} pass={} regressed={} improved={} unstable={} \
-             abstained={} reason={:?}",
-            self.exit.code.word(),
-            self.exit.code.code(),
-            self.rows.len(),
-            count(Verdict::Pass),
-            count(Verdict::Regressed),
-            count(Verdict::Improved),
-            count(Verdict::Unstable),
-            count(Verdict::Abstained),
-            self.exit.reason
-        )
+        Findings::of_baseline(self).last_line()
     }
 }
 

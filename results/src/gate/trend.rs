@@ -1,8 +1,8 @@
 //! Where the newest of many runs stands among those before it. Advice, never a verdict: days lie between them, and machines do.
 //!
 //! The newest number is compared with the median of the last few before it, never with the one before: a lucky run would
-//! make the next one look bad. Runs that failed or read wrong bytes are left out, aloud. Only runs of the newest run's
-//! workload count.
+//! make the next one look bad. A number that was 0 until now has no ratio, and is listed all the same. Runs that failed or
+//! read wrong bytes are left out, aloud. Only runs of the newest run's workload count.
 
 use crate::metric::{Better, Unit};
 use crate::record::{RunRecord, RunStatus, point_label};
@@ -30,8 +30,8 @@ pub struct TrendRow {
     pub runs: usize,
     /// The newest.
     pub newest: f64,
-    /// newest / before.
-    pub ratio: f64,
+    /// newest / before; none where that was 0.
+    pub ratio: Option<f64>,
     /// Whether that is worth a look, and in which direction.
     pub advice: Advice,
 }
@@ -91,32 +91,25 @@ pub fn trend(mut records: Vec<RunRecord>, last: usize) -> (Vec<TrendRow>, Vec<St
             before - records.len()
         ));
     }
-    let before: Vec<BTreeMap<String, f64>> = records.iter().rev().take(last).map(numbers).collect();
+    let before: Vec<BTreeMap<String, Number>> =
+        records.iter().rev().take(last).map(numbers).collect();
     let mut rows = Vec::new();
-    for (number, newest_value) in numbers(&newest) {
+    for (name, number) in numbers(&newest) {
         let values: Vec<f64> = before
             .iter()
-            .filter_map(|run| run.get(&number).copied())
+            .filter_map(|run| Some(run.get(&name)?.value))
             .collect();
-        let Some(spread) =
-            Spread::of(&values).filter(|spread| spread.count >= BEFORE_MIN && spread.median != 0.0)
-        else {
+        let Some(spread) = Spread::of(&values).filter(|spread| spread.count >= BEFORE_MIN) else {
             continue;
         };
-        let name = number.rsplit(' ').next().unwrap_or_default();
-        let metric = newest.metrics.get(name);
         rows.push(TrendRow {
-            unit: metric.map_or(Unit::PerSecond, |metric| metric.unit),
+            number: name,
+            unit: number.unit,
             before: spread.median,
             runs: spread.count,
-            newest: newest_value,
-            ratio: newest_value / spread.median,
-            advice: advice(
-                &spread,
-                newest_value,
-                metric.map_or(Better::Higher, |metric| metric.better),
-            ),
-            number,
+            newest: number.value,
+            ratio: (spread.median != 0.0).then(|| number.value / spread.median),
+            advice: advice(&spread, number.value, number.better),
         });
     }
     rows.sort_by_key(|row| row.advice == Advice::Usual);
@@ -135,39 +128,65 @@ fn advice(spread: &Spread, newest: f64, better: Better) -> Advice {
     }
 }
 
-/// Medians over the rounds of a run: its counters, and the rate of each kind of operation.
-fn numbers(record: &RunRecord) -> BTreeMap<String, f64> {
-    let mut rounds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+/// One number of one run.
+struct Number {
+    value: f64,
+    unit: Unit,
+    better: Better,
+}
+
+/// Medians over the rounds of a run: its counters, and rate, median and 99th percentile of each kind of operation.
+fn numbers(record: &RunRecord) -> BTreeMap<String, Number> {
+    let mut rounds: BTreeMap<String, (Vec<f64>, Unit, Better)> = BTreeMap::new();
+    let mut put = |name: String, value: f64, unit: Unit, better: Better| {
+        let of_number = rounds
+            .entry(name)
+            .or_insert_with(|| (Vec::new(), unit, better));
+        of_number.0.push(value);
+    };
     for cell in record.cells.iter().filter(|cell| cell.fault.is_none()) {
         let place = match point_label(&cell.point) {
             label if cell.point.is_empty() || label.is_empty() => cell.target.clone(),
             label => format!("{} at {label}", cell.target),
         };
         for (name, value) in &cell.counters {
-            rounds
-                .entry(format!("{place} {name}"))
-                .or_default()
-                .push(*value);
+            let metric = record.metrics.get(name);
+            let (unit, better) = metric.map_or((Unit::Plain, Better::Neither), |metric| {
+                (metric.unit, metric.better)
+            });
+            put(format!("{place} {name}"), *value, unit, better);
         }
         for phase in cell.named_phases() {
-            for op in &phase.ops {
-                let Some(rate) = phase.per_second(op.count) else {
-                    continue;
-                };
-                let name = format!("{place} {}.{}/s", phase.name, op.op);
-                rounds.entry(name).or_default().push(rate);
+            for op in phase.ops.iter().filter(|op| op.count > 0) {
+                let name = format!("{place} {}.{}", phase.name, op.op);
+                if let Some(rate) = phase.per_second(op.count) {
+                    put(format!("{name}/s"), rate, Unit::PerSecond, Better::Higher);
+                }
+                for (what, ns) in [("p50", op.response.ns_p50), ("p99", op.response.ns_p99)] {
+                    let name = format!("{name} {what}");
+                    put(name, ns as f64, Unit::Nanoseconds, Better::Lower);
+                }
             }
         }
     }
-    let centre = |(name, values): (String, Vec<f64>)| Some((name, median(&values)?));
+    let centre = |(name, (values, unit, better)): (String, (Vec<f64>, Unit, Better))| {
+        let value = median(&values)?;
+        let number = Number {
+            value,
+            unit,
+            better,
+        };
+        Some((name, number))
+    };
     rounds.into_iter().filter_map(centre).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::LatencyHist;
     use crate::metric::Metric;
-    use crate::record::{Cell, Tool, Workload};
+    use crate::record::{Cell, OpRecord, PhaseRecord, Tool, Workload};
 
     fn run(day: u32, bytes: f64) -> RunRecord {
         let workload = Workload {
@@ -215,7 +234,8 @@ mod tests {
             (rows[0].advice, rows[0].before),
             (Advice::LooksWorse, 100.0)
         );
-        assert!((rows[0].ratio - 1.3).abs() < 1e-12);
+        let ratio = rows[0].ratio.expect("not from zero");
+        assert!((ratio - 1.3).abs() < 1e-12);
     }
 
     #[test]
@@ -228,5 +248,51 @@ mod tests {
         let (rows, notes) = trend(runs, 5);
         assert!(rows.is_empty(), "one run before is no trend");
         assert_eq!(notes.len(), 2, "{notes:?}");
+    }
+
+    #[test]
+    fn a_number_that_leaves_zero_is_shown_without_a_ratio() {
+        let mut runs: Vec<RunRecord> = (1..=3).map(|day| run(day, 0.0)).collect();
+        runs.push(run(4, 500.0));
+        let (rows, _) = trend(runs, 5);
+        assert_eq!(rows.len(), 1);
+        assert_eq!((rows[0].before, rows[0].newest), (0.0, 500.0));
+        assert_eq!((rows[0].ratio, rows[0].advice), (None, Advice::LooksWorse));
+    }
+
+    #[test]
+    fn a_tail_that_grows_is_seen_where_the_rate_is_as_before() {
+        let of = |day: u32, slow_ns: u64| {
+            let mut hist = LatencyHist::new();
+            (0..98).for_each(|_| hist.record(1000));
+            (0..2).for_each(|_| hist.record(slow_ns));
+            let mut record = run(day, 100.0);
+            record.cells[0].phases.push(PhaseRecord {
+                name: "serve".to_owned(),
+                wall_ns: 1_000_000_000,
+                ops: vec![OpRecord::new("write", 4096, 0, &hist, &hist)],
+                ..PhaseRecord::default()
+            });
+            record
+        };
+        let mut runs: Vec<RunRecord> = (1..=4).map(|day| of(day, 2000)).collect();
+        runs.push(of(5, 40_000));
+        let (rows, _) = trend(runs, 5);
+        let advice = |number: &str| {
+            let row = rows.iter().find(|row| row.number == number);
+            row.map(|row| (row.advice, row.unit))
+        };
+        assert_eq!(
+            advice("engine serve.write/s"),
+            Some((Advice::Usual, Unit::PerSecond))
+        );
+        assert_eq!(
+            advice("engine serve.write p50"),
+            Some((Advice::Usual, Unit::Nanoseconds))
+        );
+        assert_eq!(
+            advice("engine serve.write p99"),
+            Some((Advice::LooksWorse, Unit::Nanoseconds))
+        );
     }
 }

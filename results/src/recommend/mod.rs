@@ -162,8 +162,15 @@ fn lowest_p99(seen: &[Seen], rate_within: f64) -> Option<Recommendation> {
         let may_be_lower = point.p99.overlaps(&chosen.p99) || point.p99.median < chosen.p99.median;
         point.rate.high() >= floor && may_be_lower
     });
+    let mut rivals: Vec<&Seen> = rivals.filter(|point| point.place != chosen.place).collect();
     let distance = |point: &Seen| (point.p99.median - chosen.p99.median).abs();
-    Some(recommendation(chosen, rivals, distance))
+    rivals.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
+    Some(Recommendation {
+        chosen: chosen.place,
+        rivals: rivals.into_iter().map(|point| point.place).collect(),
+        has_limit_in_doubt: chosen.rate.low() < floor,
+        has_intervals: chosen.p99.interval.is_some() && chosen.rate.interval.is_some(),
+    })
 }
 
 /// The best score by medians among the points that keep every limit by theirs.
@@ -224,21 +231,6 @@ impl<'a> Aimed<'a> {
 
     fn surely_keeps(&self) -> bool {
         self.all(Estimate::high)
-    }
-}
-
-fn recommendation<'a>(
-    chosen: &Seen,
-    rivals: impl Iterator<Item = &'a Seen>,
-    distance: impl Fn(&Seen) -> f64,
-) -> Recommendation {
-    let mut rivals: Vec<&Seen> = rivals.filter(|point| point.place != chosen.place).collect();
-    rivals.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
-    Recommendation {
-        chosen: chosen.place,
-        rivals: rivals.into_iter().map(|point| point.place).collect(),
-        has_limit_in_doubt: false,
-        has_intervals: chosen.p99.interval.is_some() && chosen.rate.interval.is_some(),
     }
 }
 
@@ -349,5 +341,22 @@ mod tests {
         assert_eq!((found.chosen, found.rivals.as_slice()), (1, &[0][..]));
         assert!(found.has_limit_in_doubt && !found.is_clear());
         assert_eq!(recommend(&points[..1], &goal), None);
+    }
+
+    #[test]
+    fn a_rate_that_may_miss_the_floor_is_in_doubt() {
+        let points = [
+            point(&[100.0, 100.0, 100.0], &[50.0, 51.0, 52.0]),
+            point(&[70.0, 96.0, 120.0], &[1.0, 1.0, 2.0]),
+        ];
+        let found = by_default(&points);
+        assert_eq!((found.chosen, found.rivals.len()), (1, 0));
+        assert!(found.has_limit_in_doubt && !found.is_clear());
+        // One whose interval stays above it is not.
+        let points = [
+            point(&[100.0, 100.0, 100.0], &[50.0, 51.0, 52.0]),
+            point(&[95.0, 98.0, 99.0], &[1.0, 1.0, 2.0]),
+        ];
+        assert!(by_default(&points).is_clear());
     }
 }

@@ -91,9 +91,7 @@ fn advice(summary: &Summary<'_>, target: &TargetSummary<'_>, path: &Path) -> Adv
         measured(summary, point, path)
     )];
     if found.has_limit_in_doubt {
-        lines.push(
-            "It keeps the limits by its medians, and its interval crosses one: further rounds may break it.".to_owned(),
-        );
+        lines.push(doubt(&summary.objective).to_owned());
     }
     if !found.has_intervals {
         lines.push(
@@ -108,6 +106,18 @@ fn advice(summary: &Summary<'_>, target: &TargetSummary<'_>, path: &Path) -> Adv
         class,
         lines,
         costs: costs(summary, target, found.chosen),
+    }
+}
+
+/// A limit that is kept by medians alone.
+const fn doubt(objective: &Result<Objective, String>) -> &'static str {
+    match objective {
+        Ok(Objective::LowestP99 { .. }) => {
+            "Its rate is near enough to the best by its median, and its interval reaches below that: in further rounds it may be too slow."
+        }
+        _ => {
+            "It keeps the limits by its medians, and its interval crosses one: further rounds may break it."
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::plot::{Plot, SMALL_PX};
 use super::summary::{Numbers, PointSummary, Summary, TargetSummary};
 use crate::metric::Unit;
 use crate::record::point_label;
+use crate::stats::Spread;
 
 const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 420.0;
@@ -32,27 +33,13 @@ pub(super) fn front(summary: &Summary<'_>) -> Option<Front> {
     if !summary.is_swept() {
         return None;
     }
-    let all: Vec<&Numbers> = summary
+    let all: Vec<(&Numbers, bool)> = summary
         .targets
         .iter()
         .flat_map(|target| &target.points)
-        .filter_map(|point| point.headline.as_ref())
+        .filter_map(|point| Some((point.headline.as_ref()?, point.on_front)))
         .collect();
-    let rates = all.iter().map(|numbers| numbers.rate.median);
-    let (low, high) = rates.fold((f64::INFINITY, 0.0_f64), |(low, high), rate| {
-        (low.min(rate), high.max(rate))
-    });
-    // From zero, unless all points would stand in a corner.
-    let x = if low.is_finite() && low > high * 0.6 {
-        let room = ((high - low) * 0.15).max(high * 0.02);
-        Axis::linear((low - room).max(0.0), high + room, headline.unit())
-    } else {
-        Axis::from_zero(high, headline.unit())
-    };
-    let y = Axis::log(
-        all.iter().map(|numbers| numbers.p99.median),
-        Unit::Nanoseconds,
-    );
+    let (x, y) = axes(&all, headline.unit());
     let on_front: Vec<String> = summary
         .targets
         .iter()
@@ -104,6 +91,39 @@ pub(super) fn front(summary: &Summary<'_>) -> Option<Front> {
         knobs.join(" \u{b7} ")
     );
     Some(Front { caption, svg })
+}
+
+/// Of the rate and of p99: over every point, and over the crosses, which those on the front have.
+fn axes(all: &[(&Numbers, bool)], unit: Unit) -> (Axis, Axis) {
+    let rates = all
+        .iter()
+        .flat_map(|(numbers, crossed)| ends(&numbers.rate, *crossed));
+    let (low, high) = rates.fold((f64::INFINITY, 0.0_f64), |(low, high), rate| {
+        (low.min(rate), high.max(rate))
+    });
+    // From zero, unless all points would stand in a corner.
+    let x = if low.is_finite() && low > high * 0.6 {
+        let room = ((high - low) * 0.15).max(high * 0.02);
+        Axis::linear((low - room).max(0.0), high + room, unit)
+    } else {
+        Axis::from_zero(high, unit)
+    };
+    let y = Axis::log(
+        all.iter()
+            .flat_map(|(numbers, crossed)| ends(&numbers.p99, *crossed)),
+        Unit::Nanoseconds,
+    );
+    (x, y)
+}
+
+/// The median, and where there is a cross its ends.
+fn ends(spread: &Spread, crossed: bool) -> impl Iterator<Item = f64> {
+    let interval = spread.interval.filter(|_| crossed);
+    let interval = interval.map(|one| [one.low, one.high]);
+    interval
+        .into_iter()
+        .flatten()
+        .chain(std::iter::once(spread.median))
 }
 
 /// Where a label is, by its middle and half sizes.
@@ -284,5 +304,30 @@ mod tests {
             assert!(spot.is_inside());
             assert!(!taken[..nth].iter().any(|other| other.meets(spot)));
         }
+    }
+
+    fn numbers(rates: &[f64], p99s_ns: &[f64]) -> Numbers {
+        let of = |values: &[f64]| Spread::of(values).expect("rounds");
+        Numbers {
+            rate: of(rates),
+            p50: of(p99s_ns),
+            p99: of(p99s_ns),
+            p999: of(p99s_ns),
+            max: of(p99s_ns),
+        }
+    }
+
+    #[test]
+    fn a_cross_ends_where_its_interval_does_and_not_at_the_frame() {
+        let wide = numbers(&[50.0, 100.0, 200.0], &[1e6, 2e6, 9e6]);
+        let narrow = numbers(&[90.0, 91.0, 92.0], &[2e6, 2e6, 2e6]);
+        let (x, y) = axes(&[(&wide, true), (&narrow, true)], Unit::PerSecond);
+        for (axis, ends) in [(&x, [50.0, 200.0]), (&y, [1e6, 9e6])] {
+            let [low, high] = ends.map(|end| axis.place(end));
+            assert!(0.0 < low && low < high && high < 1.0, "{low} {high}");
+        }
+        // Only points of the front have crosses.
+        let (x, _) = axes(&[(&wide, false), (&narrow, true)], Unit::PerSecond);
+        assert_eq!(x.place(200.0), 1.0);
     }
 }

@@ -3,14 +3,15 @@
 //! After Gregg, "Visualizing System Latency", CACM 53(7), 2010: two modes, a rare slow band or a slow
 //! start show here and in no percentile. The shade is the logarithm of the count, so that one operation
 //! is seen beside a hundred thousand. Intervals are joined where there are more than columns; their
-//! counts add, and nothing is left out.
+//! counts add, and nothing is left out. Those between which nothing was recorded are not joined.
 
 use super::plot::Plot;
+use super::timeline::follows;
 use crate::hist::{bucket_end, bucket_floor};
 use crate::report::canvas::Ink;
 use std::collections::BTreeMap;
 
-/// Most columns; beyond them intervals are joined.
+/// Most columns of intervals without a gap; beyond them intervals are joined.
 const COLUMNS_MAX: usize = 110;
 /// Shades that can be told apart.
 const SHADES: f64 = 7.0;
@@ -89,7 +90,8 @@ fn shade(count: u64, most: u64) -> f64 {
 fn columns(slices: &[Slice<'_>]) -> Vec<Column> {
     let joined = slices.len().div_ceil(COLUMNS_MAX).max(1);
     slices
-        .chunks(joined)
+        .chunk_by(|before, next| follows(before.to_s, next.from_s, next.to_s))
+        .flat_map(|stretch| stretch.chunks(joined))
         .filter_map(|chunk| {
             let mut counts = BTreeMap::new();
             for (floor, count) in chunk.iter().flat_map(|slice| slice.spectrum) {
@@ -135,5 +137,30 @@ mod tests {
         assert!(shade(1, 100_000) > 0.15);
         assert!(shade(1, 100_000) < shade(1000, 100_000));
         assert_eq!(shade(100_000, 100_000), 1.0);
+    }
+
+    #[test]
+    fn columns_end_where_nothing_was_recorded() {
+        let spectrum = [(8, 1)];
+        let at = |nth: i32, after: f64| Slice {
+            from_s: f64::from(nth) + after,
+            to_s: f64::from(nth + 1) + after,
+            spectrum: &spectrum,
+        };
+        let before = (0..505).map(|nth| at(nth, 0.0));
+        let slices: Vec<Slice<'_>> = before
+            .chain((505..1000).map(|nth| at(nth, 300.0)))
+            .collect();
+        let columns = columns(&slices);
+        let total: u64 = columns.iter().flat_map(|one| one.counts.values()).sum();
+        assert_eq!(total, 1000);
+        for column in columns {
+            assert!(
+                column.to_s <= 505.0 || column.from_s >= 805.0,
+                "{} to {}",
+                column.from_s,
+                column.to_s
+            );
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! One target's panels over time, drawn from the top down on one time axis.
 //!
-//! Nothing is smoothed. An interval in which somebody was held up is shaded in every panel, the darker
+//! Nothing is smoothed, and no line leads through a time in which nothing was recorded: a phase that warms up, or what lies
+//! between two phases. An interval in which somebody was held up is shaded in every panel, the darker
 //! the longer, and a lane per cause under the throughput says by what. The heat map is not shaded: its
 //! shades are counts, so its stalls are a strip on its upper edge.
 
@@ -8,7 +9,7 @@ use super::axis::Axis;
 use super::canvas::{Align, Canvas, Ink, cut_to, text_width};
 use super::heat;
 use super::plot::{Plot, SMALL_PX};
-use super::timeline::{Interval, Scales, rate, slices, spans, stalled_part};
+use super::timeline::{Interval, Scales, rate, slices, spans, stalled_part, stretches};
 use crate::metric::Unit;
 use crate::record::{Cell, PhaseRecord, PhaseRole, Sample};
 use std::collections::BTreeMap;
@@ -154,17 +155,13 @@ impl<'p, 'c> Sheet<'p, 'c> {
             &[("shaded: held up", Ink::Stall)]
         };
         plot.title(title, legend);
-        let steps: Vec<(f64, f64)> = self
-            .intervals
-            .iter()
-            .flat_map(|i| {
-                [
-                    (i.from_s, rate(i, moves_bytes)),
-                    (i.to_s, rate(i, moves_bytes)),
-                ]
-            })
-            .collect();
-        plot.line(&steps, ink, 1.6);
+        for stretch in stretches(self.intervals) {
+            let steps = stretch.iter().flat_map(|i| {
+                let height = rate(i, moves_bytes);
+                [(i.from_s, height), (i.to_s, height)]
+            });
+            plot.line(&steps.collect::<Vec<_>>(), ink, 1.6);
+        }
     }
 
     /// A lane per cause, filled while it held somebody up.
@@ -205,7 +202,7 @@ impl<'p, 'c> Sheet<'p, 'c> {
         );
         // A line across intervals in which nothing ended would say that something did.
         let is_idle = |interval: &Interval<'_>| interval.sample.ops == 0;
-        for busy in self.intervals.split(is_idle) {
+        for busy in stretches(self.intervals).flat_map(|stretch| stretch.split(is_idle)) {
             let series = |value: fn(&Sample) -> u64| -> Vec<(f64, f64)> {
                 let points = busy.iter();
                 points
@@ -260,15 +257,14 @@ impl<'p, 'c> Sheet<'p, 'c> {
     fn dirty(&mut self, axis: &'p Axis, ink: Ink) -> Plot<'p, 'c> {
         let plot = self.panel(axis);
         plot.title("dirty bytes", &[]);
-        let held: Vec<(f64, f64)> = self
-            .intervals
-            .iter()
-            .filter_map(|i| Some((i.to_s, i.sample.dirty_bytes? as f64)))
-            .collect();
-        if held.is_empty() {
+        let held = |i: &Interval<'_>| Some((i.to_s, i.sample.dirty_bytes? as f64));
+        if !self.intervals.iter().any(|i| held(i).is_some()) {
             self.silent();
         }
-        plot.line(&held, ink, 1.6);
+        for stretch in stretches(self.intervals) {
+            let held: Vec<(f64, f64)> = stretch.iter().filter_map(held).collect();
+            plot.line(&held, ink, 1.6);
+        }
         plot
     }
 
@@ -304,12 +300,11 @@ impl<'p, 'c> Sheet<'p, 'c> {
         let legend: Vec<(&str, Ink)> = named.iter().map(|(name, _)| *name).zip(inks).collect();
         plot.title(title, &legend);
         for (name, ink) in legend {
-            let levels: Vec<(f64, f64)> = self
-                .intervals
-                .iter()
-                .filter_map(|i| Some((i.to_s, *of(i.sample).get(name)? as f64)))
-                .collect();
-            plot.line(&levels, ink, 1.4);
+            let level = |i: &Interval<'_>| Some((i.to_s, *of(i.sample).get(name)? as f64));
+            for stretch in stretches(self.intervals) {
+                let levels: Vec<(f64, f64)> = stretch.iter().filter_map(level).collect();
+                plot.line(&levels, ink, 1.4);
+            }
         }
         plot
     }
@@ -338,4 +333,80 @@ fn worded(phase: &PhaseRecord) -> String {
         PhaseRole::Steady => "",
     };
     format!("{}{role}", phase.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::canvas::svg;
+    use super::super::timeline::intervals;
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// Ten intervals of 10 ms; what it began with is not counted.
+    fn phase(name: &str, start_ns: u64) -> PhaseRecord {
+        let sample = |nth: u64| Sample {
+            t_ns: nth * 10 * MS,
+            ops: 5,
+            bytes: 4096 * nth,
+            ns_p50: 1000,
+            ns_p99: 2000,
+            ns_max: 3000,
+            dirty_bytes: Some(4096),
+            spectrum: vec![(1000, 5)],
+            ..Sample::default()
+        };
+        PhaseRecord {
+            name: name.to_owned(),
+            start_ns,
+            wall_ns: 100 * MS,
+            series: (1..=10).map(sample).collect(),
+            ..PhaseRecord::default()
+        }
+    }
+
+    /// How many lines of a target's colour each of its panels has.
+    fn lines(second_start_ns: u64) -> [usize; 3] {
+        let cell = Cell {
+            phases: vec![phase("load", 0), phase("serve", second_start_ns)],
+            ..Cell::default()
+        };
+        let everything = [intervals(&cell)];
+        let scales = Scales::of(&everything);
+        let panels: [fn(&mut Sheet<'_, '_>); 3] = [
+            |sheet| sheet.rate(Ink::Series(0)),
+            |sheet| {
+                sheet.latency(Ink::Series(0), Ink::Dashed(1));
+            },
+            |sheet| {
+                let axis = sheet.scales.dirty.as_ref().expect("dirty bytes");
+                sheet.dirty(axis, Ink::Series(0));
+            },
+        ];
+        panels.map(|draw| {
+            let text = svg(900.0, 300.0, "one panel", |canvas| {
+                draw(&mut Sheet::new(
+                    canvas,
+                    900.0,
+                    &cell,
+                    &everything[0],
+                    &scales,
+                ));
+            });
+            let lines = text.lines().filter(|line| line.contains("<polyline"));
+            let of_target = |line: &&str| line.contains("stroke=\"var(--series-0)\"");
+            let in_legend = |line: &str| line.contains("stroke-width=\"20\"");
+            lines
+                .filter(of_target)
+                .filter(|line| !in_legend(line))
+                .count()
+        })
+    }
+
+    #[test]
+    fn nothing_is_drawn_through_a_time_in_which_nothing_was_recorded() {
+        assert_eq!(lines(100 * MS), [1, 1, 1]);
+        assert_eq!(lines(100 * MS + 20_000), [1, 1, 1], "a pause of 20 us");
+        assert_eq!(lines(150 * MS), [2, 2, 2]);
+    }
 }

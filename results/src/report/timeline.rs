@@ -21,10 +21,12 @@ pub(super) struct Timeline {
     pub(super) svg: String,
     /// The stalls in words: from, to, cause, how long somebody was held up.
     pub(super) stalls: Table,
+    /// How many more there are than the table has rows for.
+    pub(super) stalls_left_out: usize,
 }
 
 const NS_PER_S: f64 = 1e9;
-/// Rows of a table of stalls; the raw data has the rest.
+/// Rows of a table of stalls: the longest. The page says how many more there are, and the raw data has them.
 const STALLS_MAX: usize = 200;
 /// Wider where there is one chart alone.
 const WIDTH: f64 = 620.0;
@@ -45,6 +47,23 @@ impl Interval<'_> {
     pub(super) fn middle(&self) -> f64 {
         f64::midpoint(self.from_s, self.to_s)
     }
+
+    /// Whether this one begins where `before` ends. A pause that nobody would see is none.
+    pub(super) fn follows(&self, before: &Self) -> bool {
+        follows(before.to_s, self.from_s, self.to_s)
+    }
+}
+
+/// Whether an interval begins where another ends, but for a hundredth of itself.
+pub(super) fn follows(before_to_s: f64, from_s: f64, to_s: f64) -> bool {
+    from_s - before_to_s <= (to_s - from_s) * 0.01
+}
+
+/// Intervals between which nothing is missing. While a phase warms up, and between two of them, there are none.
+pub(super) fn stretches<'i, 'a>(
+    intervals: &'i [Interval<'a>],
+) -> impl Iterator<Item = &'i [Interval<'a>]> {
+    intervals.chunk_by(|before, next| next.follows(before))
 }
 
 /// One chart per target that has intervals.
@@ -91,7 +110,7 @@ pub(super) struct Scales {
 }
 
 impl Scales {
-    fn of(targets: &[Vec<Interval<'_>>]) -> Self {
+    pub(super) fn of(targets: &[Vec<Interval<'_>>]) -> Self {
         let intervals = || targets.iter().flatten();
         let moves_bytes = intervals().any(|interval| interval.sample.bytes > 0);
         let top =
@@ -159,11 +178,13 @@ fn timeline(
         let mut sheet = Sheet::new(canvas, width, cell, intervals, scales);
         sheet.draw(target.series);
     });
+    let (stalls, stalls_left_out) = stalls(intervals);
     Timeline {
         target: name.clone(),
         caption,
         svg: chart,
-        stalls: stalls(intervals),
+        stalls,
+        stalls_left_out,
     }
 }
 
@@ -221,13 +242,13 @@ fn caption(cell: &Cell, intervals: &[Interval<'_>]) -> String {
     )
 }
 
-/// Neighbouring intervals held up by one cause are one row.
-fn stalls(intervals: &[Interval<'_>]) -> Table {
+/// Neighbouring intervals held up by one cause are one row. How many rows there was no room for comes along.
+fn stalls(intervals: &[Interval<'_>]) -> (Table, usize) {
     let mut bands: Vec<(&str, f64, f64, u64)> = Vec::new();
     for interval in intervals {
         for stall in interval.sample.stalls.iter().filter(|stall| stall.ns > 0) {
             let open = bands.iter_mut().rev().find(|(cause, _, to_s, _)| {
-                *cause == stall.cause && interval.from_s - *to_s <= interval.seconds() * 0.01
+                *cause == stall.cause && follows(*to_s, interval.from_s, interval.to_s)
             });
             match open {
                 Some((_, _, to_s, held_ns)) => {
@@ -239,7 +260,13 @@ fn stalls(intervals: &[Interval<'_>]) -> Table {
         }
     }
     let mut table = Table::new(&["from", "to", "cause", "held up"]);
-    for (cause, from_s, to_s, held_ns) in bands.into_iter().take(STALLS_MAX) {
+    let left_out = bands.len().saturating_sub(STALLS_MAX);
+    if left_out > 0 {
+        bands.sort_by_key(|(.., held_ns)| std::cmp::Reverse(*held_ns));
+        bands.truncate(STALLS_MAX);
+        bands.sort_by(|a, b| a.1.total_cmp(&b.1));
+    }
+    for (cause, from_s, to_s, held_ns) in bands {
         let time = |ns: f64| number(Unit::Nanoseconds.format(ns), ns);
         table.row(vec![
             time(from_s * NS_PER_S),
@@ -248,7 +275,7 @@ fn stalls(intervals: &[Interval<'_>]) -> Table {
             time(held_ns as f64),
         ]);
     }
-    table
+    (table, left_out)
 }
 
 pub(super) fn rate(interval: &Interval<'_>, moves_bytes: bool) -> f64 {
@@ -285,7 +312,7 @@ pub(super) fn spans(cell: &Cell) -> Vec<(f64, f64, &PhaseRecord)> {
     spans
 }
 
-fn intervals(cell: &Cell) -> Vec<Interval<'_>> {
+pub(super) fn intervals(cell: &Cell) -> Vec<Interval<'_>> {
     let mut found = Vec::new();
     for (start_s, _, phase) in spans(cell) {
         let mut from_s = start_s;
@@ -340,11 +367,40 @@ mod tests {
                 sample,
             })
             .collect();
-        let text = serde_json::to_string(&stalls(&intervals)).expect("plain");
+        let text = serde_json::to_string(&stalls(&intervals).0).expect("plain");
         assert_eq!(text.matches("dirty limit").count(), 2, "{text}");
         assert_eq!(text.matches("byte budget").count(), 1, "{text}");
         assert!(text.contains("11 ns"), "{text}");
         assert!((stalled_part(&intervals[4], None) - 8e-9).abs() < 1e-15);
         assert_eq!(stalled_part(&intervals[4], Some("dirty limit")), 0.0);
+    }
+
+    #[test]
+    fn of_more_stalls_than_rows_the_longest_are_shown_and_the_others_counted() {
+        let samples: Vec<Sample> = (0..2 * STALLS_MAX as u64 + 10)
+            .map(|nth| Sample {
+                stalls: vec![Stall {
+                    cause: "dirty limit".to_owned(),
+                    ns: if nth % 2 == 0 { nth + 1 } else { 0 },
+                }],
+                ..Sample::default()
+            })
+            .collect();
+        let intervals: Vec<Interval<'_>> = (0_i32..)
+            .zip(&samples)
+            .map(|(nth, sample)| Interval {
+                from_s: f64::from(nth),
+                to_s: f64::from(nth + 1),
+                sample,
+            })
+            .collect();
+        let (table, left_out) = stalls(&intervals);
+        let text = serde_json::to_string(&table).expect("plain");
+        assert_eq!(text.matches("dirty limit").count(), STALLS_MAX);
+        assert_eq!(left_out, 5);
+        assert!(
+            text.contains("\"409 ns\"") && !text.contains("\"1 ns\""),
+            "{text}"
+        );
     }
 }

@@ -103,6 +103,8 @@ pub(super) struct Figure {
 struct NamedTable {
     name: String,
     table: Table,
+    /// Rows there was no room for.
+    left_out: usize,
 }
 
 impl Page {
@@ -141,6 +143,7 @@ impl Page {
                 .map(|line| NamedTable {
                     name: line.target.clone(),
                     table: line.stalls.clone(),
+                    left_out: line.stalls_left_out,
                 })
                 .collect(),
             timelines: timelines

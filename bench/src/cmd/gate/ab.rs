@@ -51,7 +51,7 @@ pub(super) fn ab(args: &AbArgs) -> Result<ExitCode, Failure> {
             "stopped early; these verdicts are of what there was",
         ),
         Ok(()) => conclude(&rows),
-        Err(failure) if matches!(failure.code, ExitCode::Failed | ExitCode::Interrupted) => {
+        Err(failure) if failure.code == ExitCode::Failed => {
             Outcome::new(failure.code, format!("{:#}", failure.error))
         }
         Err(failure) => return Err(failure),
@@ -181,7 +181,11 @@ impl<'a> Gate<'a> {
 
     fn measure(&mut self) -> Result<(), Failure> {
         if self.wants(AbClass::Counted) {
-            self.counted()?;
+            match self.counted() {
+                // Nothing is left of it, and the other classes are not begun.
+                Err(failure) if failure.code == ExitCode::Interrupted => self.signals.interrupt(),
+                counted => counted?,
+            }
         }
         let mut arms = Vec::new();
         let mut refused = Vec::new();
@@ -191,9 +195,11 @@ impl<'a> Gate<'a> {
         }
         if self.wants(AbClass::Sliced) {
             for (name, phase) in self.slices() {
+                if self.signals.interrupted() {
+                    break;
+                }
                 match self.sliced(&name, phase) {
                     Ok(arm) => arms.push(arm),
-                    Err(_) if self.signals.interrupted() => break,
                     Err(refusal) if refusal.code == ExitCode::Usage => {
                         // Who did not ask for slices has the rounds.
                         let reason = if self.args.classes.is_empty() {
@@ -211,7 +217,10 @@ impl<'a> Gate<'a> {
         let mut rows = self.judge(&arms);
         let doubtful = |row: &AbRow| row.reason == Reason::Unconfirmed;
         if rows.iter().any(doubtful) && !self.signals.interrupted() {
-            for again in self.rounds()? {
+            let again = self.rounds()?;
+            // A part of a second measurement confirms nothing.
+            let again = again.into_iter().filter(|_| !self.signals.interrupted());
+            for again in again {
                 if let Some(arm) = arms.iter_mut().find(|arm| arm.metric == again.metric) {
                     arm.confirm = Some(again.into());
                 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
-use delalloc_results::gate::{Findings, Rules, Tolerance};
+use delalloc_results::assertion::better_of;
+use delalloc_results::gate::{Findings, RatioRule, Rules, Tolerance};
 use delalloc_results::{Baseline, ExitCode, gate as judge};
 
 use super::super::find_record;
@@ -21,7 +22,12 @@ pub(super) fn gate(args: &GateArgs) -> Result<ExitCode, Failure> {
             .as_deref()
             .context("--bless needs -o FILE")
             .or_usage()?;
-        return bless(result, args.reason.as_deref().unwrap_or_default(), output);
+        return bless(
+            result,
+            args.reason.as_deref().unwrap_or_default(),
+            output,
+            &[],
+        );
     };
     let (record, _) = find_record(result)?;
     let baseline = Baseline::load(baseline).or_usage()?;
@@ -31,10 +37,28 @@ pub(super) fn gate(args: &GateArgs) -> Result<ExitCode, Failure> {
     Ok(allowing(report.exit.code, args.outputs.allow_inconclusive))
 }
 
-pub(super) fn bless(result: &Path, reason: &str, output: &Path) -> Result<ExitCode, Failure> {
+/// `ratios` are expressions, each with its tolerance as a part of it.
+pub(super) fn bless(
+    result: &Path,
+    reason: &str,
+    output: &Path,
+    ratios: &[(String, f64)],
+) -> Result<ExitCode, Failure> {
     let (record, _) = find_record(result)?;
+    let ratios = ratios
+        .iter()
+        .map(|(expression, tolerance)| {
+            Ok(RatioRule {
+                better: better_of(&record, expression)
+                    .with_context(|| format!("--ratio {expression}"))?,
+                expression: expression.clone(),
+                tolerance: *tolerance,
+            })
+        })
+        .collect::<anyhow::Result<Vec<RatioRule>>>()
+        .or_usage()?;
     let now = Stamp::now().rfc3339();
-    let mut baseline = Baseline::from_record(&record, &rules(), reason, &now).or_usage()?;
+    let mut baseline = Baseline::from_record(&record, &rules(ratios), reason, &now).or_usage()?;
     if output.exists() {
         baseline
             .succeed(&Baseline::load(output).or_usage()?)
@@ -54,7 +78,7 @@ pub(super) fn bless(result: &Path, reason: &str, output: &Path) -> Result<ExitCo
 
 /// How far counted numbers may be off. They follow from the workload but for one thing: when dirty
 /// data is written back decides how it is cut into extents, and that may depend on the clock.
-fn rules() -> Rules {
+fn rules(ratios: Vec<RatioRule>) -> Rules {
     let tolerances = [
         ("user.*", Tolerance::Exact),
         ("stored_ratio", Tolerance::Relative(0.01)),
@@ -70,6 +94,7 @@ fn rules() -> Rules {
         .collect();
     Rules {
         tolerances,
+        ratios,
         ..Rules::default()
     }
 }

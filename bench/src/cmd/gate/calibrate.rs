@@ -2,7 +2,7 @@
 //!
 //! A null trial is a whole sliced gate of this build against itself; whatever it finds is a false alarm. A planted trial
 //! judges this build with its writes slowed down; whatever it does not find is missed. Both go through the code that `gate ab`
-//! goes through.
+//! goes through. Each trial is told on stderr as it ends; one that is interrupted counts nowhere, those before it do.
 
 use anyhow::Context;
 use delalloc_results::ExitCode;
@@ -12,6 +12,7 @@ use delalloc_results::stats::{median, upper_bound};
 use serde::Serialize;
 
 use super::ab::slices;
+use crate::ab::serve::sliced_phase;
 use crate::ab::sliced::{self, Plan};
 use crate::ab::{Build, Trio};
 use crate::failure::{Failure, OrExit};
@@ -51,7 +52,10 @@ struct Report {
 }
 
 pub(super) fn calibrate(args: &CalibrateArgs) -> Result<ExitCode, Failure> {
-    plan::load(&args.task.replay())?;
+    let workload = plan::load(&args.task.replay())?;
+    sliced_phase(&workload.loads[0], args.phase.as_deref())
+        .context("--phase")
+        .or_usage()?;
     if let Some(bad) = args
         .plants
         .iter()
@@ -110,7 +114,7 @@ fn tally(
     for trial in 0..trials {
         let seed = u64::from(trial) + 1;
         let plan = Plan {
-            phase: None,
+            phase: args.phase.as_deref(),
             pairs: args.pairs.into(),
             turns: args.slices.into(),
             seed,
@@ -124,11 +128,28 @@ fn tally(
             &|class| class.rule().floor,
             seed,
         );
-        rows.iter().for_each(|row| tally.add(row));
+        for row in &rows {
+            tally.add(row);
+            tell(row, planted_percent, (trial + 1, trials));
+        }
     }
     tally.ratio = median(&tally.ratios);
     tally.detectable = median(&tally.detectables);
     Ok(tally)
+}
+
+/// One line as soon as a trial is over: many of them take long.
+fn tell(row: &AbRow, planted_percent: Option<f64>, (trial, trials): (u32, u32)) {
+    let planted = planted_percent.map_or_else(
+        || "nothing planted".to_owned(),
+        |percent| format!("{percent} % planted"),
+    );
+    eprintln!(
+        "delalloc: trial {trial} of {trials}, {planted}: {} ({}), {}",
+        row.verdict.word(),
+        row.reason.word(),
+        row.numbers()
+    );
 }
 
 impl Tally {

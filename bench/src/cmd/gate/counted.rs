@@ -11,6 +11,7 @@ use crate::failure::{Failure, OrExit, allowing};
 use crate::gate_args::CountedArgs;
 use crate::plan;
 use crate::run::workload_hash;
+use crate::signals::Signals;
 use crate::stamp::Stamp;
 
 pub(super) fn counted(args: &CountedArgs) -> Result<ExitCode, Failure> {
@@ -21,6 +22,8 @@ pub(super) fn counted(args: &CountedArgs) -> Result<ExitCode, Failure> {
             workload.name
         )));
     }
+    // The replay gets the signal too; its end is told like any other, and what it left is cleared away.
+    let _signals = Signals::catch().or_failed()?;
     let valgrind = tools::valgrind();
     let missing = Uncounted {
         reason: Reason::ToolMissing,

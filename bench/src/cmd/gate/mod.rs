@@ -20,7 +20,9 @@ pub(super) fn gate(args: &GateArgs) -> Result<ExitCode, Failure> {
     match &args.how {
         None => baseline::gate(args),
         Some(GateCommand::Ab(args)) => ab::ab(args),
-        Some(GateCommand::Bless(args)) => baseline::bless(&args.result, &args.reason, &args.output),
+        Some(GateCommand::Bless(args)) => {
+            baseline::bless(&args.result, &args.reason, &args.output, &args.ratios)
+        }
         Some(GateCommand::Counted(args)) => counted::counted(args),
         Some(GateCommand::Calibrate(args)) => calibrate::calibrate(args),
         Some(GateCommand::Trend(args)) => trend::trend(args),

@@ -19,6 +19,10 @@ pub(super) fn leave(
     table: &str,
     report: &impl Serialize,
 ) -> Result<(), Failure> {
+    let found = &Findings {
+        inconclusive_passes: args.allow_inconclusive,
+        ..found.clone()
+    };
     if let Some(path) = &args.junit {
         write(path, &found.junit()).or_failed()?;
     }

@@ -10,6 +10,7 @@ use delalloc_results::{ExitCode, load};
 
 use crate::failure::{Failure, OrExit};
 use crate::gate_args::TrendArgs;
+use crate::surroundings::Surroundings;
 use crate::table::Table;
 
 pub(super) fn trend(args: &TrendArgs) -> Result<ExitCode, Failure> {
@@ -17,7 +18,12 @@ pub(super) fn trend(args: &TrendArgs) -> Result<ExitCode, Failure> {
     let mut unread = Vec::new();
     for file in results(&args.directory).or_usage()? {
         match load(&file) {
-            Ok(record) => records.push(record),
+            Ok(mut record) => {
+                if record.started_at.is_empty() {
+                    record.started_at = began(&file).or_usage()?;
+                }
+                records.push(record);
+            }
             Err(error) => unread.push(format!("left out: {}: {error}", file.display())),
         }
     }
@@ -43,7 +49,8 @@ pub(super) fn trend(args: &TrendArgs) -> Result<ExitCode, Failure> {
                 row.unit.format(row.before),
                 row.runs.to_string(),
                 row.unit.format(row.newest),
-                format!("{:.3}", row.ratio),
+                row.ratio
+                    .map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}")),
             ]);
         }
         print!("{table}");
@@ -62,7 +69,24 @@ pub(super) fn trend(args: &TrendArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-/// The result.json files of a directory and of the directories in it, by name.
+/// When a deterministic run began, which its record does not say.
+fn began(result: &Path) -> anyhow::Result<String> {
+    let said = || {
+        format!(
+            "{}: the record of a deterministic run, which does not say when it was made; keep the run's directory whole",
+            result.display()
+        )
+    };
+    // Beside a copy of another name lies somebody else's.
+    let in_its_directory = result.file_name().is_some_and(|name| name == "result.json");
+    if !in_its_directory {
+        anyhow::bail!(said());
+    }
+    Ok(Surroundings::beside(result).with_context(said)?.started_at)
+}
+
+/// The result.json files of a directory and of the directories in it, by name: moments are whole seconds, and of runs in one
+/// the name decides.
 fn results(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let said = || format!("reading {}", directory.display());
     let mut files = Vec::new();
@@ -74,6 +98,25 @@ fn results(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
             files.push(path);
         }
     }
-    files.sort();
+    files.sort_by_cached_key(|path| by_number(&path.to_string_lossy()));
     Ok(files)
+}
+
+/// So written that `runs/9` comes before `runs/10`.
+fn by_number(name: &str) -> String {
+    const DIGITS: usize = 20;
+    let (mut key, mut digits) = (String::new(), String::new());
+    for c in name.chars().chain(['\0']) {
+        if c.is_ascii_digit() {
+            digits.push(c);
+            continue;
+        }
+        if !digits.is_empty() {
+            key.push_str(&"0".repeat(DIGITS.saturating_sub(digits.len())));
+            key.push_str(&digits);
+            digits.clear();
+        }
+        key.push(c);
+    }
+    key
 }
