@@ -1,110 +1,54 @@
-//! The grammar of a line of strace: who, when, and a call with its arguments, its result and how long it took.
+//! The grammar of a call: its arguments, its result and how long it took.
+//!
+//! Not here: who called and when (line), what the call comes to (follow).
+
+use std::borrow::Cow;
 
 use super::super::super::request::decimal_ns;
+use super::quoted::unquoted;
 
 /// Calls of interest have no more arguments.
 const ARGS_MAX: usize = 6;
 const SECOND_NS: u64 = 1_000_000_000;
-pub(super) const DAY_NS: u64 = 24 * 3600 * SECOND_NS;
-
-/// A line.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Line<'a> {
-    /// 0 where it is not told.
-    pub(super) pid: u32,
-    pub(super) at: Stamp,
-    pub(super) event: Event<'a>,
-}
-
-/// A time as strace writes it, in nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stamp {
-    /// Of the Unix clock.
-    Unix(u64),
-    /// Since a midnight that the line does not tell.
-    OfDay(u64),
-}
-
-/// What a line tells.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Event<'a> {
-    /// A whole call.
-    Call(&'a str),
-    /// The beginning of one.
-    Unfinished(&'a str),
-    /// The rest of one.
-    Resumed(&'a str),
-    /// The process is gone.
-    Exit,
-    /// A signal.
-    Signal,
-}
-
-/// Understands who and when.
-pub(super) fn line(text: &str) -> Result<Line<'_>, &'static str> {
-    let (pid, rest) = pid(text.trim_start());
-    let (time, rest) = rest.split_once(' ').ok_or("it has no call")?;
-    let at = stamp(time).ok_or("it has no time: record with strace -ttt")?;
-    let rest = rest.trim();
-    let event = if rest.starts_with("+++") {
-        Event::Exit
-    } else if rest.starts_with("---") {
-        Event::Signal
-    } else if let Some(resumed) = rest.strip_prefix("<... ") {
-        let (_, rest) = resumed.split_once("resumed>").ok_or("it resumes no call")?;
-        Event::Resumed(rest)
-    } else if let Some(begun) = rest.strip_suffix("<unfinished ...>") {
-        Event::Unfinished(begun.trim_end())
-    } else {
-        Event::Call(rest)
-    };
-    Ok(Line { pid, at, event })
-}
-
-/// `123 ` or `[pid 123] ` in front of a time.
-fn pid(text: &str) -> (u32, &str) {
-    let (told, rest) = match text.strip_prefix("[pid") {
-        Some(rest) => match rest.split_once(']') {
-            Some((pid, rest)) => (pid.trim(), rest.trim_start()),
-            None => return (0, text),
-        },
-        None => match text.split_once(' ') {
-            Some((pid, rest)) => (pid, rest.trim_start()),
-            None => return (0, text),
-        },
-    };
-    match told.parse() {
-        // A number alone could be a time too; then no time follows it.
-        Ok(pid) if rest.starts_with(|c: char| c.is_ascii_digit()) => (pid, rest),
-        _ => (0, text),
-    }
-}
-
-/// `SECONDS.FRACTION` of the Unix clock or `HH:MM:SS[.FRACTION]`. A number alone is a process, and its line has no time.
-fn stamp(text: &str) -> Option<Stamp> {
-    let Some((hours, rest)) = text.split_once(':') else {
-        return text
-            .contains('.')
-            .then(|| decimal_ns(text, SECOND_NS).map(Stamp::Unix))
-            .flatten();
-    };
-    let (minutes, seconds) = rest.split_once(':')?;
-    let whole = |text: &str| text.parse::<u16>().ok().map(u64::from);
-    let before = (whole(hours)? * 60 + whole(minutes)?) * 60 * SECOND_NS;
-    let of_day = before.checked_add(decimal_ns(seconds, SECOND_NS)?)?;
-    (of_day < DAY_NS).then_some(Stamp::OfDay(of_day))
-}
+/// Behind the path of a file to which no name leads any more.
+const GONE: &str = "(deleted)";
 
 /// A call that has returned.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Call<'a> {
     pub(super) name: &'a str,
-    args: [&'a str; ARGS_MAX],
+    pub(super) args: [&'a str; ARGS_MAX],
     /// Negative where it failed; none where it never returned.
     pub(super) result: Option<i64>,
-    /// The path that `-y` adds to a descriptor.
-    pub(super) result_path: Option<&'a str>,
+    pub(super) result_path: Option<Told<'a>>,
     pub(super) took_ns: u64,
+}
+
+/// The path that `-y` adds to a descriptor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Told<'a> {
+    pub(super) path: Cow<'a, str>,
+    /// Nothing leads to the file any more.
+    pub(super) is_gone: bool,
+}
+
+impl<'a> Told<'a> {
+    /// Understands what follows a `<`. The mark of what is gone stands behind it since version 5.19, and was part of the path.
+    fn new(text: &'a str) -> Self {
+        let (path, is_marked) = match text.strip_suffix(GONE) {
+            Some(path) => (path, true),
+            None => (text, false),
+        };
+        let path = path.strip_suffix('>').unwrap_or(path);
+        let (path, is_gone) = match path.strip_suffix(" (deleted)") {
+            Some(path) => (path, true),
+            None => (path, is_marked),
+        };
+        Self {
+            path: unquoted(path),
+            is_gone,
+        }
+    }
 }
 
 impl<'a> Call<'a> {
@@ -124,7 +68,7 @@ impl<'a> Call<'a> {
         let (rest, took_ns) = duration(answer);
         let (number, path) = match rest.split_once('<') {
             Some((number, path)) if !number.contains(' ') => {
-                (number, Some(path.trim_end().trim_end_matches('>')))
+                (number, Some(Told::new(path.trim_end())))
             }
             _ => (rest.split(' ').next().unwrap_or(rest), None),
         };
@@ -147,26 +91,32 @@ impl<'a> Call<'a> {
         number_of(self.arg(nth))
     }
 
+    /// The number in brackets that the `nth` argument points to, before the call.
+    pub(super) fn bracketed(&self, nth: usize) -> Option<u64> {
+        let (number, _) = self.arg(nth).strip_prefix('[')?.split_once(']')?;
+        number.parse().ok()
+    }
+
     /// The `nth` argument as a path.
-    pub(super) fn path(&self, nth: usize) -> Option<&'a str> {
+    pub(super) fn path(&self, nth: usize) -> Option<Cow<'a, str>> {
         let text = self.arg(nth).strip_prefix('"')?;
-        text.strip_suffix('"')
+        text.strip_suffix('"').map(unquoted)
     }
 
     /// The `nth` argument as a descriptor and the path that `-y` adds to it.
-    pub(super) fn descriptor(&self, nth: usize) -> Option<(i32, Option<&'a str>)> {
+    pub(super) fn descriptor(&self, nth: usize) -> Option<(i32, Option<Told<'a>>)> {
         let text = self.arg(nth);
         let (number, path) = match text.split_once('<') {
-            Some((number, path)) => (number, path.strip_suffix('>').or(Some(path))),
+            Some((number, path)) => (number, Some(Told::new(path))),
             None => (text, None),
         };
         Some((number.parse().ok()?, path))
     }
 
     /// The directory that the `nth` argument is, as `-y` adds it.
-    pub(super) fn directory(&self, nth: usize) -> Option<&'a str> {
+    pub(super) fn directory(&self, nth: usize) -> Option<Cow<'a, str>> {
         let (_, path) = self.arg(nth).split_once('<')?;
-        path.strip_suffix('>')
+        Some(Told::new(path).path)
     }
 }
 
@@ -238,11 +188,11 @@ fn is_path(bytes: &[u8], at: usize) -> bool {
 /// The `>` that ends the path which begins at `at`: what follows it belongs to the call.
 fn end_of_path(bytes: &[u8], at: usize) -> Option<usize> {
     let is_end = |end: &usize| {
-        bytes[*end] == b'>'
-            && matches!(
-                bytes.get(end + 1),
-                None | Some(b',' | b')' | b']' | b'}' | b' ')
-            )
+        let Some(rest) = bytes[*end..].strip_prefix(b">") else {
+            return false;
+        };
+        let rest = rest.strip_prefix(GONE.as_bytes()).unwrap_or(rest);
+        matches!(rest.first(), None | Some(b',' | b')' | b']' | b'}' | b' '))
     };
     (at + 1..bytes.len()).find(is_end)
 }
@@ -250,30 +200,6 @@ fn end_of_path(bytes: &[u8], at: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn who_and_when_are_told() {
-        let call = "fsync(3) = 0";
-        let expected = |pid, at| Line {
-            pid,
-            at,
-            event: Event::Call(call),
-        };
-        let unix = Stamp::Unix(1_795_388_275_195_512_000);
-        for (text, pid, at) in [
-            ("22699 1795388275.195512", 22_699, unix),
-            ("22699  1795388275.195512", 22_699, unix),
-            ("[pid   77] 5.5", 77, Stamp::Unix(5_500_000_000)),
-            ("1795388275.195512", 0, unix),
-            ("9 01:02:03.5", 9, Stamp::OfDay(3_723_500_000_000)),
-        ] {
-            let whole = format!("{text} {call}");
-            assert_eq!(line(&whole), Ok(expected(pid, at)), "{whole}");
-        }
-        assert!(line("9 24:00:00.0 fsync(3) = 0").is_err());
-        assert!(line("fsync(3) = 0").is_err());
-        assert!(line("7 fsync(3) = 0").is_err());
-    }
 
     #[test]
     fn arguments_end_where_they_end() {
@@ -285,18 +211,22 @@ mod tests {
             (call.name, call.result, call.took_ns),
             ("pwritev2", Some(11), 62_000)
         );
-        assert_eq!(call.descriptor(0), Some((3, Some("/a, (b) c"))));
+        let told = |path| Told {
+            path: Cow::Borrowed(path),
+            is_gone: false,
+        };
+        assert_eq!(call.descriptor(0), Some((3, Some(told("/a, (b) c")))));
         assert_eq!((call.number(2), call.number(3)), (Some(2), Some(4096)));
         assert_eq!(call.arg(4), "RWF_DSYNC");
         let open = Call::parse(
             r#"openat(AT_FDCWD</work dir>, "data/g", O_RDWR|O_CREAT, 0644) = 3</work dir/data/g> <0.1>"#,
         )
         .unwrap();
-        assert_eq!(open.directory(0), Some("/work dir"));
-        assert_eq!(open.path(1), Some("data/g"));
+        assert_eq!(open.directory(0).as_deref(), Some("/work dir"));
+        assert_eq!(open.path(1).as_deref(), Some("data/g"));
         assert_eq!(
             (open.result, open.result_path),
-            (Some(3), Some("/work dir/data/g"))
+            (Some(3), Some(told("/work dir/data/g")))
         );
         let failed =
             Call::parse(r#"open("x", O_RDONLY) = -1 ENOENT (No such file or directory) <0.1>"#)
@@ -310,6 +240,23 @@ mod tests {
         let commented =
             Call::parse("execve(\"/b\", [\"b\"], 0x7 /* 20 vars, (and) more */) = 0").unwrap();
         assert_eq!(commented.result, Some(0));
+    }
+
+    #[test]
+    fn what_is_gone_is_marked_inside_the_brackets_or_behind_them() {
+        for text in [
+            "read(3</d/b (deleted)>, \"\"..., 8) = 4</d/b (deleted)>",
+            "read(3</d/b>(deleted), \"\"..., 8) = 4</d/b>(deleted) <0.1>",
+        ] {
+            let call = Call::parse(text).unwrap();
+            let gone = Told {
+                path: Cow::Borrowed("/d/b"),
+                is_gone: true,
+            };
+            assert_eq!(call.descriptor(0), Some((3, Some(gone.clone()))), "{text}");
+            assert_eq!(call.result_path, Some(gone), "{text}");
+            assert_eq!(call.number(2), Some(8), "{text}");
+        }
     }
 
     #[test]

@@ -3,27 +3,45 @@
 //! A file is what a path leads to until the path is unlinked, and keeps its number when it is renamed. An open file has a position,
 //! which duplicated descriptors share. Threads share descriptors; a process that was forked in the trace begins with a copy of
 //! its parent's. Processes whose beginning is not in the trace are taken for threads of one.
+//!
+//! Not here: what paths lead to (paths).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// More files or descriptors at a time are no trace.
-const COUNT_MAX: usize = 1 << 20;
+pub(super) const COUNT_MAX: usize = 1 << 20;
 /// Nor is more than this in the paths of the files.
-const PATH_BYTES_MAX: usize = 256 << 20;
+pub(super) const PATH_BYTES_MAX: usize = 256 << 20;
 
 /// What is known.
 #[derive(Debug, Default)]
 pub(super) struct Files {
-    paths: HashMap<String, u64>,
-    path_bytes: usize,
-    /// Where files end, where that is known.
-    sizes: HashMap<u64, u64>,
-    file_count: u64,
+    pub(super) paths: BTreeMap<String, u64>,
+    pub(super) path_bytes: usize,
+    /// Where files end, as far as that is known.
+    pub(super) sizes: HashMap<u64, Size>,
+    pub(super) file_count: u64,
+    /// How many open files there are of each.
+    pub(super) users: HashMap<u64, u32>,
+    /// Those that no path leads to, for as long as they are open.
+    pub(super) gone: HashSet<u64>,
     open: HashMap<u64, Open>,
     open_count: u64,
     /// Descriptors of a group of threads.
-    table: HashMap<(u32, i32), u64>,
+    pub(super) table: HashMap<(u32, i32), u64>,
+    /// Those that a new program does not get.
+    closing: HashSet<(u32, i32)>,
     groups: HashMap<u32, u32>,
+    /// What the open files are that are directories.
+    pub(super) directories: HashMap<u64, String>,
+}
+
+/// Where a file ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Size {
+    Exactly(u64),
+    /// As far as the trace knows: what was there before may reach further.
+    AtLeast(u64),
 }
 
 /// An open file.
@@ -55,57 +73,6 @@ impl Open {
 }
 
 impl Files {
-    /// Has this path been met?
-    pub(super) fn known(&self, path: &str) -> Option<u64> {
-        self.paths.get(path).copied()
-    }
-
-    /// The file of a path; none where there are too many.
-    pub(super) fn file(&mut self, path: &str) -> Option<u64> {
-        if let Some(file) = self.paths.get(path) {
-            return Some(*file);
-        }
-        if self.paths.len() >= COUNT_MAX || self.path_bytes + path.len() > PATH_BYTES_MAX {
-            return None;
-        }
-        self.file_count += 1;
-        self.link(path, self.file_count);
-        Some(self.file_count)
-    }
-
-    /// Forgets a path; the file it led to.
-    pub(super) fn unlink(&mut self, path: &str) -> Option<u64> {
-        let file = self.paths.remove(path)?;
-        self.path_bytes -= path.len();
-        self.sizes.remove(&file);
-        Some(file)
-    }
-
-    /// A path that leads nowhere leads to `file` now.
-    pub(super) fn link(&mut self, path: &str, file: u64) {
-        if self.paths.insert(path.to_owned(), file).is_none() {
-            self.path_bytes += path.len();
-        }
-    }
-
-    /// Where a file ends, where that is known.
-    pub(super) fn size(&self, file: u64) -> Option<u64> {
-        self.sizes.get(&file).copied()
-    }
-
-    /// A file ends here.
-    pub(super) fn set_size(&mut self, file: u64, bytes: u64) {
-        if self.sizes.len() < COUNT_MAX || self.sizes.contains_key(&file) {
-            self.sizes.insert(file, bytes);
-        }
-    }
-
-    /// A file reaches to here at least.
-    pub(super) fn reach(&mut self, file: u64, end: u64) {
-        let size = self.size(file).unwrap_or(0).max(end);
-        self.set_size(file, size);
-    }
-
     /// The open file of a descriptor.
     pub(super) fn open_of(&mut self, pid: u32, fd: i32) -> Option<&mut Open> {
         let open = self.table.get(&(self.group(pid), fd))?;
@@ -119,6 +86,9 @@ impl Files {
         }
         self.close(pid, fd);
         self.open_count += 1;
+        if let Some(file) = open.file {
+            *self.users.entry(file).or_default() += 1;
+        }
         let references = 1;
         self.open
             .insert(self.open_count, Open { references, ..open });
@@ -144,31 +114,101 @@ impl Files {
 
     /// Gives a descriptor up; what it was.
     pub(super) fn close(&mut self, pid: u32, fd: i32) -> Option<Open> {
-        let open = self.table.remove(&(self.group(pid), fd))?;
+        let key = (self.group(pid), fd);
+        self.closing.remove(&key);
+        let open = self.table.remove(&key)?;
         self.release(open)
+    }
+
+    /// Is a descriptor closed when a program begins?
+    pub(super) fn set_closes(&mut self, pid: u32, fd: i32, closes: bool) {
+        let key = (self.group(pid), fd);
+        if closes && self.table.contains_key(&key) {
+            self.closing.insert(key);
+        } else {
+            self.closing.remove(&key);
+        }
+    }
+
+    /// The descriptors of a range that are open, in order.
+    pub(super) fn descriptors(&self, pid: u32, first: i32, last: i32) -> Vec<i32> {
+        let group = self.group(pid);
+        let open = self.table.keys();
+        let mut open: Vec<i32> = open
+            .filter(|(of, fd)| *of == group && (first..=last).contains(fd))
+            .map(|(_, fd)| *fd)
+            .collect();
+        open.sort_unstable();
+        open
+    }
+
+    /// A process shares its descriptors with nobody from now on.
+    pub(super) fn unshare(&mut self, pid: u32) {
+        let group = self.group(pid);
+        let is_shared = group == 0
+            || self
+                .groups
+                .iter()
+                .any(|(other, of)| *of == group && *other != pid);
+        if is_shared && group != pid {
+            self.groups.insert(pid, pid);
+            self.copy(group, pid);
+        }
+    }
+
+    /// A program begins in a process.
+    pub(super) fn execute(&mut self, pid: u32) {
+        self.unshare(pid);
+        let group = self.group(pid);
+        let closing: Vec<i32> = self
+            .closing
+            .iter()
+            .filter(|(of, _)| *of == group)
+            .map(|(_, fd)| *fd)
+            .collect();
+        for fd in closing {
+            self.close(pid, fd);
+        }
+    }
+
+    /// Do they share their descriptors?
+    pub(super) fn is_one(&self, a: u32, b: u32) -> bool {
+        self.group(a) == self.group(b)
     }
 
     /// `child` begins: as a thread, or with a copy of the descriptors.
     pub(super) fn begin(&mut self, parent: u32, child: u32, shares: bool) {
-        if self.groups.len() >= COUNT_MAX || self.groups.contains_key(&child) {
+        let group = self.group(parent);
+        if child == parent || child == group {
             return;
         }
-        let group = self.group(parent);
+        // Its number may have been that of another, whose end was not told.
+        self.end(child);
+        if self.groups.len() >= COUNT_MAX {
+            return;
+        }
         if shares {
             self.groups.insert(child, group);
             return;
         }
         self.groups.insert(child, child);
+        self.copy(group, child);
+    }
+
+    fn copy(&mut self, from: u32, to: u32) {
         let copied: Vec<(i32, u64)> = self
             .table
             .iter()
-            .filter(|((of, _), _)| *of == group)
+            .filter(|((of, _), _)| *of == from)
             .map(|((_, fd), open)| (*fd, *open))
             .take(COUNT_MAX.saturating_sub(self.table.len()))
             .collect();
         for (fd, open) in copied {
             self.refer(open);
-            self.table.insert((child, fd), open);
+            self.table.insert((to, fd), open);
+            if self.closing.contains(&(from, fd)) {
+                self.closing.insert((to, fd));
+            }
         }
     }
 
@@ -187,6 +227,7 @@ impl Files {
             .copied()
             .collect();
         for key in gone {
+            self.closing.remove(&key);
             if let Some(open) = self.table.remove(&key) {
                 self.release(open);
             }
@@ -194,7 +235,7 @@ impl Files {
     }
 
     /// Group 0 has all whose beginning was not seen.
-    fn group(&self, pid: u32) -> u32 {
+    pub(super) fn group(&self, pid: u32) -> u32 {
         self.groups.get(&pid).copied().unwrap_or(0)
     }
 
@@ -204,12 +245,32 @@ impl Files {
         }
     }
 
+    /// There is one open file less of it.
+    fn leave(&mut self, file: u64) {
+        let Some(users) = self.users.get_mut(&file) else {
+            return;
+        };
+        *users -= 1;
+        if *users == 0 {
+            self.users.remove(&file);
+            if self.gone.remove(&file) {
+                self.sizes.remove(&file);
+            }
+        }
+    }
+
     fn release(&mut self, open: u64) -> Option<Open> {
         let found = self.open.get_mut(&open)?;
         found.references -= 1;
         let was = *found;
         if was.references == 0 {
             self.open.remove(&open);
+            if let Some(path) = self.directories.remove(&open) {
+                self.path_bytes -= path.len();
+            }
+            if let Some(file) = was.file {
+                self.leave(file);
+            }
         }
         Some(was)
     }
@@ -244,15 +305,21 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_unlinked_leads_to_another_file_next_time() {
+    fn a_file_that_is_open_has_its_size_until_it_is_closed() {
         let mut files = Files::default();
-        let first = files.file("/a").unwrap();
-        files.reach(first, 100);
-        files.reach(first, 50);
-        assert_eq!(files.size(first), Some(100));
-        assert_eq!(files.unlink("/a"), Some(first));
-        assert_ne!(files.file("/a"), Some(first));
-        files.link("/b", first);
-        assert_eq!(files.known("/b"), Some(first));
+        let file = files.file("/a").unwrap();
+        assert!(files.set(1, 3, Open::new(Some(file))));
+        files.begin(1, 2, false);
+        files.set_size(file, Size::Exactly(9));
+        files.unlink("/a");
+        files.close(1, 3);
+        assert_eq!(files.size(file), Some(Size::Exactly(9)));
+        files.end(2);
+        assert_eq!(files.size(file), None);
+        let nameless = files.nameless();
+        assert!(files.set(1, 3, Open::new(Some(nameless))));
+        files.reach(nameless, 5);
+        files.close(1, 3);
+        assert!(files.sizes.is_empty() && files.gone.is_empty() && files.users.is_empty());
     }
 }

@@ -2,8 +2,14 @@
 
 use super::super::super::request::{Place, RequestKind};
 use super::super::testing::{parsed, requests};
-use super::follow::{GUESSED_POSITION, GUESSED_SIZE, UNKNOWN};
+use super::follow::UNKNOWN;
+use super::transfer::{GUESSED_POSITION, GUESSED_SIZE};
 use super::*;
+
+mod clocks;
+mod names;
+mod positions;
+mod processes;
 
 /// Kind, file, offset, bytes.
 fn brief(text: &str) -> Vec<(&'static str, u64, u64, u64)> {
