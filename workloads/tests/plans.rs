@@ -277,8 +277,22 @@ fn whole_file_jobs_touch_each_file_once() {
             .all(|op| matches!(op, Op::Truncate { bytes: 5120, .. }))
     );
     assert_eq!(ops(&job("create: small, clients: 5")).len(), 3);
-    let synced = clients(&job_for("sync: table, rate: 10/s", "duration: 1s"));
-    assert_eq!(synced[0].len(), 10);
+}
+
+#[test]
+fn whole_file_jobs_start_over_until_their_phase_ends() {
+    for verb in ["sync", "truncate", "create", "rename"] {
+        for (file, clients) in [("log", 1), ("small", 2)] {
+            let timed = format!("{verb}: {file}, rate: 1/s, clients: {clients}");
+            assert_eq!(ops(&job_for(&timed, "duration: 10s")).len(), 10, "{timed}");
+        }
+    }
+    assert_eq!(
+        ops(&job_for("remove: small, rate: 1/s", "duration: 10s")).len(),
+        3
+    );
+    let counted = ops(&job_for("truncate: small, ops: 4", "duration: 10s"));
+    assert_eq!(counted.len(), 4);
 }
 
 #[test]

@@ -358,3 +358,45 @@ fn the_dry_run_tells_these_apart() {
         assert!(text.contains(expected), "{job}: {text}");
     }
 }
+
+#[test]
+fn bytes_are_counted_as_moved_where_pieces_are_cut_off() {
+    let moved = |job: &str| {
+        let all = clients(job, "").concat();
+        pieces(&all).iter().map(|piece| piece.2).sum::<u64>()
+    };
+    for pattern in ["sequential", "shuffle", "random"] {
+        for clients in [1, 3] {
+            // Most files of the set are smaller than a block, and 100 KiB are 16 MiB in no whole number.
+            for (file, block) in [("set", "64KiB"), ("table", "100KiB")] {
+                let job = format!(
+                    "read: {file}, block: {block}, bytes: 64MiB, pattern: {pattern}, clients: {clients}"
+                );
+                let bytes = moved(&job);
+                let slack = if pattern == "random" { 100 * KIB } else { 0 };
+                assert!(bytes.abs_diff(64 * MIB) <= slack, "{job}: {bytes}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_rate_of_bytes_is_kept_where_pieces_are_cut_off() {
+    // Of two places of a file, the second has 8 KiB.
+    let job = "write: table, block: 64KiB, length: 72KiB, rate: 10MiB/s";
+    for clients in [1, 2] {
+        let all = self::clients(&format!("{job}, clients: {clients}"), ", duration: 10s").concat();
+        let bytes: u64 = pieces(&all).iter().map(|piece| piece.2).sum();
+        assert!(
+            bytes.abs_diff(100 * MIB) <= 2 * 64 * KIB * clients,
+            "{clients}: {bytes}"
+        );
+    }
+    let job = "write: table, block: 64KiB, length: 72KiB, rate: { poisson: 10MiB/s }";
+    let all = clients(job, ", duration: 10s").concat();
+    let bytes: u64 = pieces(&all).iter().map(|piece| piece.2).sum();
+    assert!(
+        (bytes as f64 / (100 * MIB) as f64 - 1.0).abs() < 0.1,
+        "{bytes}"
+    );
+}

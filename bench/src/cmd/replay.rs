@@ -3,7 +3,7 @@
 use delalloc_results::assertion::Standing;
 use delalloc_results::metric::Unit;
 use delalloc_results::printable::{lines, one_line};
-use delalloc_results::record::{Cell, NamedPhase, OpRecord, point_label};
+use delalloc_results::record::{Cell, HarnessCost, NamedPhase, OpRecord, point_label};
 use delalloc_results::{ExitCode, RunRecord, recommendations, stats};
 use delalloc_workloads::dry_run_text;
 
@@ -11,6 +11,7 @@ use super::times;
 use crate::args::ReplayArgs;
 use crate::failure::{Failure, OrExit, allowing};
 use crate::plan::{self, RunPlan};
+use crate::replay::calibrate::OPS_ENOUGH;
 use crate::run::{self, Finished};
 use crate::signals::Signals;
 use crate::table::Table;
@@ -95,11 +96,8 @@ fn print(finished: &Finished) {
     for line in recommendations(record) {
         println!("{}", one_line(&line));
     }
-    if let Some(cost) = &record.harness {
-        println!(
-            "harness: {:.0} ns per operation on the null target",
-            cost.ns_per_op
-        );
+    if !record.deterministic {
+        println!("{}", harness(record.harness.as_ref()));
     }
     println!(
         "verified: {}, {} mismatches",
@@ -110,6 +108,25 @@ fn print(finished: &Finished) {
         println!("{}", path.display());
     }
     println!("{}", finished.verdict.last_line());
+}
+
+/// What the harness costs, and on how little that rests where it is little.
+fn harness(cost: Option<&HarnessCost>) -> String {
+    let Some(cost) = cost else {
+        return format!(
+            "harness: not measured, nothing came to {OPS_ENOUGH} operations on the null target"
+        );
+    };
+    let few = if cost.ops < OPS_ENOUGH {
+        format!(
+            " (the {} there are, and the start of their clients)",
+            cost.ops
+        )
+    } else {
+        String::new()
+    };
+    let ns = cost.ns_per_op;
+    format!("harness: {ns:.0} ns per operation on the null target{few}")
 }
 
 /// One row per target, point, phase and kind of operation; medians over the rounds.

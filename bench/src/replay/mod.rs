@@ -18,6 +18,7 @@ pub mod order;
 pub mod pacer;
 pub mod phase;
 mod sampler;
+mod start_line;
 pub mod steady;
 pub mod tape;
 mod threads;

@@ -74,7 +74,7 @@ impl Expected {
     /// A range is about to read as zeros.
     pub fn begin_zeros(&self, file: FileSlot, range: Range<u64>) -> Change {
         let began = self.ticket();
-        let range = self.map(file).lock().begin_zeros(range, began);
+        self.map(file).lock().begin_zeros(range.clone(), began);
         Change { file, range, began }
     }
 
@@ -385,5 +385,31 @@ mod tests {
         bytes.extend(bytes_of(&content, 4096, 1, 4096));
         assert_eq!(read(&expected, 0, &bytes, 8192), 0);
         assert_eq!(read(&expected, 0, &bytes_of(&content, 0, 1, 8192), 8192), 1);
+    }
+
+    #[test]
+    fn a_write_beside_a_truncation_may_be_cut_off_and_one_without_may_not() {
+        let (expected, content) = expected();
+        write(&expected, 0..4096, 1);
+        let cut = expected.begin_zeros(FILE, 0..u64::MAX);
+        write(&expected, 8192..12288, 2);
+        expected.end(cut);
+        assert_eq!(read(&expected, 8192, &[], 4096), 0);
+        assert_eq!(
+            read(&expected, 8192, &bytes_of(&content, 8192, 2, 4096), 4096),
+            0
+        );
+        assert_eq!(
+            read(&expected, 8192, &bytes_of(&content, 8192, 1, 4096), 4096),
+            1
+        );
+        write(&expected, 8192..12288, 3);
+        write(&expected, 16384..20480, 4);
+        assert_eq!(
+            read(&expected, 8192, &[], 4096),
+            1,
+            "lost after the cut was over"
+        );
+        assert_eq!(read(&expected, 16384, &[], 4096), 1, "never beside a cut");
     }
 }

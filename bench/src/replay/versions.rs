@@ -15,8 +15,13 @@
 //! Version 0 is zeros: never written, punched out, or cut off. A write that failed leaves both the
 //! old bytes and the new possible, for ever or until it is overwritten.
 //!
+//! Zeros may reach past everything written so far (a file is cut to nothing, whatever its size). They
+//! make no segments there, but a write that begins while they are in flight may come before them or
+//! after them, so where it makes a segment it finds them among the candidates.
+//!
 //! Invariants
 //!   * Segments do not overlap; a byte in no segment has the single candidate 0.
+//!   * A segment within the range of zeros in flight has them as a candidate.
 //!   * A segment has at least one candidate that is not superseded.
 //!   * Versions of writes are unique in a run, so stale content never looks fresh.
 //!
@@ -101,6 +106,8 @@ pub struct Acceptable {
 #[derive(Debug, Default)]
 pub struct VersionMap {
     segments: BTreeMap<u64, Segment>,
+    /// Zeros in flight: their whole range, and when they began.
+    zeros: Vec<(Range<u64>, Ticket)>,
 }
 
 impl VersionMap {
@@ -110,16 +117,17 @@ impl VersionMap {
             version != 0,
             "version 0 is for bytes that were never written"
         );
+        self.fill_gaps(&range);
         self.add(range, version, began);
     }
 
-    /// `range` is about to become zeros: punched out or cut off. Returns the part of it that ever
-    /// held anything, which is the range to end or fail.
-    pub fn begin_zeros(&mut self, range: Range<u64>, began: Ticket) -> Range<u64> {
+    /// `range` is about to become zeros: punched out or cut off.
+    pub fn begin_zeros(&mut self, range: Range<u64>, began: Ticket) {
         // Past the last segment there is nothing but zeros already.
-        let range = range.start..range.end.min(self.end_offset()).max(range.start);
-        self.add(range.clone(), 0, began);
-        range
+        let held = range.start..range.end.min(self.end_offset()).max(range.start);
+        self.fill_gaps(&held);
+        self.add(held, 0, began);
+        self.zeros.push((range, began));
     }
 
     /// What began at `began` over `range` has succeeded. Reads that began before `oldest_reader` are over.
@@ -229,6 +237,7 @@ impl VersionMap {
         oldest_reader: Ticket,
         replaces: bool,
     ) {
+        self.zeros.retain(|(_, of)| *of != began);
         // The range was split at its edges when the write began, and segments only split after that.
         for (_, segment) in self.segments.range_mut(range.start..range.end) {
             segment.end(began, ended, replaces);
@@ -237,6 +246,7 @@ impl VersionMap {
         self.join(range);
     }
 
+    /// Adds a candidate to all of `range`, which has no gaps.
     fn add(&mut self, range: Range<u64>, version: Version, began: Ticket) {
         if range.is_empty() {
             return;
@@ -249,13 +259,19 @@ impl VersionMap {
             ended: OPEN,
             superseded: OPEN,
         };
+        for (_, segment) in self.segments.range_mut(range) {
+            segment.rest.push(new);
+        }
+    }
+
+    /// Makes segments where `range` has none: zeros, and whatever zeros are in flight.
+    fn fill_gaps(&mut self, range: &Range<u64>) {
         let mut gaps = Vec::new();
         let mut at = range.start;
-        for (&start, segment) in self.segments.range_mut(range.start..range.end) {
+        for (start, segment) in self.overlapping(range) {
             if at < start {
                 gaps.push(at..start);
             }
-            segment.rest.push(new);
             at = segment.end;
         }
         if at < range.end {
@@ -265,9 +281,14 @@ impl VersionMap {
             let segment = Segment {
                 end: gap.end,
                 first: Candidate::ZEROS,
-                rest: vec![new],
+                rest: Vec::new(),
             };
             self.segments.insert(gap.start, segment);
+            for nth in 0..self.zeros.len() {
+                let (zeros, began) = &self.zeros[nth];
+                let both = gap.start.max(zeros.start)..gap.end.min(zeros.end);
+                self.add(both, 0, *began);
+            }
         }
     }
 
@@ -337,6 +358,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn index(range: &Range<u64>) -> Range<usize> {
+        let index = |at| usize::try_from(at).unwrap();
+        index(range.start)..index(range.end)
+    }
+
     fn versions(map: &VersionMap, at: u64, read_began: Ticket) -> Vec<Version> {
         map.acceptable(at..at + 1, read_began).remove(0).versions
     }
@@ -349,8 +375,8 @@ mod tests {
         map.begin_write(1000..1001, 2, 3);
         map.end(1000..1001, 3, 4, Ticket::MAX);
         assert_eq!(map.read_back(10), [10..20, 20..25, 1000..1001]);
-        let zeros = map.begin_zeros(100..900, 5);
-        map.end(zeros, 5, 6, Ticket::MAX);
+        map.begin_zeros(100..900, 5);
+        map.end(100..900, 5, 6, Ticket::MAX);
         assert_eq!(
             map.read_back(10),
             [10..20, 20..25, 100..110, 890..900, 1000..1001]
@@ -417,11 +443,41 @@ mod tests {
         let mut map = VersionMap::default();
         map.begin_write(0..100, 1, 1);
         map.end(0..100, 1, 2, Ticket::MAX);
-        let cut = map.begin_zeros(40..u64::MAX, 3);
-        assert_eq!(cut, 40..100);
-        map.end(cut, 3, 4, Ticket::MAX);
+        map.begin_zeros(40..u64::MAX, 3);
+        map.end(40..u64::MAX, 3, 4, Ticket::MAX);
         assert_eq!(map.single(&(40..100)), Some(0));
         assert_eq!(map.single(&(0..40)), Some(1));
+        assert_eq!(map.read_back(1000), [0..100]);
+    }
+
+    #[test]
+    fn a_write_past_the_end_beside_a_cut_may_be_cut_off() {
+        let mut map = VersionMap::default();
+        map.begin_write(0..100, 1, 1);
+        map.end(0..100, 1, 2, Ticket::MAX);
+        map.begin_zeros(0..u64::MAX, 3);
+        map.begin_write(200..300, 2, 4);
+        map.end(200..300, 4, 5, Ticket::MAX);
+        map.end(0..u64::MAX, 3, 6, Ticket::MAX);
+        assert_eq!(versions(&map, 250, 7), [2, 0]);
+        assert_eq!(map.single(&(0..100)), Some(0));
+        // Whoever begins after the cut is over is not cut off.
+        map.begin_write(200..400, 3, 8);
+        map.end(200..400, 8, 9, Ticket::MAX);
+        assert_eq!(map.single(&(200..400)), Some(3));
+    }
+
+    #[test]
+    fn zeros_in_flight_are_possible_in_their_own_range_alone() {
+        let mut map = VersionMap::default();
+        map.begin_zeros(100..200, 1);
+        map.begin_write(50..250, 1, 2);
+        map.end(50..250, 2, 3, Ticket::MAX);
+        map.fail(100..200, 1, 4);
+        assert_eq!(versions(&map, 99, 5), [1]);
+        assert_eq!(versions(&map, 100, 5), [1, 0]);
+        assert_eq!(versions(&map, 199, 5), [1, 0]);
+        assert_eq!(versions(&map, 200, 5), [1]);
     }
 
     proptest! {
@@ -435,13 +491,12 @@ mod tests {
             for (step, (offset, bytes, zeros)) in steps.into_iter().enumerate() {
                 let range = offset..offset + bytes;
                 let (version, ticket) = (step as u64 + 1, step as u64 * 2 + 1);
-                let part = if zeros {
-                    map.begin_zeros(range.clone(), ticket)
+                if zeros {
+                    map.begin_zeros(range.clone(), ticket);
                 } else {
                     map.begin_write(range.clone(), version, ticket);
-                    range.clone()
-                };
-                map.end(part, ticket, ticket + 1, Ticket::MAX);
+                }
+                map.end(range.clone(), ticket, ticket + 1, Ticket::MAX);
                 let end = usize::try_from(range.end).unwrap();
                 oracle[usize::try_from(offset).unwrap()..end].fill(if zeros { 0 } else { version });
             }
@@ -456,6 +511,51 @@ mod tests {
                 at = part.range.end;
             }
             prop_assert_eq!(at, 500);
+        }
+
+        /// Changes side by side, which end in any order or fail, against the candidates of each byte.
+        #[test]
+        fn use_side_by_side_equals_candidates_per_byte(
+            steps in prop::collection::vec((0_u64..60, 1_u64..60, 0_u8..3, any::<prop::sample::Index>()), 1..60)
+        ) {
+            let mut map = VersionMap::default();
+            let mut oracle = vec![vec![(0, 0, 0)]; 120];
+            let mut in_flight = Vec::new();
+            for (step, (offset, bytes, what, which)) in steps.into_iter().enumerate() {
+                let ticket = step as u64 + 1;
+                if what < 2 {
+                    let (range, version) = (offset..offset + bytes, if what == 0 { 0 } else { ticket });
+                    match version {
+                        0 => map.begin_zeros(range.clone(), ticket),
+                        _ => map.begin_write(range.clone(), version, ticket),
+                    }
+                    for byte in &mut oracle[index(&range)] {
+                        byte.push((version, ticket, OPEN));
+                    }
+                    in_flight.push((range, ticket));
+                } else if !in_flight.is_empty() {
+                    let (range, began) = in_flight.swap_remove(which.index(in_flight.len()));
+                    let fails = bytes % 4 == 0;
+                    if fails {
+                        map.fail(range.clone(), began, ticket);
+                    } else {
+                        map.end(range.clone(), began, ticket, Ticket::MAX);
+                    }
+                    for byte in &mut oracle[index(&range)] {
+                        byte.retain(|(_, _, ended)| fails || *ended >= began);
+                        let own = byte.iter_mut().find(|(_, of, _)| *of == began);
+                        own.expect("it began").2 = ticket;
+                    }
+                }
+                for part in map.acceptable(0..120, Ticket::MAX) {
+                    for byte in &oracle[index(&part.range)] {
+                        let mut possible: Vec<Version> = byte.iter().map(|one| one.0).collect();
+                        possible.sort_unstable_by(|left, right| right.cmp(left));
+                        possible.dedup();
+                        prop_assert_eq!(&part.versions, &possible);
+                    }
+                }
+            }
         }
     }
 }

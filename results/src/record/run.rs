@@ -66,7 +66,8 @@ pub struct RunRecord {
     /// Every sweep point x round x target that ran, in the order it ran.
     #[serde(default)]
     pub cells: Vec<Cell>,
-    /// What the harness itself costs, from the `null` target.
+    /// What the harness itself costs, from the `null` target; none where that was not measured, as in virtual time and where
+    /// operations were too few to tell.
     #[serde(default)]
     pub harness: Option<HarnessCost>,
 }

@@ -361,10 +361,15 @@ fn tiles(summary: &Summary<'_>, verdict: &RunVerdict) -> Vec<Tile> {
             ""
         },
     });
-    if let Some(cost) = &summary.record.harness {
+    // Time that is not measured cannot be measured too little.
+    if !summary.record.deterministic {
+        let cost = summary.record.harness.as_ref();
         tiles.push(tile(
             "harness per operation".to_owned(),
-            Unit::Nanoseconds.format(cost.ns_per_op),
+            cost.map_or_else(
+                || "not measured".to_owned(),
+                |cost| Unit::Nanoseconds.format(cost.ns_per_op),
+            ),
             "against the target that does nothing".to_owned(),
         ));
     }

@@ -1,9 +1,10 @@
 //! What a load will move and how long it will take, as far as that can be said beforehand.
 
 use super::{
-    AccessPlan, BlockPlan, Bound, ContentPlan, FileSpan, JobPlan, LoadPlan, MixVerb, MosaicPlan,
-    Pace, PhasePlan, Step, Work, WorkloadPlan,
+    AccessPlan, BlockPlan, Bound, ContentPlan, FilePlan, FileSpan, JobPlan, LoadPlan, MixVerb,
+    MosaicPlan, Pace, PhasePlan, Step, Work, WorkloadPlan,
 };
+use crate::stream::Layout;
 
 /// What unbounded work is taken to run at: a guess at a plain disk, said to be one wherever it is used.
 pub(crate) const GUESSED_BYTES_PER_S: u64 = 200 << 20;
@@ -133,7 +134,7 @@ fn job_ops(load: &LoadPlan, phase: &PhasePlan, job: &JobPlan) -> Option<f64> {
         Bound::Once => match &job.work {
             Work::Access(access) if access.region_bytes == 0 => Some(f64::from(access.files.count)),
             Work::Access(access) => {
-                Some(lap_bytes(load, &job.work) as f64 / mean_access(access).max(1.0))
+                Some(lap_bytes(load, &job.work) as f64 / mean_access(access, &load.files).max(1.0))
             }
             Work::Truncate { files, .. }
             | Work::Create { files }
@@ -156,7 +157,7 @@ fn job_ops(load: &LoadPlan, phase: &PhasePlan, job: &JobPlan) -> Option<f64> {
 /// Bytes of an operation, on average over all that the job does.
 fn op_bytes(load: &LoadPlan, work: &Work) -> f64 {
     match work {
-        Work::Access(access) => mean_access(access),
+        Work::Access(access) => mean_access(access, &load.files),
         Work::Append { block, .. } => mean_block(block),
         Work::Each {
             files,
@@ -186,7 +187,7 @@ fn lap_bytes(load: &LoadPlan, work: &Work) -> u64 {
         // Places drawn with repetition: as many operations as there are places.
         Work::Access(access) if access.pattern.is_drawn() && !access.whole_files => {
             let places = access.region_bytes.div_ceil(access.block.align_bytes);
-            whole(places as f64 * f64::from(access.files.count) * mean_access(access))
+            whole(places as f64 * f64::from(access.files.count) * mean_access(access, &load.files))
         }
         Work::Access(access) if access.whole_files => sizes(load, access.files),
         Work::Access(access) => {
@@ -234,8 +235,15 @@ fn share(access: &AccessPlan, is_wanted: impl Fn(MixVerb) -> bool) -> f64 {
     wanted.map(|share| f64::from(share.weight)).sum::<f64>() / all
 }
 
-/// Bytes of an operation of an access, on average.
-pub(crate) fn mean_access(access: &AccessPlan) -> f64 {
+/// Bytes of an operation of an access to some of `files`, on average.
+pub(crate) fn mean_access(access: &AccessPlan, files: &[FilePlan]) -> f64 {
+    let is_fitted = access.pattern.is_drawn() && !access.whole_files;
+    let is_alike = access.mix.is_empty() && access.write_block.is_none() && access.region_bytes > 0;
+    if is_alike && !is_fitted && access.block.only() == Some(access.block.align_bytes) {
+        // Pieces are cut off at the ends of files.
+        let layout = Layout::new(access, files);
+        return layout.bytes() as f64 / layout.places() as f64;
+    }
     let reads = mean_block(&access.block);
     let writes = access.write_block.as_ref().map_or(reads, mean_block);
     let moving = share(access, |verb| {

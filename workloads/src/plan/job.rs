@@ -4,11 +4,12 @@ use super::access::{build_access, build_mix, plain_block, required_block, syncs}
 use super::estimate::{mean_access, mean_block};
 use super::load::Names;
 use super::{
-    Bound, Distribution, JobPlan, MixVerb, Pace, Step, TracePlan, TraceTiming, Verb, Work,
+    Bound, Distribution, FilePlan, JobPlan, MixVerb, Pace, Step, TracePlan, TraceTiming, Verb, Work,
 };
 use crate::decode::{At, Report};
 use crate::fault::{Fault, Span};
 use crate::spec::{JobSpec, PhaseSpec, RateSpec, TimingWord, TraceSpec, VerbSpec};
+use crate::stream::Layout;
 
 /// The plan of `job`; none if a fault was reported.
 pub(crate) fn build_job(
@@ -21,7 +22,7 @@ pub(crate) fn build_job(
     refuse_stray_keys(job, report);
     let work = build_work(job, names, report);
     let bound = build_bound(job, phase, report);
-    let pace = build_pace(job, work.as_ref(), report);
+    let pace = build_pace(job, work.as_ref(), &names.plans, report);
     if report.faults.len() > before {
         return None;
     }
@@ -242,11 +243,8 @@ fn build_bound(job: &JobSpec, phase: &PhaseSpec, report: &mut Report) -> Bound {
     }
     let is_timed = phase.has_duration || job.has_duration;
     match &job.verb {
-        VerbSpec::Trace(_)
-        | VerbSpec::Create(_)
-        | VerbSpec::Remove(_)
-        | VerbSpec::Rename(_)
-        | VerbSpec::Truncate { .. } => Bound::Once,
+        // What is removed is gone, and a recording has its own end.
+        VerbSpec::Trace(_) | VerbSpec::Remove(_) => Bound::Once,
         _ if is_timed => Bound::Phase,
         VerbSpec::Append(_) => {
             report.add(
@@ -259,7 +257,7 @@ fn build_bound(job: &JobSpec, phase: &PhaseSpec, report: &mut Report) -> Bound {
     }
 }
 
-fn build_pace(job: &JobSpec, work: Option<&Work>, report: &mut Report) -> Pace {
+fn build_pace(job: &JobSpec, work: Option<&Work>, files: &[FilePlan], report: &mut Report) -> Pace {
     if let (Some(rate), Some(think)) = (&job.rate, &job.think_ns) {
         report.add(
             Fault::new(
@@ -274,7 +272,7 @@ fn build_pace(job: &JobSpec, work: Option<&Work>, report: &mut Report) -> Pace {
     }
     if let Some(rate) = &job.rate {
         return match work {
-            Some(work) if rate.value.is_bytes => byte_pace(job, rate, work, report),
+            Some(work) if rate.value.is_bytes => byte_pace(job, rate, work, files, report),
             _ => rate.value.pace.clone(),
         };
     }
@@ -306,23 +304,35 @@ fn build_pace(job: &JobSpec, work: Option<&Work>, report: &mut Report) -> Pace {
 
 /// A rate in bytes. Where all operations move as many, that is a rate of operations; elsewhere an operation is due when the bytes
 /// before it are.
-fn byte_pace(job: &JobSpec, rate: &At<RateSpec>, work: &Work, report: &mut Report) -> Pace {
+fn byte_pace(
+    job: &JobSpec,
+    rate: &At<RateSpec>,
+    work: &Work,
+    files: &[FilePlan],
+    report: &mut Report,
+) -> Pace {
     let pace = &rate.value.pace;
     let (only, mean_bytes) = match work {
         Work::Access(access) => {
-            let is_alike =
-                access.mix.is_empty() && access.write_block.is_none() && !access.whole_files;
+            let is_alike = access.mix.is_empty() && access.write_block.is_none();
             let only = access.block.only().filter(|_| is_alike);
-            (only, mean_access(access))
+            let whole = only.and_then(|_| Layout::new(access, files).only_piece(access));
+            let mean_bytes = mean_access(access, files);
+            // Nothing but the last piece of each file is cut off: any law of arrivals is kept, at the mean of a lap.
+            let is_even = matches!(pace, Pace::Fixed { .. });
+            let is_near = only.is_some() && !access.whole_files && !is_even;
+            let near = is_near.then_some(mean_bytes);
+            let each = whole.map(|bytes| bytes as f64).or(near);
+            (each, mean_bytes)
         }
-        Work::Append { block, .. } => (block.only(), mean_block(block)),
+        Work::Append { block, .. } => (block.only().map(|bytes| bytes as f64), mean_block(block)),
         Work::Each {
             block: Some(block), ..
         } => (None, mean_block(block)),
         _ => (None, 0.0),
     };
     if let Some(bytes) = only {
-        return pace.in_blocks(bytes as f64);
+        return pace.in_blocks(bytes);
     }
     if mean_bytes <= 0.0 {
         let message = format!(

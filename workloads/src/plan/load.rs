@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use super::file_names::{instance_name, refuse_recorded_names};
 use super::job::build_job;
 use super::recordings::Recordings;
 use super::{
@@ -98,6 +99,10 @@ pub(crate) fn build_load(
             add_repetitions(plan, phase, &mut phases, report);
         }
     }
+    let mut jobs = phases.iter().flat_map(|phase| &phase.jobs);
+    if jobs.any(|job| matches!(job.work, Work::Trace(_))) {
+        refuse_recorded_names(&spec.files, report);
+    }
     let files = names.plans;
     deal_slots(&mut phases, files.len());
     (report.faults.len() == before).then(|| LoadPlan {
@@ -133,7 +138,7 @@ fn add_files(
     for nth in 0..count {
         files.push(FilePlan {
             name: match spec.count {
-                Some(_) => format!("{}.{nth}", name.value),
+                Some(_) => instance_name(&name.value, nth as usize),
                 None => name.value.clone(),
             },
             size_bytes: sizes
@@ -306,6 +311,18 @@ fn find_forerunners(jobs: &mut [JobPlan], specs: &[&JobSpec], report: &mut Repor
             );
             continue;
         };
+        if jobs[found].bound == Bound::Phase && jobs[found].duration_ns.is_none() {
+            report.add(
+                Fault::new(
+                    wanted.span,
+                    format!(
+                        "`{}` lasts as long as the phase, and this job would never start",
+                        wanted.value
+                    ),
+                )
+                .help("give the job that is waited for `ops:`, `bytes:` or a `duration:`"),
+            );
+        }
         jobs[at].start_after = Some(found);
         let mut next = Some(found);
         while let Some(job) = next {

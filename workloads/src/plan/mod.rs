@@ -18,6 +18,7 @@ mod content;
 mod deterministic;
 mod dry_run;
 mod estimate;
+mod file_names;
 mod job;
 mod job_text;
 mod load;
@@ -30,7 +31,6 @@ mod trace;
 mod vocabulary;
 mod work;
 
-use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -53,7 +53,6 @@ pub use work::{
 };
 
 use crate::knob::Knobs;
-use crate::op::FileSlot;
 
 /// A workload, resolved.
 #[derive(Debug, Clone, Serialize)]
@@ -296,7 +295,7 @@ pub struct LoadPlan {
 /// One file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FilePlan {
-    /// Its name; instance `k` of `count: N` is `name.k`.
+    /// Its name, no other's; instance `k` of `count: N` is `name.k`.
     pub name: String,
     /// Offsets of jobs without a region of their own end here; none for a file that only grows.
     pub size_bytes: Option<u64>,
@@ -353,16 +352,6 @@ pub struct PhasePlan {
     pub end: PhaseEnd,
     /// Side by side.
     pub jobs: Vec<JobPlan>,
-}
-
-impl LoadPlan {
-    /// What the file of a slot is called, of the plan's own files and of those that traces bring.
-    pub fn file_name(&self, file: FileSlot) -> Cow<'_, str> {
-        match self.files.get(file.0 as usize) {
-            Some(own) => Cow::Borrowed(&own.name),
-            None => Cow::Owned(format!("trace.{}", file.0 as usize - self.files.len())),
-        }
-    }
 }
 
 /// When a phase is steady: the metric stays within a share of its mean, and does not drift, over a window.

@@ -17,7 +17,8 @@ pub(crate) struct PhaseSpec {
     /// Unique in the workload; assertions and results use it.
     #[schemars(with = "String")]
     pub(crate) name: At<String>,
-    /// Ends then, such as 10s; jobs without a bound of their own start over until then.
+    /// Ends then, such as 10s; jobs without a bound of their own start over until then, but for `remove` and `trace`, which run
+    /// once.
     #[schemars(with = "Option<String>", rename = "duration")]
     pub(crate) duration_ns: Option<At<u64>>,
     /// Side by side.

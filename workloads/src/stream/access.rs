@@ -22,14 +22,14 @@ pub(crate) enum Left {
 }
 
 impl Left {
-    /// What of `bound` falls to `share`. Bytes in blocks of one size are counted as operations, so that
-    /// every operation is a whole block.
-    pub(crate) fn new(bound: Bound, share: Share, block_bytes: Option<u64>) -> Self {
-        match (bound, block_bytes) {
+    /// What of `bound` falls to `share`. Where every operation moves `op_bytes`, bytes are counted as operations, so
+    /// that the last one moves as many too.
+    pub(crate) fn new(bound: Bound, share: Share, op_bytes: Option<u64>) -> Self {
+        match (bound, op_bytes) {
             (Bound::Once, _) => Self::Lap,
             (Bound::Phase, _) => Self::Endless,
             (Bound::Ops(ops), _) => Self::Ops(share.of(ops)),
-            (Bound::Bytes(bytes), Some(block)) => Self::Ops(share.of(bytes.div_ceil(block))),
+            (Bound::Bytes(bytes), Some(each)) => Self::Ops(share.of(bytes.div_ceil(each))),
             (Bound::Bytes(bytes), None) => Self::Bytes(share.of(bytes)),
         }
     }
@@ -144,9 +144,8 @@ impl AccessStream {
         parts: Parts,
         cursors: Option<Arc<Cursors>>,
     ) -> Self {
+        let mut left = Left::new(parts.bound, parts.share, layout.only_piece(plan));
         let walk = Walk::new(plan, layout, parts.share, parts.seed);
-        let fixed = plan.block.only().filter(|_| plan.write_block.is_none());
-        let mut left = Left::new(parts.bound, parts.share, fixed);
         if let (Left::Lap, Some(ops)) = (left, walk.lap_ops()) {
             left = Left::Ops(parts.share.of(ops));
         }

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use crate::op::FileSlot;
-use crate::plan::{AccessPlan, FilePlan, FileSpan};
+use crate::plan::{AccessPlan, FilePlan, FileSpan, PatternPlan};
 
 /// A piece of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +144,52 @@ impl Layout {
         self.locate(place).1
     }
 
+    /// The bytes of every piece that `access` takes here, where all are alike: one size of block, and none cut off.
+    pub(crate) fn only_piece(&self, access: &AccessPlan) -> Option<u64> {
+        let bytes = access.block.only()?;
+        if access.write_block.is_some() || !access.mix.is_empty() {
+            return None;
+        }
+        let step = self.step.bytes;
+        let is_whole = match (&access.pattern, &self.regions) {
+            (pattern, Regions::Alike { region_bytes, .. }) if pattern.is_drawn() => {
+                bytes <= *region_bytes
+            }
+            (PatternPlan::Stride { stride_bytes, .. }, _) => {
+                bytes == step && stride_bytes.is_multiple_of(step) && self.has_room(bytes)
+            }
+            (PatternPlan::Shuffle, _) => self.has_room(bytes),
+            (pattern, _) if pattern.is_drawn() => self.has_room(bytes),
+            // Shares of clients end between places, and a piece of several is cut off there.
+            _ => bytes == step && self.has_room(bytes),
+        };
+        is_whole.then_some(bytes)
+    }
+
+    /// Every place has room for `bytes`.
+    fn has_room(&self, bytes: u64) -> bool {
+        let in_region = |region_bytes: u64| {
+            let last = self.step.covering(region_bytes).saturating_sub(1) * self.step.bytes;
+            bytes <= region_bytes - last
+        };
+        match &self.regions {
+            Regions::Alike { region_bytes, .. } => in_region(*region_bytes),
+            Regions::Varied { bytes, .. } => bytes.iter().all(|bytes| in_region(*bytes)),
+        }
+    }
+
+    /// Bytes of all regions.
+    pub(crate) fn bytes(&self) -> u64 {
+        match &self.regions {
+            Regions::Alike { region_bytes, .. } => {
+                region_bytes.saturating_mul(u64::from(self.files.count))
+            }
+            Regions::Varied { bytes, .. } => bytes
+                .iter()
+                .fold(0, |sum, bytes| u64::saturating_add(sum, *bytes)),
+        }
+    }
+
     /// How many places have room for `bytes`. Where files vary every place counts, and pieces are cut off.
     pub(crate) fn fitting(&self, bytes: u64) -> u64 {
         match &self.regions {
@@ -229,7 +275,7 @@ fn in_alike(place: u64, per_file: u64) -> (u32, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{BlockPlan, BlockSize, PatternPlan, SyncEveryPlan, Verb};
+    use crate::plan::{BlockPlan, BlockSize, SyncEveryPlan, Verb};
 
     #[test]
     fn a_step_divides_whether_it_is_a_power_of_two_or_not() {

@@ -1,6 +1,10 @@
 //! The faults of what jobs and phases can say.
 
-use super::{short, with};
+use std::collections::BTreeSet;
+
+use delalloc_workloads::FileSlot;
+
+use super::{short, try_load, with};
 
 #[test]
 fn each_new_part_of_the_language_has_its_faults() {
@@ -134,4 +138,51 @@ fn each_new_part_of_the_language_has_its_faults() {
             "7:11 with this phase and its repetitions there are 20000 jobs and 20480000 clients; 10000 and 16777216 are too many"
         ]
     );
+}
+
+#[test]
+fn who_waits_for_a_job_as_long_as_the_phase_would_never_start() {
+    let text = |bound: &str| {
+        with("    jobs", "    duration: 5s\n    jobs").replace(
+            "{ write: table, block: 1MiB }",
+            &format!("{{ name: a, truncate: table{bound} }}, {{ sync: table, start_after: a }}"),
+        )
+    };
+    assert_eq!(
+        short(&text(""), &[]),
+        ["9:70 `a` lasts as long as the phase, and this job would never start"]
+    );
+    for bound in [", ops: 1", ", duration: 1s"] {
+        assert!(try_load(&text(bound), &[]).is_ok(), "{bound}");
+    }
+}
+
+#[test]
+fn no_two_files_are_called_the_same() {
+    let files = |files: &str| {
+        with(
+            "  table: { size: 256MiB }",
+            &format!("  table: {{ size: 256MiB }}\n{files}"),
+        )
+    };
+    let brings = |text: String| {
+        text.replace(
+            "[{ write",
+            "[{ trace: { path: nowhere.csv, format: msr } }, { write",
+        )
+    };
+    let text = files("  trace: { count: 3 }");
+    assert!(try_load(&text, &[]).is_ok());
+    assert_eq!(
+        short(&brings(text), &[]),
+        [
+            "6:3 the files of recordings are called `trace.0`, `trace.1` and so on, and so would these be"
+        ]
+    );
+    let plan = try_load(&brings(files("  trace: {}\n  set: { count: 9 }")), &[]).unwrap();
+    let names: Vec<_> = (0..100)
+        .map(|slot| plan.loads[0].file_name(FileSlot(slot)))
+        .collect();
+    let distinct: BTreeSet<_> = names.iter().collect();
+    assert_eq!(distinct.len(), names.len());
 }
