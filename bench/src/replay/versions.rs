@@ -447,7 +447,8 @@ mod tests {
         map.end(40..u64::MAX, 3, 4, Ticket::MAX);
         assert_eq!(map.single(&(40..100)), Some(0));
         assert_eq!(map.single(&(0..40)), Some(1));
-        assert_eq!(map.read_back(1000), [0..100]);
+        let back = map.read_back(1000);
+        assert_eq!((back.len(), back[0].clone()), (1, 0..100));
     }
 
     #[test]
