@@ -8,6 +8,7 @@
 )]
 
 pub(crate) mod device;
+pub(crate) mod scattered;
 pub(crate) mod script;
 pub(crate) mod session;
 pub(crate) mod verify;
