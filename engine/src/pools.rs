@@ -172,13 +172,14 @@ fn threads_max(config: &EngineConfig, knobs: &PoolKnobs) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use delalloc_backends::OsClock;
     use parking_lot::{Condvar, Mutex};
 
     use super::*;
 
-    struct Panics;
+    /// An item that does.
+    pub(crate) struct Panics;
 
     impl WorkItem for Panics {
         fn run(&mut self) {

@@ -377,17 +377,8 @@ mod tests {
     use delalloc_backends::{MemBackend, OsClock};
 
     use super::*;
-    use crate::pool::{Order, WorkItem};
-
-    struct Panics;
-
-    impl WorkItem for Panics {
-        fn run(&mut self) {
-            panic!("planted");
-        }
-
-        fn complete(self: Box<Self>) {}
-    }
+    use crate::pool::Order;
+    use crate::pools::tests::Panics;
 
     /// Were it not, this test would not end.
     #[test]

@@ -250,11 +250,11 @@ fn markdown(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::exit::ExitCode;
 
-    fn finding(name: &str, verdict: Verdict) -> Finding {
+    pub(in crate::gate) fn finding(name: &str, verdict: Verdict) -> Finding {
         Finding {
             class: "sliced".to_owned(),
             name: name.to_owned(),
@@ -265,7 +265,7 @@ mod tests {
         }
     }
 
-    fn findings(rows: Vec<Finding>) -> Findings {
+    pub(in crate::gate) fn findings(rows: Vec<Finding>) -> Findings {
         Findings {
             workload: "a<b".to_owned(),
             rows,

@@ -165,27 +165,7 @@ fn command(text: &str, property: bool) -> String {
 mod tests {
     use super::*;
     use crate::exit::Outcome;
-
-    fn finding(name: &str, verdict: Verdict) -> Finding {
-        Finding {
-            class: "sliced".to_owned(),
-            name: name.to_owned(),
-            verdict,
-            reason: "worse",
-            numbers: "+5.0 % [4.0, 6.0]".to_owned(),
-            detail: String::new(),
-        }
-    }
-
-    fn findings(rows: Vec<Finding>) -> Findings {
-        Findings {
-            workload: "a<b".to_owned(),
-            rows,
-            notes: Vec::new(),
-            exit: Outcome::new(ExitCode::Regression, "1 of 3 numbers regressed"),
-            inconclusive_passes: false,
-        }
-    }
+    use crate::gate::findings::tests::{finding, findings};
 
     #[test]
     fn junit_counts_what_failed_and_what_cannot_be_told() {

@@ -343,6 +343,16 @@ mod tests {
     use super::*;
     use crate::record::Stall;
 
+    /// One interval of a second after the other.
+    fn seconds(samples: &[Sample]) -> Vec<Interval<'_>> {
+        let interval = |(nth, sample): (i32, _)| Interval {
+            from_s: f64::from(nth),
+            to_s: f64::from(nth + 1),
+            sample,
+        };
+        (0..).zip(samples).map(interval).collect()
+    }
+
     #[test]
     fn neighbouring_stalls_of_one_cause_are_one_band() {
         let held = |cause: &str, ns: u64| Sample {
@@ -359,14 +369,7 @@ mod tests {
             held("dirty limit", 7),
             held("byte budget", 8),
         ];
-        let intervals: Vec<Interval<'_>> = (0_i32..)
-            .zip(&samples)
-            .map(|(nth, sample)| Interval {
-                from_s: f64::from(nth),
-                to_s: f64::from(nth + 1),
-                sample,
-            })
-            .collect();
+        let intervals = seconds(&samples);
         let text = serde_json::to_string(&stalls(&intervals).0).expect("plain");
         assert_eq!(text.matches("dirty limit").count(), 2, "{text}");
         assert_eq!(text.matches("byte budget").count(), 1, "{text}");
@@ -386,14 +389,7 @@ mod tests {
                 ..Sample::default()
             })
             .collect();
-        let intervals: Vec<Interval<'_>> = (0_i32..)
-            .zip(&samples)
-            .map(|(nth, sample)| Interval {
-                from_s: f64::from(nth),
-                to_s: f64::from(nth + 1),
-                sample,
-            })
-            .collect();
+        let intervals = seconds(&samples);
         let (table, left_out) = stalls(&intervals);
         let text = serde_json::to_string(&table).expect("plain");
         assert_eq!(text.matches("dirty limit").count(), STALLS_MAX);
