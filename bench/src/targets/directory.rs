@@ -82,6 +82,14 @@ impl DirectoryTarget {
     }
 }
 
+/// Where root drops what the kernel has cached.
+const DROP_CACHES: &str = "/proc/sys/vm/drop_caches";
+
+/// May this process do that?
+fn drops_metadata() -> bool {
+    nix::unistd::access(DROP_CACHES, nix::unistd::AccessFlags::W_OK).is_ok()
+}
+
 impl Target for DirectoryTarget {
     fn open_file(&self, name: &str) -> anyhow::Result<Arc<dyn TargetFile>> {
         let path = self.path(name);
@@ -127,16 +135,9 @@ impl Target for DirectoryTarget {
         for file in self.files.lock().values() {
             posix_fadvise(file.as_fd(), 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
         }
-        // Metadata goes only with everything else of the machine, and only for root.
-        if let Err(error) = fs::write("/proc/sys/vm/drop_caches", "3")
-            && !matches!(
-                error.kind(),
-                std::io::ErrorKind::PermissionDenied
-                    | std::io::ErrorKind::NotFound
-                    | std::io::ErrorKind::ReadOnlyFilesystem
-            )
-        {
-            return Err(error).context("/proc/sys/vm/drop_caches");
+        // Metadata goes only with everything else of the machine, and only for root; `describe` says where it stays.
+        if drops_metadata() {
+            fs::write(DROP_CACHES, "3").context(DROP_CACHES)?;
         }
         Ok(())
     }
@@ -194,7 +195,12 @@ impl Target for DirectoryTarget {
             || "unknown filesystem".to_owned(),
             |device| format!("{} on {}", device.filesystem, device.source),
         );
-        format!("directory {} ({under})", self.work_dir.display())
+        let caches = if drops_metadata() {
+            ""
+        } else {
+            "; cached metadata cannot be dropped, which takes root"
+        };
+        format!("directory {} ({under}{caches})", self.work_dir.display())
     }
 
     fn keeps(&self) -> bool {
