@@ -141,13 +141,9 @@ impl File {
         let mut size = state.size.clone();
         let disk_bytes = size.truncate(size_bytes);
         let truncated = core.meta.truncate(inode.id, size_bytes, disk_bytes);
-        // Done in part even where it was refused.
-        state.resized_before = core.meta.data_next();
-        for pushed in &mut state.pushed {
-            pushed.cap(size_bytes);
-        }
         let Err(short) = truncated else {
             state.size = size;
+            resized(core, &mut state, size_bytes);
             let gone = FileRange::new(kept_pages.end, cut.end);
             forget_pages(core, inode, &mut state, gone);
             state.tickets.invalidate(cut);
@@ -158,6 +154,7 @@ impl File {
         let gone = FileRange::new(short.gone_from, cut.end.max(short.gone_from));
         if gone.start < state.size.memory_bytes() {
             state.size.truncate(gone.start);
+            resized(core, &mut state, gone.start);
             forget_pages(core, inode, &mut state, gone);
             state.tickets.invalidate(gone);
         }
@@ -436,13 +433,21 @@ fn forget_clean_pages(state: &mut InodeState, range: FileRange) {
 }
 
 /// Waits until the file can end where `cut` begins: what is cut is not in writeback, and no record on its way into the
-/// log says a longer file, which replay would make again after the truncation.
+/// log says how long the file is. Replay would make that again after the truncation; and the truncation, which says
+/// what is on the device by now, again after an extent that was not.
 fn wait_to_cut(core: &Core, inode: &Inode, state: &mut MutexGuard<'_, InodeState>, cut: FileRange) {
     inode.wait_until(&core.pools, state, |state| {
-        let shorter = cut.start < state.size.memory_bytes();
-        let said = shorter && state.lanes_sized > 0 && !mutation::on(Mutation::LogLaneUnwaited);
+        let said = state.lanes_sized > 0 && !mutation::on(Mutation::LogLaneUnwaited);
         !said && !state.states.any(cut.to_pages(), State::WRITEBACK)
     });
+}
+
+/// The file ends at `size_bytes` at the latest: pages that were logged before do not say any more that it is longer.
+fn resized(core: &Core, state: &mut InodeState, size_bytes: u64) {
+    state.resized_before = core.meta.data_next();
+    for pushed in &mut state.pushed {
+        pushed.cap(size_bytes);
+    }
 }
 
 fn check_life(state: &InodeState) -> Result<()> {

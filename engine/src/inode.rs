@@ -73,6 +73,8 @@ pub(crate) struct InodeState {
     pub(crate) writeback_cursor: u64,
     /// Express lanes whose records say how long the file is, and are not in the log and in the tree yet.
     pub(crate) lanes_sized: usize,
+    /// How often a failed write set the size on disk: lanes that were under way then say theirs again.
+    pub(crate) sizes_set: u64,
     /// Pages in the log that the size on disk has not moved over.
     pub(crate) pushed: Vec<Pushed>,
     /// The size on disk has moved over logged pages, which say so much of it, and the tree has not been told.
@@ -123,6 +125,7 @@ impl Inode {
                 reservation,
                 writeback_cursor: 0,
                 lanes_sized: 0,
+                sizes_set: 0,
                 pushed: Vec::new(),
                 size_owed: None,
                 resized_before: DataNumber::default(),

@@ -10,6 +10,7 @@
 //! Neither holds a lock while it waits. Not here: who is next (writeback/dirty), what a hand-off is
 //! (writeback/collect), what a commit is (meta).
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -57,7 +58,9 @@ impl Services {
         let spawn = |name: &'static str, body: Box<dyn FnOnce() + Send>| {
             let core = Arc::clone(core);
             let watched = move || {
-                if !core.pools.waiting.watched(name, body) {
+                let serve = || core.pools.waiting.watched(name, body);
+                // Who waits has been told by now; nobody waits for this thread but its end.
+                if catch_unwind(AssertUnwindSafe(serve)).is_err() {
                     core.meta
                         .give_up(&format!("the {name} of the volume panicked"));
                 }

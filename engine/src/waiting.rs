@@ -26,7 +26,7 @@
 //! Not here: which steps there are and which is next (`stepped`).
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -81,10 +81,11 @@ impl Alarm {
             panic!("{what}");
         }
         let pools = self.pools.get().into_iter().flatten();
-        for stats in pools.filter_map(Weak::upgrade).map(|pool| pool.stats()) {
-            if let Some(said) = stats.poisoned {
-                panic!("a worker of pool {} panicked: {said}", stats.name);
-            }
+        for said in pools
+            .filter_map(Weak::upgrade)
+            .filter_map(|pool| pool.poisoned())
+        {
+            panic!("{said}");
         }
     }
 }
@@ -149,14 +150,18 @@ impl Waiting {
         }
     }
 
-    /// Runs `body`, on a thread that others wait for. True where it returned; where it panics they are told.
-    pub(crate) fn watched(&self, name: &str, body: impl FnOnce()) -> bool {
+    /// Does `work` that others wait for, on a thread that no pool watches: where it panics they are told.
+    pub(crate) fn watched<T>(&self, name: &str, work: impl FnOnce() -> T) -> T {
         // What it was at is not used again but by those who are told.
-        let ended = catch_unwind(AssertUnwindSafe(body));
-        if let (Err(panic), Self::Threads(alarm)) = (&ended, self) {
-            alarm.raise(&format!("{name} panicked: {}", said(&**panic)));
+        match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(done) => done,
+            Err(panic) => {
+                if let Self::Threads(alarm) = self {
+                    alarm.raise(&format!("{name} panicked: {}", said(&*panic)));
+                }
+                resume_unwind(panic)
+            }
         }
-        ended.is_ok()
     }
 
     /// The same as `wait`, for who may try again after `at_most` although nothing happened.

@@ -78,6 +78,8 @@ struct Queue {
     pages: VecDeque<(FileId, PageIndex)>,
     /// Pages taken out and not put back yet.
     in_hands: usize,
+    /// Pages ever taken out: the number of the first one here, counted since the start.
+    taken: u64,
     /// The length at which the queue is tidied next.
     tidy_at: usize,
     stats: ReclaimerStats,
@@ -88,6 +90,7 @@ impl Default for Queue {
         Self {
             pages: VecDeque::new(),
             in_hands: 0,
+            taken: 0,
             tidy_at: TIDY_PAGES_MIN,
             stats: ReclaimerStats::default(),
         }
@@ -123,7 +126,7 @@ impl Reclaimer {
         pages: impl IntoIterator<Item = PageIndex>,
         evict: &dyn Evict,
     ) {
-        let length = {
+        let end = {
             let mut queue = self.queue.lock();
             let pages = pages.into_iter().map(|page| (file, page));
             queue.pages.extend(pages);
@@ -131,9 +134,9 @@ impl Reclaimer {
                 return;
             }
             queue.tidy_at = usize::MAX;
-            queue.pages.len()
+            queue.taken + queue.pages.len() as u64
         };
-        self.tidy(length, evict);
+        self.tidy(end, evict);
     }
 
     /// Moves the hand until `frames_wanted` pages went or it has passed enough of them.
@@ -159,17 +162,20 @@ impl Reclaimer {
         Reclaimed { frames, more: true }
     }
 
-    /// Passes `length` pages and drops those that are not there, or were passed already.
-    fn tidy(&self, length: usize, evict: &dyn Evict) {
+    /// Passes the pages before number `end` and drops those that are not there, or were passed already. What is put
+    /// back comes behind `end`, however many others take meanwhile: it is not passed again.
+    fn tidy(&self, end: u64, evict: &dyn Evict) {
         let mut batch = Batch::default();
-        let mut passed = 0;
         let mut seen = HashSet::new();
-        while passed < length {
-            batch.take_from(&mut self.queue.lock(), BATCH_PAGES.min(length - passed));
+        loop {
+            {
+                let mut queue = self.queue.lock();
+                let left = usize::try_from(end.saturating_sub(queue.taken)).unwrap_or(usize::MAX);
+                batch.take_from(&mut queue, BATCH_PAGES.min(left));
+            }
             if batch.pages.is_empty() {
                 break;
             }
-            passed += batch.pages.len();
             batch.answers.clear();
             let answers = batch.pages.iter().map(|&(file, page)| {
                 if seen.insert((file, page)) && evict.is_cached(file, page) {
@@ -238,6 +244,7 @@ impl Batch {
         self.pages.clear();
         self.pages.extend(queue.pages.drain(..count));
         queue.in_hands += count;
+        queue.taken += count as u64;
     }
 
     fn ask(&mut self, evict: &dyn Evict) {
@@ -410,6 +417,34 @@ mod tests {
         reclaimer.announce(FileId(2), (0..3).map(PageIndex), &files);
         assert_eq!(reclaimer.reclaim(100, &files).frames, 8);
         assert_eq!(*files.0.lock(), [(FileId(1), 5), (FileId(2), 3)]);
+    }
+
+    #[test]
+    fn a_hand_beside_the_tidying_leaves_every_page_its_entry() {
+        /// All pages are there; a hand passes some of them, that stay, while the first is asked about.
+        struct Beside<'r>(&'r Reclaimer, Mutex<bool>);
+        impl Evict for Beside<'_> {
+            fn is_cached(&self, _: FileId, _: PageIndex) -> bool {
+                if std::mem::replace(&mut *self.1.lock(), false) {
+                    self.0.reclaim(BATCH_PAGES, self);
+                }
+                true
+            }
+            fn try_evict(&self, _: FileId, page: PageIndex) -> Eviction {
+                if page.0.is_multiple_of(2) {
+                    Eviction::Referenced
+                } else {
+                    Eviction::Evicted
+                }
+            }
+        }
+        let reclaimer = Reclaimer::new();
+        let beside = Beside(&reclaimer, Mutex::new(true));
+        let pages = 2 * TIDY_PAGES_MIN as u64;
+        reclaimer.announce(FileId(1), (0..pages).map(PageIndex), &beside);
+        let stats = reclaimer.stats();
+        assert!(stats.evicted > 0 && stats.referenced > 0);
+        assert_eq!(stats.queued, pages - stats.evicted);
     }
 
     #[test]

@@ -30,7 +30,7 @@ use parking_lot::MutexGuard;
 
 use super::btree::Snapshot;
 use super::format::{LogRegion, Superblock};
-use super::metadata::Metadata;
+use super::metadata::{GivesUp, Metadata};
 use super::node::Node;
 use super::node_store::NodeShape;
 use super::node_writer::write_nodes;
@@ -104,7 +104,7 @@ impl Metadata {
         }
         let count_max = GATE_BATCH_BYTES / self.space.node_slot_bytes();
         let count_max = usize::try_from(count_max).expect("a batch is small");
-        let unwinding = GivesUp(self);
+        let unwinding = GivesUp(self, "a commit panicked");
         let nodes = self.state.write().tree.begin_early_write(count_max);
         let written = self.write_out(&nodes, &durable);
         mem::forget(unwinding);
@@ -116,7 +116,7 @@ impl Metadata {
     /// What does not come to its end, by an error or by a panic, makes the volume read-only: its nodes count as
     /// written already, and the next superblock would point to them.
     fn commit_locked(&self, durable: &mut MutexGuard<'_, Generation>) -> Result<()> {
-        let unwinding = GivesUp(self);
+        let unwinding = GivesUp(self, "a commit panicked");
         let committed = self.commit_once(durable);
         mem::forget(unwinding);
         committed.inspect_err(|error| self.fail(error))
@@ -178,15 +178,6 @@ impl Metadata {
         count(&self.counters.node_writes, nodes.len() as u64);
         self.state.write().tree.end_commit(nodes);
         Ok(bytes)
-    }
-}
-
-/// Dropped by a panic between marking nodes as written and having them on the device.
-struct GivesUp<'m>(&'m Metadata);
-
-impl Drop for GivesUp<'_> {
-    fn drop(&mut self) {
-        self.0.give_up("a commit panicked");
     }
 }
 

@@ -11,6 +11,7 @@
 //! Not here: what files and mappings do to the tree (files, extents), writing it (commit).
 
 use std::collections::{BTreeMap, HashMap};
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -467,7 +468,11 @@ impl Metadata {
                         space: &self.space,
                         log: &self.log,
                     };
-                    return apply(&mut edit, planned).inspect_err(|error| self.fail(error));
+                    // Half of a change is not committed by who comes next: both ends say so under this lock.
+                    let unwinding = GivesUp(self, "a change of the tree panicked");
+                    let applied = apply(&mut edit, planned);
+                    mem::forget(unwinding);
+                    return applied.inspect_err(|error| self.fail(error));
                 }
             }
             let numbers = self.space.numbers();
@@ -483,6 +488,15 @@ impl Metadata {
             commits += 1;
             self.commit()?;
         }
+    }
+}
+
+/// Makes the volume read-only where it is dropped, which only a panic does: what was begun is not ended.
+pub(super) struct GivesUp<'m>(pub(super) &'m Metadata, pub(super) &'static str);
+
+impl Drop for GivesUp<'_> {
+    fn drop(&mut self) {
+        self.0.give_up(self.1);
     }
 }
 

@@ -39,6 +39,9 @@ pub trait Pool: Send + Sync + Debug {
         }
     }
 
+    /// Whether an item has panicked, and then which pool's, with what it said. Takes no lock.
+    fn poisoned(&self) -> Option<String>;
+
     /// What happened since the start. Numbers of different kinds may be of slightly different moments.
     fn stats(&self) -> PoolStats;
 

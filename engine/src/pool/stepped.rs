@@ -235,6 +235,11 @@ impl Pool for SteppedPool {
         Ok(())
     }
 
+    /// A panic of an item is one of whoever moves it.
+    fn poisoned(&self) -> Option<String> {
+        None
+    }
+
     fn stats(&self) -> PoolStats {
         let mut stats = PoolStats::new(self.name, "stepped");
         self.meter.read_into(&mut stats);

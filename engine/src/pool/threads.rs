@@ -265,6 +265,12 @@ impl<D: Discipline> Pool for Threads<D> {
         Ok(())
     }
 
+    fn poisoned(&self) -> Option<String> {
+        let Core { config, poison, .. } = &*self.core;
+        let said = poison.get()?;
+        Some(format!("a worker of pool {} panicked: {said}", config.name))
+    }
+
     fn stats(&self) -> PoolStats {
         let core = &self.core;
         let mut stats = PoolStats::new(core.config.name, core.config.kind.name());

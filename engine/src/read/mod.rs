@@ -76,13 +76,14 @@ pub(crate) fn read(
         return Ok(0);
     }
     let request = FileRange::new(offset, end);
-    let long = is_long(core, request);
-    if long {
+    // Of several pages some may be brought by the others.
+    let looked_for = request.pages().nth(1).is_some();
+    if looked_for {
         look_for(core, inode, request);
     }
     let serving = Serving {
         front: front(core, ahead, request, size_bytes),
-        counted: !long,
+        counted: !looked_for,
     };
     copy(core, inode, request, serving, out)?;
     core.stats.note_read(request.bytes());

@@ -40,7 +40,7 @@ use crate::units::{FILE_BYTES_MAX, FileRange};
 use crate::writeback::collect::{self, Collected, cut};
 use crate::writeback::encode::{Encoded, encode};
 use crate::writeback::finish::{self, Outcome, Written};
-use crate::writeback::place::{self, Flight, HandedOff, Payload, Placed};
+use crate::writeback::place::{self, Flight, HandedOff, InLog, Payload, Placed};
 use crate::writeback::submit::gather;
 use crate::writeback::{flush, redirty};
 
@@ -75,7 +75,8 @@ pub(crate) fn sync(core: &Arc<Core>, inode: &Arc<Inode>) -> Result<()> {
     }
     drop(state);
     if !items.is_empty() {
-        Lane { core, inode }.send(items)?;
+        let send = || Lane { core, inode }.send(items);
+        core.pools.waiting.watched("an express lane", send)?;
     }
     inode.wait_until(&core.pools, &mut inode.lock(), |state| {
         state.ordered.done_through(by_others)
@@ -134,7 +135,7 @@ impl Lane<'_> {
         for item in items {
             self.place(item, &mut sent, &mut writes);
         }
-        let (prepared, size_bytes) = self.prepare(&sent);
+        let (prepared, size_bytes, sizes_set) = self.prepare(&sent);
         let started = core.clock.now();
         for Sent { flight, outcome } in &mut sent {
             if let Outcome::Written(written) = outcome {
@@ -160,10 +161,11 @@ impl Lane<'_> {
             };
             match &logged {
                 LogOutcome::Durable(generation) => {
-                    flight.logged = Some(Logged {
+                    let said = Logged {
                         generation: *generation,
                         size_bytes,
-                    });
+                    };
+                    flight.logged = Some(InLog { said, sizes_set });
                 }
                 LogOutcome::Failed(flush) => error = Some(flush.clone()),
                 LogOutcome::DataFailed(_) | LogOutcome::NeedsCommit => {}
@@ -235,16 +237,16 @@ impl Lane<'_> {
         }
     }
 
-    /// The records of all extents, with the size the file has once they are there.
-    fn prepare(&self, sent: &[Sent]) -> (Prepared, u64) {
+    /// The records of all extents, with the size the file has once they are there, and how often that was set before.
+    fn prepare(&self, sent: &[Sent]) -> (Prepared, u64, u64) {
         let done = sent
             .iter()
             .filter(|sent| !matches!(sent.outcome, Outcome::Unplaced(_)))
             .map(|sent| (sent.flight.range, sent.flight.size_at));
-        let size_bytes = {
+        let (size_bytes, sizes_set) = {
             let mut state = self.inode.lock();
             state.lanes_sized += 1;
-            state.size.with_completed(done)
+            (state.size.with_completed(done), state.sizes_set)
         };
         let size = SizeChange::Grow(size_bytes);
         let mut prepared = Prepared::default();
@@ -266,7 +268,7 @@ impl Lane<'_> {
                 Outcome::Failed(..) | Outcome::Unplaced(_) => {}
             }
         }
-        (prepared, size_bytes)
+        (prepared, size_bytes, sizes_set)
     }
 }
 

@@ -141,10 +141,11 @@ fn publish(flight: &Flight, state: &mut InodeState, outcome: Outcome) -> Result<
         logged,
         ..
     } = flight;
+    let logged = logged.map(|in_log| in_log.now(state.sizes_set));
     let ending = |disk_bytes: u64| Ending {
         size: SizeChange::Grow(disk_bytes),
         data_before: Some(*data_before),
-        logged: *logged,
+        logged,
     };
     match outcome {
         Outcome::Hole => {
@@ -222,6 +223,7 @@ fn failed(flight: &Flight, state: &mut InodeState, error: EngineError) -> u64 {
         let size_bytes = state.size.memory_bytes();
         let _refused = core.meta.truncate(inode.id, size_bytes, disk_bytes);
         state.resized_before = core.meta.data_next();
+        state.sizes_set += 1;
     }
     let kept: Vec<FileRange> = state
         .states

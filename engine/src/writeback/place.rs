@@ -45,7 +45,7 @@ pub(crate) struct Flight {
     pub(crate) since: Instant,
     pub(crate) passage: Passage,
     /// What the log has of it already.
-    pub(crate) logged: Option<Logged>,
+    pub(crate) logged: Option<InLog>,
     /// Held for the drop alone: given back when the last extent of the item is finished.
     pub(crate) holdings: Option<Arc<Holdings>>,
 }
@@ -99,6 +99,27 @@ pub(crate) fn holdings(budget: BudgetGuard, reservation: Reservation) -> Arc<Hol
         _budget: budget,
         _reservation: reservation,
     })
+}
+
+/// What the log has of a flight.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InLog {
+    pub(crate) said: Logged,
+    /// How often the file's size was set before.
+    pub(crate) sizes_set: u64,
+}
+
+impl InLog {
+    /// The same, with the size as it is worth by now: one that was set later is made again later at replay.
+    pub(crate) fn now(self, sizes_set: u64) -> Logged {
+        if self.sizes_set == sizes_set {
+            return self.said;
+        }
+        Logged {
+            size_bytes: 0,
+            ..self.said
+        }
+    }
 }
 
 /// Bytes with an address.

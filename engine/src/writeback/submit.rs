@@ -59,9 +59,16 @@ pub(crate) fn queue(flight: Flight, disk: DiskExtent, payload: Payload) {
     }
 }
 
-/// The bytes of `frames` in one buffer, and their checksums.
+/// The bytes of `frames` in one buffer, and their checksums. A recycled buffer is as long as an item: one that would
+/// be less than half full is made for its bytes instead, so that what waits for the device holds at most twice what
+/// the budget counts.
 pub(crate) fn gather(core: &Core, frames: &[Frame]) -> (AlignedBuf, Vec<u32>) {
-    let mut buf = core.raw_bufs.take(frames.len() * PAGE_LEN);
+    let len = frames.len() * PAGE_LEN;
+    let mut buf = if len as u64 * 2 < core.config.compression.item_bytes {
+        AlignedBuf::zeroed(len)
+    } else {
+        core.raw_bufs.take(len)
+    };
     for (page, frame) in buf.chunks_exact_mut(PAGE_LEN).zip(frames) {
         page.copy_from_slice(frame.bytes());
     }

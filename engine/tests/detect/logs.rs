@@ -451,41 +451,57 @@ pub(crate) fn a_page_that_waits_does_not_undo_a_truncation() {
 }
 
 /// Extents wait for their batch while their file is cut behind them, in a hole: the batch does not bring the old size
-/// back.
+/// back. Or the file is set to the size it has while only the log has its first page: that does not cut them off.
 pub(crate) fn an_extent_that_waits_does_not_undo_a_truncation() {
-    case();
-    let Held {
-        recorder,
-        hold,
-        volume,
-    } = held_of(
-        blank(WIDE_LOG_BYTES),
-        RequestKind::Flush,
-        &[("log.inline_max", "0")],
-    );
-    let file = volume.create("file 0").expect("a new file");
-    let other = volume.create("file 1").expect("a new file");
-    file.truncate(100_000).expect("room");
-    volume.sync().expect("a commit");
-    other.write_at(0, &[6; 4096]).expect("a write fits");
-    file.write_at(0, &[7; 8192]).expect("a write fits");
-    hold.hold(1);
-    std::thread::scope(|scope| {
-        let leading = scope.spawn(|| other.sync());
-        hold.wait_for(1);
-        let waiting = scope.spawn(|| file.sync());
-        pause(DONE_WITHIN);
-        let cutting = scope.spawn(|| file.truncate(20_000));
-        pause(DONE_WITHIN);
-        hold.release(hold.pass());
-        for acting in [leading, waiting, cutting] {
-            acting.join().expect("no panic").expect("it works");
+    for (before, size) in [(100_000, 20_000), (0, 65_536)] {
+        case();
+        let Held {
+            recorder,
+            hold,
+            volume,
+        } = held_of(
+            blank(WIDE_LOG_BYTES),
+            RequestKind::Flush,
+            &[("log.inline_max", "4KiB")],
+        );
+        let file = volume.create("file 0").expect("a new file");
+        let other = volume.create("file 1").expect("a new file");
+        file.truncate(before).expect("room");
+        volume.sync().expect("a commit");
+        other.write_at(0, &[6; 4096]).expect("a write fits");
+        file.write_at(0, &[7; 4096]).expect("a write fits");
+        if before < size {
+            file.sync().expect("the log takes a page");
         }
-    });
-    file.sync().expect("a sync");
-    let mut bytes = vec![7; 8192];
-    bytes.resize(20_000, 0);
-    assert_holds(&crashed(&recorder), "file 0", &bytes, "cut beside a sync");
+        let end = size.min(65_536) / 4096 * 4096;
+        file.write_at(4096, &vec![7; usize::try_from(end).expect("small") - 4096])
+            .expect("a write fits");
+        hold.hold(1);
+        std::thread::scope(|scope| {
+            let leading = scope.spawn(|| other.sync());
+            hold.wait_for(1);
+            let waiting = scope.spawn(|| file.sync());
+            pause(DONE_WITHIN);
+            if before < size {
+                // Its batch is cut already, and waits for its own flush.
+                let first = hold.pass();
+                hold.hold(1);
+                hold.release(first);
+                hold.wait_for(1);
+            }
+            let cutting = scope.spawn(|| file.truncate(size));
+            pause(DONE_WITHIN);
+            hold.release(hold.pass());
+            for acting in [leading, waiting, cutting] {
+                acting.join().expect("no panic").expect("it works");
+            }
+        });
+        file.sync().expect("a sync");
+        let size = usize::try_from(size).expect("small");
+        let mut bytes = vec![7; size / 4096 * 4096];
+        bytes.resize(size, 0);
+        assert_holds(&crashed(&recorder), "file 0", &bytes, "cut beside a sync");
+    }
 }
 
 /// A file has these bytes and no others.
