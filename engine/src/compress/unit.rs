@@ -109,14 +109,11 @@ pub fn stored_bytes_max(plain_len: usize) -> usize {
         .saturating_sub(PAGE_LEN)
 }
 
-/// Decides about one extent, and compresses it into the front of `out`, which holds at least
-/// [`stored_bytes_max`] bytes.
+/// Decides about one extent, and compresses it into the front of `out`. What takes more than `out` or
+/// [`stored_bytes_max`] holds is no gain.
 ///
 /// # Errors
 /// On a level the codec does not have, and where the codec itself fails.
-///
-/// # Panics
-/// Where `out` is too short.
 pub fn encode(
     compression: &Compression,
     attempt: Attempt,
@@ -130,7 +127,7 @@ pub fn encode(
     if codec == Codec::None {
         return Ok(Encoded::Raw(WhyRaw::NoCodec));
     }
-    let limit = stored_bytes_max(plain.len());
+    let limit = stored_bytes_max(plain.len()).min(out.len());
     if limit == 0 {
         return Ok(Encoded::Raw(WhyRaw::OneSector));
     }
@@ -210,6 +207,19 @@ mod tests {
         assert_eq!(stored_bytes_max(EXTENT), EXTENT - 4096);
         let one = verdict(Compression::default(), &text(4096));
         assert_eq!(one, Encoded::Raw(WhyRaw::OneSector));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_no_gain() {
+        let forced = Compression {
+            heuristic: false,
+            ..Compression::default()
+        };
+        // A volume whose items hold checksums for no more.
+        let mut out = [0; 2 * 4096];
+        let verdict = encode(&forced, Attempt::Try, &text(EXTENT), &mut out).expect("a level");
+        assert_eq!(verdict, Encoded::Raw(WhyRaw::NoGain));
+        assert_eq!(verdict.lesson(), Some(false));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 use super::format;
 use super::held::{DataNumber, LoggedPage};
+use crate::compress::Codec;
 use crate::meta::NewExtent;
 use crate::meta::format::{COUNT_MAX, name_bytes_max, stored_bytes_max};
 use crate::units::{FileId, FileRange, Generation};
@@ -85,7 +86,10 @@ impl Record<'_> {
                 (1..COUNT_MAX).contains(&file.0) && name.len() <= name_bytes_max(node_bytes)
             }
             Self::Rename { name, .. } => name.len() <= name_bytes_max(node_bytes),
-            Self::Finish { extent, .. } => extent.disk.bytes <= stored_bytes_max(node_bytes),
+            Self::Finish { extent, .. } => {
+                extent.disk.bytes <= stored_bytes_max(node_bytes)
+                    && Codec::from_number(extent.codec).is_some()
+            }
             Self::Orphan { .. }
             | Self::Remove { .. }
             | Self::Cut { .. }
@@ -121,5 +125,32 @@ impl Prepared {
     pub(crate) fn push(&mut self, record: &Record<'_>) {
         format::encode(record, Generation(0), &mut self.bytes);
         self.records += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::{DiskExtent, DiskOffset};
+
+    #[test]
+    fn an_extent_of_no_codec_was_never_logged() {
+        let finish = |codec| Record::Finish {
+            file: FileId(1),
+            extent: Cow::Owned(NewExtent {
+                range: FileRange::new(0, 8192),
+                disk: DiskExtent {
+                    start: DiskOffset(1 << 20),
+                    bytes: 4096,
+                },
+                ram_bytes: 8192,
+                codec,
+                checksums: vec![0],
+            }),
+            size: SizeChange::Keep,
+            data_before: DataNumber::default(),
+        };
+        assert!(finish(Codec::Zstd.number()).is_possible(4096));
+        assert!(!finish(200).is_possible(4096));
     }
 }

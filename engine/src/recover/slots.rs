@@ -57,6 +57,7 @@ fn difference(one: &Superblock, other: &Superblock) -> Option<&'static str> {
         ("node size", one.node_bytes == other.node_bytes),
         ("capacity", one.capacity_bytes == other.capacity_bytes),
         ("label", one.label == other.label),
+        ("log", one.log.extent == other.log.extent),
     ];
     let (what, _) = same.into_iter().find(|(_, same)| !same)?;
     Some(what)

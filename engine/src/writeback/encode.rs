@@ -160,10 +160,11 @@ fn see_newer(inode: &Inode, range: FileRange, plain: &mut [u8]) {
 fn shrink(core: &Core, inode: &Inode, plain: &[u8]) -> Stored {
     let knobs = &core.config.compression.how;
     let attempt = inode.backoff.lock().attempt();
-    let stored_bytes_max = core.meta.extent_stored_bytes_max();
-    let mut buf = core
-        .stored_bufs
-        .take(compress::stored_bytes_max(plain.len()));
+    // An item of the tree, which holds the checksums, limits it too. Raw, an extent goes in pieces.
+    let stored_bytes_max =
+        usize::try_from(core.meta.extent_stored_bytes_max()).unwrap_or(usize::MAX);
+    let stored_bytes_max = stored_bytes_max.min(compress::stored_bytes_max(plain.len()));
+    let mut buf = core.stored_bufs.take(stored_bytes_max);
     let encoded = compress::encode(knobs, attempt, plain, &mut buf)
         .expect("a codec takes any bytes at a level that the knobs allow");
     if let Some(gained) = encoded.lesson() {
@@ -175,8 +176,6 @@ fn shrink(core: &Core, inode: &Inode, plain: &[u8]) -> Stored {
     match encoded {
         compress::Encoded::Hole => Stored::Hole,
         compress::Encoded::Raw(_) => Stored::Raw,
-        // Too long for an item of the tree, which holds its checksums. Raw, it goes in pieces.
-        compress::Encoded::Stored(exact_len) if exact_len as u64 > stored_bytes_max => Stored::Raw,
         compress::Encoded::Stored(exact_len) => {
             buf.set_len(exact_len.next_multiple_of(PAGE_LEN));
             buf[exact_len..].fill(0);
