@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use delalloc_results::gate::AbClass;
 
+/// Fresh sets of processes of a sliced comparison, of two builds and in the calibration of such a gate alike.
+const PAIRS: u16 = 16;
+
 /// Arguments of `gate`: a result and its baseline, or one of the commands.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -123,7 +126,7 @@ pub struct AbArgs {
     #[arg(long = "class", value_name = "CLASS", value_parser = class)]
     pub classes: Vec<AbClass>,
     /// Fresh sets of processes of a sliced comparison; 16 can tell one change among 300 numbers
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, default_value_t = PAIRS, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub pairs: u16,
     /// Slices of each
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -211,7 +214,7 @@ pub struct CalibrateArgs {
     #[arg(long, value_name = "PERCENT", value_delimiter = ',', default_values_t = [3.0, 5.0, 10.0, 20.0])]
     pub plants: Vec<f64>,
     /// Fresh sets of processes of each comparison
-    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, default_value_t = PAIRS, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub pairs: u16,
     /// Slices of each
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -287,4 +290,28 @@ fn part(percent: &str, what: &str) -> Result<f64, String> {
         return Err(format!("{what} is 0 to 1000 per cent"));
     }
     Ok(percent / 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        gate: GateArgs,
+    }
+
+    #[test]
+    fn what_is_calibrated_is_the_gate_of_two_builds() {
+        let parsed = |line: &[&str]| Line::try_parse_from(line).expect("a command").gate.how;
+        let ab = parsed(&["gate", "ab", "w", "--base", "HEAD"]);
+        let calibrate = parsed(&["gate", "calibrate", "w"]);
+        let (Some(GateCommand::Ab(ab)), Some(GateCommand::Calibrate(calibrate))) = (ab, calibrate)
+        else {
+            panic!("other commands");
+        };
+        assert_eq!((ab.pairs, ab.slices), (calibrate.pairs, calibrate.slices));
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! Whether identical code passes in time is no test: a machine may be too loud to tell. What a gate must never do is.
 
+#[path = "gate/endings.rs"]
+mod endings;
 mod support;
 
 use predicates::prelude::*;
@@ -768,6 +770,16 @@ fn a_ratio_is_held_where_it_is_asked_for() {
     let ratio = "throughput(serve.write) / throughput(load.write)";
     bless(&format!("{ratio}=100")).code(0);
     let text = std::fs::read_to_string(bench.path("b.json")).expect("written");
+    // A blessing that does not name it would drop it.
+    let plain = ["run", "--reason", "second", "-o", "b.json"];
+    for how in ["bless", "--bless"] {
+        let mut command = bench.delalloc();
+        let refused = command.args(["gate", how]).args(plain).assert().code(2);
+        refused.stderr(predicate::str::contains(format!("--ratio '{ratio}=100'")));
+        let after = std::fs::read_to_string(bench.path("b.json")).expect("still there");
+        assert_eq!(after, text);
+    }
+    bless(&format!("{ratio}=100")).code(0);
     let mut baseline: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let entries = baseline["entries"].as_array_mut().expect("entries");
     let entry = entries

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! TOOLS is a hash of compilers, flags, profile and cargo's configuration. A binary that others made says of a revision what they make of it: taken for
-//! the base, it would turn a compiler's doing into a regression, or hide one.
+//! the base, it would turn a compiler's doing into a regression, or hide one. Where a compiler does not say what it is, TOOLS is `unknown`, and what is
+//! there is built anew each time.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -57,6 +58,12 @@ const PLACES: [&str; 3] = [
     "CARGO_BUILD_JOBS",
 ];
 
+/// Stands for tools of which one does not say its version: it may be another one the next time.
+const UNKNOWN: &str = "unknown";
+
+/// A variable of the environment and its value.
+type Variable = (OsString, OsString);
+
 /// The binary of `revision`, built if it is not there yet, below `home`. The commit it means comes along.
 ///
 /// A revision that is not there is wrong usage; one that does not build leaves the question open.
@@ -67,9 +74,12 @@ pub fn binary_of(
 ) -> Result<(PathBuf, String), Failure> {
     let commit = commit_of(revision).or_usage()?;
     let home = std::path::absolute(home).or_usage()?;
-    let tools = tools(&home);
+    let environment: Vec<Variable> = std::env::vars_os().collect();
+    let tools = tools(&home, &environment);
     let kept = kept(&home, &commit, &tools);
-    if kept.exists() {
+    if tools == UNKNOWN {
+        forget(&home.join("target").join(UNKNOWN)).or_failed()?;
+    } else if kept.exists() {
         return Ok((kept, commit));
     }
     let tree = Tree::check_out(&home.join(format!("tree-{commit}")), &commit).or_usage()?;
@@ -81,13 +91,17 @@ pub fn binary_of(
         "delalloc: building {revision} ({commit}), once; what cargo says goes to {}",
         log.display()
     );
-    build(&tree, &target, &log).map_err(|error| Failure {
-        code: if signals.interrupted() {
-            ExitCode::Interrupted
-        } else {
-            ExitCode::Inconclusive
-        },
-        error: error.context(format!("{revision} ({commit}) does not build")),
+    build(&tree, &target, &log).map_err(|error| {
+        if signals.interrupted() {
+            return Failure {
+                code: ExitCode::Interrupted,
+                error: error.context(format!("interrupted while {revision} ({commit}) was built")),
+            };
+        }
+        Failure {
+            code: ExitCode::Inconclusive,
+            error: error.context(format!("{revision} ({commit}) does not build")),
+        }
     })?;
     keep(&target.join("release/delalloc"), &kept).or_failed()?;
     // Nobody reads it again.
@@ -113,19 +127,66 @@ fn kept(home: &Path, commit: &str, tools: &str) -> PathBuf {
 }
 
 /// What would build in `home`, as a name.
-fn tools(home: &Path) -> String {
-    let program = |variable: &str, default: &str| {
-        std::env::var_os(variable).unwrap_or_else(|| OsString::from(default))
+fn tools(home: &Path, environment: &[Variable]) -> String {
+    let mut told = Vec::new();
+    for compiler in compilers(environment) {
+        let Some(said) = said(&compiler) else {
+            eprintln!(
+                "delalloc: {:?} says nothing, so what is built with it is not used again",
+                compiler.join(OsStr::new(" "))
+            );
+            return UNKNOWN.to_owned();
+        };
+        told.push(said);
+    }
+    told.extend(configured(home));
+    let told: Vec<&str> = told.iter().map(|text| &**text).collect();
+    key(&told, environment.iter().cloned())
+}
+
+/// How each compiler that may have a part in a build is asked for its version.
+fn compilers(environment: &[Variable]) -> Vec<Vec<OsString>> {
+    let set = |wanted: &str| {
+        let mut variables = environment.iter();
+        variables
+            .find_map(|(name, value)| (name == wanted && !value.is_empty()).then(|| value.clone()))
     };
-    let rustc = said(&program("RUSTC", "rustc"), "-vV");
-    let cc = said(&program("CC", "cc"), "--version");
-    let configured = configured(home);
-    let told: Vec<&str> = [&rustc, &cc]
-        .into_iter()
-        .chain(&configured)
-        .map(|text| &**text)
+    let rustc = set("RUSTC").unwrap_or_else(|| "rustc".into());
+    // It links as well, also where another one compiles.
+    let cc = set("CC").unwrap_or_else(|| "cc".into());
+    let mut others: Vec<&Variable> = environment
+        .iter()
+        .filter(|(name, value)| of_c(name) && !value.is_empty())
         .collect();
-    key(&told, std::env::vars_os())
+    others.sort_unstable();
+    let c = std::iter::once(&cc).chain(others.into_iter().map(|(_, value)| value));
+    let mut asked = vec![vec![rustc, "-vV".into()]];
+    asked.extend(c.map(|compiler| {
+        let mut asked = words(compiler);
+        asked.push("--version".into());
+        asked
+    }));
+    asked
+}
+
+/// Whether a variable names a C compiler for some target or for the host. What else begins with `CC_` has capitals.
+fn of_c(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else {
+        return false;
+    };
+    let target = name.strip_prefix("CC_");
+    let lower = |target: &str| !target.contains(|c: char| c.is_ascii_uppercase());
+    ["HOST_CC", "TARGET_CC"].contains(&name) || target.is_some_and(lower)
+}
+
+/// A compiler may be a program with what goes before it or behind it, as in `ccache gcc`; or a path with a blank in it.
+fn words(compiler: &OsStr) -> Vec<OsString> {
+    match compiler.to_str() {
+        Some(text) if !Path::new(text).is_file() => {
+            text.split_ascii_whitespace().map(OsString::from).collect()
+        }
+        _ => vec![compiler.to_owned()],
+    }
 }
 
 /// What cargo is told by files that are no part of the revision: those above its worktree, and the user's own.
@@ -143,7 +204,7 @@ fn configured(home: &Path) -> Vec<String> {
 
 /// What decides a build, as a name: what compilers and configuration say, how cargo is called, and the variables that it,
 /// rustc and the C compiler heed.
-fn key(told: &[&str], environment: impl Iterator<Item = (OsString, OsString)>) -> String {
+fn key(told: &[&str], environment: impl Iterator<Item = Variable>) -> String {
     let decides = |name: &str| {
         DECIDING.iter().any(|start| name.starts_with(start)) && !PLACES.contains(&name)
     };
@@ -156,11 +217,20 @@ fn key(told: &[&str], environment: impl Iterator<Item = (OsString, OsString)>) -
     format!("{:016x}", xxh3_64(format!("{facts:?}").as_bytes()))
 }
 
-/// What a program says of itself; nothing where there is none, and cargo will say so.
-fn said(program: &OsStr, argument: &str) -> String {
-    let output = Command::new(program).arg(argument).output();
-    let said = output.map(|output| output.stdout).unwrap_or_default();
-    String::from_utf8_lossy(&said).into_owned()
+/// What a program says of itself, if it does.
+fn said(asked: &[OsString]) -> Option<String> {
+    let (program, arguments) = asked.split_first()?;
+    let output = Command::new(program).args(arguments).output().ok()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.success() && !said.trim().is_empty()).then_some(said)
+}
+
+fn forget(target: &Path) -> anyhow::Result<()> {
+    if target.exists() {
+        let shown = target.display();
+        std::fs::remove_dir_all(target).with_context(|| format!("clearing {shown}"))?;
+    }
+    Ok(())
 }
 
 fn build(tree: &Tree, target: &Path, log: &Path) -> anyhow::Result<()> {
@@ -273,6 +343,30 @@ mod tests {
         let home = Path::new("gate");
         assert_ne!(kept(home, "c1", &plain), kept(home, "c1", &others[0]));
         assert_ne!(kept(home, "c1", &plain), kept(home, "c2", &plain));
+    }
+
+    /// `sh FILE` is a compiler of two words; it says whatever the file makes it say.
+    #[test]
+    fn every_c_compiler_is_asked_and_one_that_does_not_answer_is_never_taken_for_the_same() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let script = home.path().join("compiler");
+        let says = |variable: &str, text: &str| {
+            std::fs::write(&script, text).expect("a script");
+            let value = format!("sh {}", script.display());
+            let environment = [(OsString::from(variable), OsString::from(value))];
+            tools(home.path(), &environment)
+        };
+        for variable in ["CC", "CC_x86_64_unknown_linux_gnu", "HOST_CC", "TARGET_CC"] {
+            let old = says(variable, "echo gcc 12 $1");
+            assert_eq!(says(variable, "echo gcc 12 $1"), old, "{variable}");
+            assert_ne!(says(variable, "echo gcc 13 $1"), old, "{variable}");
+            assert_ne!(old, UNKNOWN, "{variable}");
+            for silent in ["exit 1", "true", "echo gcc 12; exit 1"] {
+                assert_eq!(says(variable, silent), UNKNOWN, "{variable}: {silent}");
+            }
+        }
+        // A setting of the crate that calls compilers, and no compiler.
+        assert_ne!(says("CC_FORCE_DISABLE", "exit 1"), UNKNOWN);
     }
 
     #[test]

@@ -158,6 +158,8 @@ impl Expr {
             Self::Number { .. } => Better::Neither,
             Self::Quantity { quantity, .. } => match quantity {
                 Quantity::Throughput | Quantity::Iops => Better::Higher,
+                // How many there were is work that was asked for.
+                Quantity::Count => Better::Neither,
                 _ => Better::Lower,
             },
             Self::Counter { name, .. } => {

@@ -289,6 +289,8 @@ fn which_way_a_ratio_is_better_follows_from_what_is_measured() {
         ("2 * engine:cost", Better::Lower),
         ("-iops(a.b)", Better::Lower),
         ("unheard_of", Better::Neither),
+        ("count(a.b) / count(a.c)", Better::Neither),
+        ("count(a.b) / p99(a.b)", Better::Higher),
     ] {
         assert_eq!(better_of(&record, text), Ok(better), "{text}");
     }

@@ -4,6 +4,8 @@
 //! cannot hold anybody to anything: it is *demoted*, and the baseline says so.
 //!
 //! Of a deterministic run every round is held by itself, counters and virtual times alike; no time of the clock ever is.
+//!
+//! Not here: one that takes the place of another (`succession`), one of instructions (`counted`).
 
 use super::GateError;
 use crate::assertion::{Kind, parse_sum, ratio_rounds};
@@ -24,8 +26,6 @@ pub const BASELINE_VERSION: u32 = 1;
 
 /// Rounds that differ by more than this cannot be held to any tolerance worth having.
 const SPREAD_MAX: f64 = 0.10;
-/// Blessings that are remembered; older ones are in the repository's history.
-const HISTORY_MAX: usize = 20;
 /// The least tolerance given to a number whose rounds differ at all.
 const RELATIVE_MIN: f64 = 0.02;
 
@@ -209,51 +209,6 @@ impl Baseline {
             baseline: format!("{} ({})", self.workload, self.workload_hash),
             record: format!("{workload} ({hash})"),
         })
-    }
-
-    /// Takes the place of `before`, and keeps why that was held. A baseline of another workload is not replaced.
-    pub fn succeed(&mut self, before: &Self) -> Result<(), GateError> {
-        if before.workload != self.workload {
-            let why = format!(
-                "it would replace a baseline of workload {}; remove that first, or name another file",
-                before.workload
-            );
-            return Err(unblessed(&why));
-        }
-        if before.tools.is_empty() != self.tools.is_empty() {
-            let why = "it would replace a baseline of another sort; remove that first, or name another file";
-            return Err(unblessed(why));
-        }
-        self.keeps_the_parts_of(before)?;
-        let last = Blessing {
-            revision: before.revision.clone(),
-            blessed_at: before.blessed_at.clone(),
-            reason: before.reason.clone(),
-        };
-        self.history = vec![last];
-        self.history
-            .extend(before.history.iter().take(HISTORY_MAX - 1).cloned());
-        Ok(())
-    }
-
-    /// Refuses to hold fewer parts of a count than before: one that is gone most likely bears another name now, and a
-    /// blessing would end its being held without a word.
-    fn keeps_the_parts_of(&self, before: &Self) -> Result<(), GateError> {
-        let held = |entry: &&Entry| {
-            let mut entries = self.entries.iter();
-            entries.any(|other| other.expression == entry.expression)
-        };
-        let gone = before.entries.iter().filter(|entry| !held(entry));
-        let gone: Vec<&str> = gone.map(|entry| entry.expression.as_str()).collect();
-        if self.tools.is_empty() || gone.is_empty() {
-            return Ok(());
-        }
-        Err(unblessed(&format!(
-            "nothing was counted for {}, held since {}; where its functions or files bear other names, bench/src/ab/profile.rs has to know them, \
-             and where it is meant to be gone remove the old baseline first, or name another file",
-            gone.join(" and "),
-            before.blessed_at
-        )))
     }
 
     fn add_counters(

@@ -27,6 +27,7 @@ mod counted;
 mod findings;
 mod level;
 mod reason;
+mod succession;
 mod table;
 pub mod trend;
 

@@ -38,10 +38,9 @@ pub(super) fn ab(args: &AbArgs) -> Result<ExitCode, Failure> {
     let workload = plan::load(&args.task.replay())?;
     let signals = Signals::catch().or_failed()?;
     let mut gate = match Gate::new(args, &task, &workload, &signals) {
-        Err(failure) if failure.code == ExitCode::Inconclusive => {
-            return nothing_to_compare(args, &workload.name, &failure);
-        }
-        gate => gate?,
+        Ok(gate) => gate,
+        Err(failure) if failure.code == ExitCode::Usage => return Err(failure),
+        Err(failure) => return nothing_to_compare(args, &workload.name, &failure),
     };
     let measured = gate.measure();
     let rows = std::mem::take(&mut gate.rows);
@@ -51,10 +50,11 @@ pub(super) fn ab(args: &AbArgs) -> Result<ExitCode, Failure> {
             "stopped early; these verdicts are of what there was",
         ),
         Ok(()) => conclude(&rows),
-        Err(failure) if failure.code == ExitCode::Failed => {
+        // Also where a build refuses the workload: an earlier ending must not stay in the files as if it were this one's.
+        Err(failure) => {
+            eprintln!("{failure}");
             Outcome::new(failure.code, format!("{:#}", failure.error))
         }
-        Err(failure) => return Err(failure),
     };
     let found = Findings::of_builds(&workload.name, &rows, gate.notes.clone(), exit.clone());
     let report = Report {
@@ -70,17 +70,20 @@ pub(super) fn ab(args: &AbArgs) -> Result<ExitCode, Failure> {
     Ok(allowing(exit.code, args.outputs.allow_inconclusive))
 }
 
-/// The other build is not to be had: said like any other ending, and what the compiler said on stderr.
+/// The other build is not to be had, or the gate was stopped before it was: said like any other ending, and what the compiler
+/// said on stderr.
 fn nothing_to_compare(
     args: &AbArgs,
     workload: &str,
     failure: &Failure,
 ) -> Result<ExitCode, Failure> {
     eprintln!("{failure}");
-    let exit = Outcome::new(
-        failure.code,
-        format!("{}, so nothing was compared", failure.error),
-    );
+    let why = match failure.code {
+        // Below it is what the compiler said.
+        ExitCode::Inconclusive => failure.error.to_string(),
+        _ => format!("{:#}", failure.error),
+    };
+    let exit = Outcome::new(failure.code, format!("{why}, so nothing was compared"));
     let found = Findings::of_builds(workload, &[], Vec::new(), exit.clone());
     let report = Report {
         exit: &exit,

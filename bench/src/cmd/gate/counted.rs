@@ -1,8 +1,8 @@
 //! `delalloc gate counted`: instructions of a deterministic replay against committed ones, and the blessing of those.
 
 use anyhow::{Context, anyhow};
-use delalloc_results::gate::{Count, Findings, Reason, Uncounted, gate_counted};
-use delalloc_results::{Baseline, ExitCode};
+use delalloc_results::gate::{Count, Findings, GateReport, Reason, Uncounted, gate_counted};
+use delalloc_results::{Baseline, ExitCode, Outcome};
 
 use super::home::Home;
 use super::outputs;
@@ -22,8 +22,8 @@ pub(super) fn counted(args: &CountedArgs) -> Result<ExitCode, Failure> {
             workload.name
         )));
     }
-    // The replay gets the signal too; its end is told like any other, and what it left is cleared away.
-    let _signals = Signals::catch().or_failed()?;
+    // What the replay left is cleared away also where a signal ends this.
+    let signals = Signals::catch().or_failed()?;
     let valgrind = tools::valgrind();
     let missing = Uncounted {
         reason: Reason::ToolMissing,
@@ -38,9 +38,9 @@ pub(super) fn counted(args: &CountedArgs) -> Result<ExitCode, Failure> {
     };
     let Some(path) = &args.baseline else {
         if valgrind.is_some() {
-            count.parts = Ok(measure(args)?);
+            count.parts = Ok(measure(args, &signals)?);
         }
-        return bless(args, &count);
+        return bless(args, &count, &signals);
     };
     let baseline = Baseline::load(path).or_usage()?;
     // With other tools nothing would be compared, so nothing is counted.
@@ -55,7 +55,10 @@ pub(super) fn counted(args: &CountedArgs) -> Result<ExitCode, Failure> {
         // What does not belong together is told before a count.
         gate_counted(&baseline, &count).or_usage()?;
         if count.parts.is_ok() {
-            count.parts = Ok(measure(args)?);
+            count.parts = match measure(args, &signals) {
+                Ok(parts) => Ok(parts),
+                Err(failure) => return nothing_counted(args, &baseline, &failure),
+            };
         }
     }
     let report = gate_counted(&baseline, &count).or_usage()?;
@@ -67,14 +70,33 @@ pub(super) fn counted(args: &CountedArgs) -> Result<ExitCode, Failure> {
     Ok(allowing(report.exit.code, args.outputs.allow_inconclusive))
 }
 
-fn bless(args: &CountedArgs, count: &Count) -> Result<ExitCode, Failure> {
+/// The count failed or was stopped: said like any other ending, and what the replay said on stderr.
+fn nothing_counted(
+    args: &CountedArgs,
+    baseline: &Baseline,
+    failure: &Failure,
+) -> Result<ExitCode, Failure> {
+    eprintln!("{failure}");
+    let report = GateReport {
+        workload: baseline.workload.clone(),
+        baseline_reason: baseline.reason.clone(),
+        rows: Vec::new(),
+        notes: Vec::new(),
+        exit: Outcome::new(failure.code, format!("{:#}", failure.error)),
+    };
+    let found = Findings::of_baseline(&report);
+    outputs::leave(&args.outputs, &found, "", &report)?;
+    Ok(failure.code)
+}
+
+fn bless(args: &CountedArgs, count: &Count, signals: &Signals) -> Result<ExitCode, Failure> {
     let output = args
         .output
         .as_deref()
         .context("--bless needs -o FILE")
         .or_usage()?;
     let again = match &count.parts {
-        Ok(_) => measure(args)?,
+        Ok(_) => measure(args, signals)?,
         Err(_) => Parts::new(),
     };
     let reason = args.reason.as_deref().unwrap_or_default();
@@ -93,7 +115,9 @@ fn bless(args: &CountedArgs, count: &Count) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Good)
 }
 
-fn measure(args: &CountedArgs) -> Result<Parts, Failure> {
+/// One count. A signal may reach this process alone, and the replay under callgrind ends well then: it counts for nothing all
+/// the same, since somebody asked for an end.
+fn measure(args: &CountedArgs, signals: &Signals) -> Result<Parts, Failure> {
     let build = Build {
         binary: std::env::current_exe()
             .context("finding this binary")
@@ -101,5 +125,12 @@ fn measure(args: &CountedArgs) -> Result<Parts, Failure> {
         plant: args.plant.clone(),
     };
     let home = Home::make().or_failed()?;
-    counted::instructions(&build, &args.task.task(), &home.path)
+    let parts = counted::instructions(&build, &args.task.task(), &home.path)?;
+    if signals.interrupted() {
+        return Err(Failure {
+            code: ExitCode::Interrupted,
+            error: anyhow!("interrupted while instructions were counted"),
+        });
+    }
+    Ok(parts)
 }
