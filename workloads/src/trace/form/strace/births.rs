@@ -141,6 +141,16 @@ impl Births {
         Some((pid, fork))
     }
 
+    /// A process is about to be gone: a fork that it is in, and who of those that wait is taken for its child. A fork has one,
+    /// and the oldest that wait are those of the oldest forks.
+    pub(super) fn orphan(&mut self, parent: u32) -> Option<(u32, Fork)> {
+        let nth = self.forking.iter().position(|of| of.parent == parent)?;
+        let child = self.order.get(nth).or_else(|| self.order.back()).copied()?;
+        self.know(child);
+        self.early.insert(child);
+        Some((child, self.forking[nth]))
+    }
+
     /// A process is gone.
     pub(super) fn forget(&mut self, pid: u32) {
         self.known.remove(&pid);

@@ -9,7 +9,7 @@ use super::super::super::notes::Notes;
 use super::super::super::request::{Place, RequestKind};
 use super::call::{Call, Told};
 use super::files::{Open, Size};
-use super::follow::{Caller, Follower, Outcome, TOO_MANY, is_of_interest, lost, malformed};
+use super::follow::{Caller, Follower, Met, Outcome, TOO_MANY, is_of_interest, lost, malformed};
 use super::naming::{NameAt, UNKNOWN_DIRECTORY};
 
 impl Follower {
@@ -134,10 +134,11 @@ impl Follower {
     pub(super) fn descriptor_moved(
         &mut self,
         call: &Call<'_>,
-        pid: u32,
+        caller: Caller,
         result: u64,
         notes: &mut Notes,
     ) -> Outcome {
+        let pid = caller.pid;
         let Some((from, path)) = call.descriptor(0) else {
             return Ok(Vec::new());
         };
@@ -145,7 +146,7 @@ impl Follower {
         let control = if is_control { call.arg(1) } else { "" };
         // What was open before the trace is met here perhaps.
         if control != "F_SETFD" {
-            self.open_at(pid, from, path.as_ref(), notes);
+            self.open_at(caller, from, path.as_ref(), notes);
         }
         match control {
             "F_SETFL" => {
@@ -171,10 +172,34 @@ impl Follower {
         Ok(Vec::new())
     }
 
+    /// Meets the descriptors of a call that has begun, while the paths that `-y` tells are true.
+    pub(super) fn meet(&mut self, call: &Call<'_>, caller: Caller, notes: &mut Notes) -> Met {
+        let nths: &[usize] = match call.name {
+            "sendfile" | "sendfile64" => &[0, 1],
+            "copy_file_range" | "splice" => &[0, 2],
+            "fcntl" | "fcntl64" if call.arg(1) == "F_SETFD" => &[],
+            "read" | "readv" | "pread64" | "pread" | "preadv" | "preadv2" | "write" | "writev"
+            | "pwrite64" | "pwrite" | "pwritev" | "pwritev2" | "fsync" | "fdatasync"
+            | "ftruncate" | "ftruncate64" | "fallocate" | "lseek" | "_llseek" | "fstat"
+            | "fstat64" | "dup" | "dup2" | "dup3" | "fcntl" | "fcntl64" => &[0],
+            _ => &[],
+        };
+        let mut met = Met::default();
+        for (nth, met) in nths.iter().zip(&mut met.0) {
+            if let Some((fd, Some(told))) = call.descriptor(*nth)
+                && !told.is_gone
+                && let Some(open) = self.open_at(caller, fd, Some(&told), notes)
+            {
+                *met = Some((fd, open.file));
+            }
+        }
+        met
+    }
+
     /// The open file of a descriptor: as followed, or as `-y` tells it.
     pub(super) fn open_at(
         &mut self,
-        pid: u32,
+        caller: Caller,
         fd: i32,
         told: Option<&Told<'_>>,
         notes: &mut Notes,
@@ -183,21 +208,25 @@ impl Follower {
         let told = told
             .filter(|told| !told.is_gone || !is_of_interest(&told.path))
             .map(|told| told.path.as_ref());
+        let pid = caller.pid;
+        let met = caller.met.file(fd);
         let known = self.files.open_of(pid, fd).copied();
         let is_as_told = match (known, told) {
             (None, _) => false,
             (Some(_), None) => true,
+            (Some(open), Some(_)) if met.is_some() => met == Some(open.file),
             (Some(open), Some(path)) if is_of_interest(path) => open.file == self.files.known(path),
             (Some(open), Some(_)) => open.file.is_none(),
         };
         if !is_as_told {
-            let file = match told? {
-                path if is_of_interest(path) => {
+            let file = match (met, told?) {
+                (Some(file), _) => file,
+                (None, path) if is_of_interest(path) => {
                     let file = self.files.file(path)?;
                     notes.named(Place::File(file), path);
                     Some(file)
                 }
-                _ => None,
+                (None, _) => None,
             };
             let open = Open {
                 is_guessed: true,

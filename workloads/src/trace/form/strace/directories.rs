@@ -53,6 +53,19 @@ impl Directory {
         };
         Some(Resolved { path, is_doubtful })
     }
+
+    /// What it is after `from` became `to`; none where it lies elsewhere.
+    fn relocated(&self, from: &str, to: &str) -> Option<Self> {
+        let (Self::From(path) | Self::Told(path) | Self::Inferred(path)) = self else {
+            return None;
+        };
+        let path = moved(path, from, to)?;
+        Some(match (self, path.starts_with('/')) {
+            (_, false) => Self::From(path),
+            (Self::Told(_), true) => Self::Told(path),
+            (_, true) => Self::Inferred(path),
+        })
+    }
 }
 
 impl Directories {
@@ -110,6 +123,24 @@ impl Directories {
         self.set(pid, directory);
     }
 
+    /// A directory has another name now, and with it all who are in it; was anybody?
+    pub(super) fn relocate(&mut self, from: &str, to: &str) -> bool {
+        let mut is_any = false;
+        if let Some(start) = &mut self.start
+            && let Some(path) = moved(start, from, to)
+        {
+            *start = path;
+            is_any = true;
+        }
+        for at in self.at.values_mut() {
+            if let Some(there) = at.relocated(from, to) {
+                *at = there;
+                is_any = true;
+            }
+        }
+        is_any
+    }
+
     /// `child` begins: with the directory of its parent, or with one of its own that is the same.
     pub(super) fn begin(&mut self, parent: u32, child: u32, shares: bool) {
         let (group, at) = (self.group(parent), self.of(parent));
@@ -164,6 +195,12 @@ pub(super) fn normal(directory: &str, name: &str) -> String {
     root.to_owned() + &parts.join("/")
 }
 
+/// Where `path` leads to after the directory `from` became `to`; none where it does not lie in it.
+pub(super) fn moved(path: &str, from: &str, to: &str) -> Option<String> {
+    let way = path.strip_prefix(from).filter(|_| !from.is_empty())?;
+    (way.is_empty() || way.starts_with('/')).then(|| normal(to, way.trim_start_matches('/')))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +221,30 @@ mod tests {
         ] {
             assert_eq!(normal(directory, name), path, "{directory} {name}");
         }
+    }
+
+    #[test]
+    fn what_lies_in_a_directory_moves_with_it() {
+        for (path, from, to, expected) in [
+            ("/d/x", "/d/x", "/d/y", Some("/d/y")),
+            ("/d/x/s", "/d/x", "/e", Some("/e/s")),
+            ("/d/x.s", "/d/x", "/e", None),
+            ("/d", "/d/x", "/e", None),
+            ("x/s", "x", "/e", Some("/e/s")),
+            ("/x", "", "/e", None),
+        ] {
+            assert_eq!(moved(path, from, to).as_deref(), expected, "{path}");
+        }
+        let mut directories = Directories::default();
+        directories.change(1, "x/s");
+        assert!(directories.relocate("x", "z"));
+        assert_eq!(directories.of(1), Directory::From("z/s".to_owned()));
+        assert!(!directories.relocate("x", "y"));
+        assert!(directories.relocate("z", "/e"));
+        assert_eq!(directories.of(1), Directory::Inferred("/e/s".to_owned()));
+        directories.tell(2, "/d");
+        directories.relocate("/d", "/f");
+        assert_eq!(directories.of(2), Directory::Told("/f".to_owned()));
     }
 
     #[test]

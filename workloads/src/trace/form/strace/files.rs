@@ -156,9 +156,12 @@ impl Files {
         }
     }
 
-    /// A program begins in a process.
+    /// A program begins in a process. One whose beginning was not seen stays with its like: threads that come later are taken
+    /// for its own.
     pub(super) fn execute(&mut self, pid: u32) {
-        self.unshare(pid);
+        if self.groups.contains_key(&pid) {
+            self.unshare(pid);
+        }
         let group = self.group(pid);
         let closing: Vec<i32> = self
             .closing

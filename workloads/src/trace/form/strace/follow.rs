@@ -37,9 +37,32 @@ pub(super) struct Caller {
     pub(super) pid: u32,
     pub(super) at_ns: u64,
     pub(super) took_ns: u64,
+    pub(super) met: Met,
+}
+
+/// What told descriptors of a call were when it began, where others came between its halves: names may have moved since.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Met(pub(super) [Option<(i32, Option<u64>)>; 2]);
+
+impl Met {
+    /// The file of a descriptor, if that is told; inside, none for what is no file of interest.
+    pub(super) fn file(self, fd: i32) -> Option<Option<u64>> {
+        let mut met = self.0.into_iter().flatten();
+        met.find(|(of, _)| *of == fd).map(|(_, file)| file)
+    }
 }
 
 impl Caller {
+    /// Of a call that has just begun.
+    pub(super) fn new(pid: u32, at_ns: u64) -> Self {
+        Self {
+            pid,
+            at_ns,
+            took_ns: 0,
+            met: Met::default(),
+        }
+    }
+
     pub(super) fn request(self, kind: RequestKind, file: u64) -> Request {
         Request {
             thread: self.pid,
@@ -125,7 +148,7 @@ impl Follower {
             "openat" | "openat2" => self.opened(call, caller, (Some(0), 1), call.arg(2), notes),
             "close" => self.closed(call, caller),
             "dup" | "dup2" | "dup3" | "fcntl" | "fcntl64" => {
-                self.descriptor_moved(call, caller.pid, result, notes)
+                self.descriptor_moved(call, caller, result, notes)
             }
             "lseek" => self.sought(call, caller, Some(result), notes),
             "_llseek" => self.sought(call, caller, call.bracketed(2), notes),

@@ -1,9 +1,9 @@
 //! The text of strace: what a program asked of its files.
 //!
-//! Record with `strace -f -ttt -T -y -s 0 -e trace=%desc,%file,close_range,fork,vfork,clone,clone3 -o FILE
-//! PROGRAM`. Halves of calls
-//! that others came between are joined per process; a call counts from its beginning. Positions of descriptors are followed
-//! through open, read, write, lseek and dup; `-y` tells the paths of descriptors that were open before.
+//! Record with `strace -f -ttt -T -y -s 0 -e trace=%desc,%file,close_range,sync,io_submit,fork,vfork,clone,clone3 -o FILE
+//! PROGRAM`. Halves of calls that others came between are joined per process; a call counts from its beginning, and is of the
+//! files that its descriptors were then. Positions of descriptors are followed through open, read, write, lseek and dup; `-y`
+//! tells the paths of descriptors that were open before.
 //!
 //! What a replay has no word for (shared mappings, copies inside the kernel, preallocation) is lost and counted. Calls that
 //! touch no file data are skipped. strace slows what it watches: for its order rather than its times, replay as fast as possible.
@@ -29,7 +29,7 @@ use std::collections::{HashMap, VecDeque};
 use births::{Births, Fork, Standing, Waiting};
 use call::Call;
 use clock::Clock;
-use follow::{Caller, Follower, Sharing};
+use follow::{Caller, Follower, Met, Sharing};
 use line::Event;
 
 use super::super::notes::Notes;
@@ -52,12 +52,20 @@ const GUESSED_PARENT: &str =
 pub(crate) struct Strace {
     follower: Follower,
     clock: Clock,
-    /// By process: when it began, and its text so far.
-    unfinished: HashMap<u32, (u64, String)>,
+    /// By process.
+    unfinished: HashMap<u32, Half>,
     births: Births,
     /// Lines that waited for the birth of their process and need not any longer.
     ready: VecDeque<Waiting>,
     held: Reorder<Request>,
+}
+
+/// A call that has begun.
+#[derive(Debug)]
+struct Half {
+    at_ns: u64,
+    text: String,
+    met: Met,
 }
 
 impl Default for Strace {
@@ -174,13 +182,18 @@ impl Strace {
             let Some((pid, fork)) = self.births.give_up(in_vain) else {
                 break;
             };
-            if let Some(fork) = fork {
-                notes.mend(GUESSED_PARENT);
-                self.follower.begin(fork.parent, pid, fork.sharing);
-            }
-            self.ready.extend(self.births.take(pid));
+            self.release(pid, fork, notes);
         }
         notes.line = line;
+    }
+
+    /// A process waits no longer; a fork without proof is a guess.
+    fn release(&mut self, pid: u32, fork: Option<Fork>, notes: &mut Notes) {
+        if let Some(fork) = fork {
+            notes.mend(GUESSED_PARENT);
+            self.follower.begin(fork.parent, pid, fork.sharing);
+        }
+        self.ready.extend(self.births.take(pid));
     }
 
     fn event(&mut self, pid: u32, at_ns: u64, text: &str, notes: &mut Notes) -> Parsed {
@@ -191,6 +204,10 @@ impl Strace {
         match event {
             Event::Signal => Parsed::Skipped,
             Event::Exit => {
+                // What it has open goes with it: its child begins before.
+                if let Some((child, fork)) = self.births.orphan(pid) {
+                    self.release(child, Some(fork), notes);
+                }
                 self.follower.end(pid);
                 self.births.forget(pid);
                 match self.unfinished.remove(&pid) {
@@ -224,24 +241,42 @@ impl Strace {
                         sharing: Sharing::of(name, &[args]),
                     });
                 }
-                match self.unfinished.insert(pid, (at_ns, begun.to_owned())) {
+                let half = Half {
+                    at_ns,
+                    text: begun.to_owned(),
+                    met: self.met(begun, pid, at_ns, notes),
+                };
+                match self.unfinished.insert(pid, half) {
                     Some(_) => Parsed::Lost(NEVER),
                     None => Parsed::Skipped,
                 }
             }
             Event::Resumed(rest) => match self.unfinished.remove(&pid) {
-                Some((at_ns, begun)) => {
-                    let parsed = self.call(&(begun + rest), pid, at_ns, notes);
+                Some(Half { at_ns, text, met }) => {
+                    let caller = Caller {
+                        met,
+                        ..Caller::new(pid, at_ns)
+                    };
+                    let parsed = self.call(&(text + rest), caller, notes);
                     self.births.end(pid);
                     parsed
                 }
                 None => Parsed::Lost("end of a call whose beginning is not in the trace"),
             },
-            Event::Call(text) => self.call(text, pid, at_ns, notes),
+            Event::Call(text) => self.call(text, Caller::new(pid, at_ns), notes),
         }
     }
 
-    fn call(&mut self, text: &str, pid: u32, at_ns: u64, notes: &mut Notes) -> Parsed {
+    /// What the descriptors of half a call are: what is not written yet is not needed for that.
+    fn met(&mut self, begun: &str, pid: u32, at_ns: u64, notes: &mut Notes) -> Met {
+        let caller = Caller::new(pid, at_ns);
+        match Call::parse(&format!("{begun}) = 0")) {
+            Ok(call) => self.follower.meet(&call, caller, notes),
+            Err(_) => Met::default(),
+        }
+    }
+
+    fn call(&mut self, text: &str, caller: Caller, notes: &mut Notes) -> Parsed {
         let call = match Call::parse(text) {
             Ok(call) => call,
             Err(reason) => return Parsed::Malformed(reason),
@@ -251,16 +286,15 @@ impl Strace {
             if let Some(child) = child.filter(|child| *child > 0) {
                 if !self.births.claim(child) {
                     let sharing = Sharing::of(call.name, &call.args);
-                    self.follower.begin(pid, child, sharing);
+                    self.follower.begin(caller.pid, child, sharing);
                 }
                 self.ready.extend(self.births.take(child));
             }
             return Parsed::Skipped;
         }
         let caller = Caller {
-            pid,
-            at_ns,
             took_ns: call.took_ns,
+            ..caller
         };
         match self.follower.requests(&call, caller, notes) {
             Err(parsed) => parsed,

@@ -153,14 +153,11 @@ impl Follower {
         if from.path == to.path {
             return Ok(Vec::new());
         }
-        if self.files.known(&from.path).is_none() {
-            let moved = self.files.move_directory(&from.path, &to.path);
-            if !moved.is_empty() {
-                for (file, path) in moved {
-                    notes.named(Place::File(file), &path);
-                }
-                return Ok(Vec::new());
-            }
+        // A directory may have been opened like a file: its name moves like that of one, too.
+        if self.directory_renamed(&from.path, &to.path, notes)
+            && self.files.known(&from.path).is_none()
+        {
+            return Ok(Vec::new());
         }
         let file = match self.file_at(&from) {
             Ok(Some(file)) => file,
@@ -173,6 +170,18 @@ impl Follower {
         let replaced = replaced.map(|file| caller.request(RequestKind::Remove, file));
         let renamed: Request = caller.request(RequestKind::Rename, file);
         Ok(replaced.into_iter().chain([renamed]).collect())
+    }
+
+    /// Moves what lies in a directory, and who is there; false where nothing is known of one.
+    fn directory_renamed(&mut self, from: &str, to: &str, notes: &mut Notes) -> bool {
+        let files = self.files.move_directory(from, to);
+        let is_open = self.files.move_open_directories(from, to);
+        let is_lived_in = self.directories.relocate(from, to);
+        let is_any = !files.is_empty() || is_open || is_lived_in;
+        for (file, path) in files {
+            notes.named(Place::File(file), &path);
+        }
+        is_any
     }
 
     /// Two names change places: a replay has no word for it, and what is open keeps its file.

@@ -1,9 +1,9 @@
 //! What paths lead to, and where files end.
 //!
-//! A directory that moves takes its files along; paths that begin at a place that is told late are moved there. A file that is unlinked
-//! has an end for as long as it is open.
+//! A directory that moves takes its files and what is open in it along; paths that begin at a place that is told late are moved
+//! there. A file that is unlinked has an end for as long as it is open.
 
-use super::directories::normal;
+use super::directories::{moved, normal};
 use super::files::{COUNT_MAX, Files, PATH_BYTES_MAX, Size};
 
 impl Files {
@@ -64,6 +64,23 @@ impl Files {
         self.relink(moved, |path| normal(to, &path[beginning.len()..]))
     }
 
+    /// Open directories that are or lie in a directory that moved have new paths; are there any?
+    pub(super) fn move_open_directories(&mut self, from: &str, to: &str) -> bool {
+        self.rename_directories(|path| moved(path, from, to))
+    }
+
+    fn rename_directories(&mut self, new: impl Fn(&str) -> Option<String>) -> bool {
+        let mut is_any = false;
+        for path in self.directories.values_mut() {
+            if let Some(there) = new(path) {
+                self.path_bytes = self.path_bytes - path.len() + there.len();
+                *path = there;
+                is_any = true;
+            }
+        }
+        is_any
+    }
+
     /// Paths that began at an unknown place begin at `start`: the files and their new paths.
     pub(super) fn set_start(&mut self, start: &str) -> Vec<(u64, String)> {
         let moved: Vec<(String, u64)> = self
@@ -72,6 +89,7 @@ impl Files {
             .filter(|(path, _)| !path.starts_with('/'))
             .map(|(path, file)| (path.clone(), *file))
             .collect();
+        self.rename_directories(|path| (!path.starts_with('/')).then(|| normal(start, path)));
         self.relink(moved, |path| normal(start, path))
     }
 

@@ -43,7 +43,7 @@ impl Follower {
             (true, Some(offset)) if offset >= 0 => Some(offset.unsigned_abs()),
             (true, _) => return malformed("its offset is no number"),
         };
-        let Some(open) = self.open_at(caller.pid, fd, path.as_ref(), notes).copied() else {
+        let Some(open) = self.open_at(caller, fd, path.as_ref(), notes).copied() else {
             return lost(UNKNOWN);
         };
         let Some(file) = open.file else {
@@ -109,7 +109,7 @@ impl Follower {
         let Some((fd, path)) = call.descriptor(0) else {
             return malformed("its descriptor is no number");
         };
-        let Some(open) = self.open_at(caller.pid, fd, path.as_ref(), notes) else {
+        let Some(open) = self.open_at(caller, fd, path.as_ref(), notes) else {
             return Ok(Vec::new());
         };
         open.position = position;
@@ -138,7 +138,7 @@ impl Follower {
             rest[..end.unwrap_or(rest.len())].parse().ok()
         });
         if let (Some(bytes), Some((fd, path))) = (bytes, call.descriptor(0))
-            && let Some(open) = self.open_at(caller.pid, fd, path.as_ref(), notes)
+            && let Some(open) = self.open_at(caller, fd, path.as_ref(), notes)
             && let Some(file) = open.file
         {
             self.files.set_size(file, Size::Exactly(bytes));
@@ -163,7 +163,7 @@ impl Follower {
             let Some((fd, path)) = call.descriptor(nth) else {
                 return malformed("its descriptor is no number");
             };
-            let Some(open) = self.open_at(caller.pid, fd, path.as_ref(), notes).copied() else {
+            let Some(open) = self.open_at(caller, fd, path.as_ref(), notes).copied() else {
                 is_of_files = true;
                 continue;
             };
@@ -204,7 +204,7 @@ impl Follower {
         let Some((fd, path)) = call.descriptor(0) else {
             return malformed("its descriptor is no number");
         };
-        let Some(open) = self.open_at(caller.pid, fd, path.as_ref(), notes) else {
+        let Some(open) = self.open_at(caller, fd, path.as_ref(), notes) else {
             return lost(UNKNOWN);
         };
         Ok(open

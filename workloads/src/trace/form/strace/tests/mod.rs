@@ -7,6 +7,7 @@ use super::transfer::{GUESSED_POSITION, GUESSED_SIZE};
 use super::*;
 
 mod clocks;
+mod filter;
 mod names;
 mod positions;
 mod processes;

@@ -268,3 +268,128 @@ fn names_that_change_places_lead_to_the_same_files() {
         ]
     );
 }
+
+#[test]
+fn a_call_that_has_begun_is_of_the_file_that_had_the_name_then() {
+    for (change, marked, kind) in [
+        (r#"rename("/d/tmp", "/d/final") = 0"#, "/d/final", "rename"),
+        (r#"unlink("/d/tmp") = 0"#, "/d/tmp (deleted)", "remove"),
+    ] {
+        let calls = format!(
+            r#"1 1.12 write(3</d/tmp>, ""..., 8) = 8
+1 1.13 fsync(3</d/tmp> <unfinished ...>
+2 1.14 {change}
+1 1.15 <... fsync resumed>) = 0
+1 1.16 write(3<{marked}>, ""..., 8) = 8
+"#
+        );
+        let open = "1 1.11 openat(AT_FDCWD, \"/d/tmp\", O_RDWR|O_TRUNC) = 3</d/tmp>\n";
+        let expected = [
+            ("create", 1, 0, 0),
+            ("write", 1, 0, 8),
+            ("fsync", 1, 0, 0),
+            (kind, 1, 0, 0),
+            ("write", 1, 8, 8),
+        ];
+        assert_eq!(brief(&(open.to_owned() + &calls)), expected);
+        assert_eq!(brief(&calls), expected[1..], "opened before the trace");
+    }
+}
+
+#[test]
+fn half_a_copy_has_two_descriptors() {
+    let text = r#"1 1.11 openat(AT_FDCWD, "/d/a", O_RDWR|O_TRUNC) = 3</d/a>
+1 1.12 openat(AT_FDCWD, "/d/b", O_RDWR|O_TRUNC) = 4</d/b>
+1 1.13 copy_file_range(3</d/a>, NULL, 4</d/b>, NULL, 100, 0 <unfinished ...>
+2 1.14 rename("/d/a", "/d/x") = 0
+2 1.15 rename("/d/b", "/d/y") = 0
+1 1.16 <... copy_file_range resumed>) = 100
+1 1.17 write(3</d/x>, ""..., 8) = 8
+1 1.18 write(4</d/y>, ""..., 8) = 8
+"#;
+    assert_eq!(
+        brief(text),
+        [
+            ("create", 1, 0, 0),
+            ("create", 2, 0, 0),
+            ("rename", 1, 0, 0),
+            ("rename", 2, 0, 0),
+            ("write", 1, 100, 8),
+            ("write", 2, 100, 8),
+        ]
+    );
+}
+
+#[test]
+fn a_directory_that_was_opened_like_a_file_takes_its_files_along() {
+    let text = r#"1 1.1 openat(AT_FDCWD</d>, "x", O_RDONLY) = 3</d/x>
+1 1.2 openat(AT_FDCWD</d>, "x/a", O_RDWR|O_TRUNC) = 4</d/x/a>
+1 1.3 write(4</d/x/a>, ""..., 8) = 8
+1 1.4 rename("/d/x", "/d/y") = 0
+1 1.5 write(4</d/y/a>, ""..., 8) = 8
+1 1.6 fsync(3</d/y>) = 0
+"#;
+    assert_eq!(
+        brief(text),
+        [
+            ("open", 1, 0, 0),
+            ("create", 2, 0, 0),
+            ("write", 2, 0, 8),
+            ("rename", 1, 0, 0),
+            ("write", 2, 8, 8),
+            ("fsync", 1, 0, 0),
+        ]
+    );
+}
+
+#[test]
+fn who_is_in_a_directory_that_moves_moves_along() {
+    for at in ["/e/x", "x"] {
+        let text = format!(
+            r#"1 1.10 openat(AT_FDCWD, "{at}", O_RDONLY|O_DIRECTORY) = 5
+1 1.11 openat(AT_FDCWD, "{at}/s", O_RDONLY|O_DIRECTORY) = 6
+1 1.12 clone(child_stack=NULL, flags=SIGCHLD) = 2
+1 1.13 clone(child_stack=NULL, flags=SIGCHLD) = 3
+2 1.14 chdir("{at}") = 0
+3 1.15 chdir("{at}/s") = 0
+1 1.16 rename("{at}", "/e/y") = 0
+1 1.17 openat(5, "a", O_RDWR|O_TRUNC) = 7
+2 1.18 truncate("a", 1) = 0
+2 1.19 truncate("../y/a", 2) = 0
+3 1.20 truncate("../a", 3) = 0
+1 1.21 unlinkat(6, "../a", 0) = 0
+"#
+        );
+        assert_eq!(
+            brief(&text),
+            [
+                ("create", 1, 0, 0),
+                ("truncate", 1, 0, 1),
+                ("truncate", 1, 0, 2),
+                ("truncate", 1, 0, 3),
+                ("remove", 1, 0, 0),
+            ],
+            "{at}"
+        );
+    }
+}
+
+#[test]
+fn an_open_directory_is_where_the_recording_began_once_that_is_told() {
+    let text = r#"1 1.10 openat(AT_FDCWD, "x", O_RDONLY|O_DIRECTORY) = 5
+1 1.11 openat(5, "a", O_RDWR|O_TRUNC) = 6
+1 1.12 getcwd("/d", 4096) = 3
+1 1.13 unlinkat(5, "a", 0) = 0
+1 1.14 openat(5, "a", O_RDWR|O_TRUNC) = 6
+1 1.15 truncate("/d/x/a", 7) = 0
+"#;
+    assert_eq!(
+        brief(text),
+        [
+            ("create", 1, 0, 0),
+            ("remove", 1, 0, 0),
+            ("create", 2, 0, 0),
+            ("truncate", 2, 0, 7),
+        ]
+    );
+}

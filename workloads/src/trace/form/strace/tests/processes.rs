@@ -212,3 +212,78 @@ fn what_is_duplicated_before_it_is_met_shares_a_position() {
 "#;
     assert_eq!(brief(text), [("write", 1, 0, 100), ("write", 1, 100, 100)]);
 }
+
+#[test]
+fn a_program_that_begins_before_its_threads_shares_with_them() {
+    let text = r#"1 1.10 execve("/bin/db", ["db"], 0x7f /* 1 var */) = 0
+1 1.11 openat(AT_FDCWD, "/a", O_RDWR|O_TRUNC) = 3
+2 1.12 write(3, ""..., 8) = 8
+2 1.13 openat(AT_FDCWD, "/b", O_RDWR|O_TRUNC|O_CLOEXEC) = 4
+1 1.14 execve("/bin/db", ["db"], 0x7f /* 1 var */) = 0
+1 1.15 write(4, ""..., 8) = 8
+1 1.16 write(3, ""..., 8) = 8
+"#;
+    assert_eq!(
+        brief(text),
+        [
+            ("create", 1, 0, 0),
+            ("write", 1, 0, 8),
+            ("create", 2, 0, 0),
+            ("write", 1, 8, 8),
+        ]
+    );
+    let (all, _) = parsed(&mut Strace::default(), text);
+    let unknown = all.iter().filter(|line| **line == Parsed::Lost(UNKNOWN));
+    assert_eq!(unknown.count(), 1, "{all:?}");
+}
+
+#[test]
+fn a_child_of_a_parent_that_dies_in_its_fork_is_a_guess() {
+    let tail = r#"2 1.12 vfork( <unfinished ...>
+3 1.13 write(3, ""..., 8) = 8
+2 1.14 +++ killed by SIGKILL +++
+3 1.15 write(3, ""..., 8) = 8
+"#;
+    for head in [
+        "2 1.10 execve(\"/bin/db\", [\"db\"], 0x7f /* 1 var */) = 0\n",
+        "1 1.10 clone(child_stack=NULL, flags=SIGCHLD) = 2\n",
+    ] {
+        let open = "2 1.11 openat(AT_FDCWD, \"/a\", O_RDWR|O_TRUNC) = 3\n";
+        let text = head.to_owned() + open + tail;
+        assert_eq!(
+            brief(&text),
+            [("create", 1, 0, 0), ("write", 1, 0, 8), ("write", 1, 8, 8)],
+            "{head}"
+        );
+        let (all, notes) = parsed(&mut Strace::default(), &text);
+        assert_eq!(notes.mended[GUESSED_PARENT].count, 1, "{head}");
+        assert!(all.contains(&Parsed::Lost(NEVER)), "{head}: {all:?}");
+    }
+}
+
+#[test]
+fn the_child_of_a_dead_parent_leaves_those_of_others_waiting() {
+    let text = r#"1 1.10 clone(child_stack=NULL, flags=SIGCHLD) = 2
+1 1.11 openat(AT_FDCWD, "/a", O_RDWR|O_TRUNC) = 3
+2 1.12 openat(AT_FDCWD, "/b", O_RDWR|O_TRUNC) = 3
+1 1.13 vfork( <unfinished ...>
+2 1.14 vfork( <unfinished ...>
+8 1.15 write(3, ""..., 8) = 8
+9 1.16 write(3, ""..., 8) = 8
+2 1.17 +++ killed by SIGKILL +++
+1 1.18 <... vfork resumed>) = 8
+"#;
+    let mut seen = brief(text);
+    seen.sort_unstable();
+    assert_eq!(
+        seen,
+        [
+            ("create", 1, 0, 0),
+            ("create", 2, 0, 0),
+            ("write", 1, 0, 8),
+            ("write", 2, 0, 8),
+        ]
+    );
+    let (_, notes) = parsed(&mut Strace::default(), text);
+    assert_eq!(notes.mended[GUESSED_PARENT].count, 1);
+}
