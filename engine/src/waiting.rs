@@ -81,10 +81,8 @@ impl Alarm {
             panic!("{what}");
         }
         let pools = self.pools.get().into_iter().flatten();
-        for said in pools
-            .filter_map(Weak::upgrade)
-            .filter_map(|pool| pool.poisoned())
-        {
+        let mut living = pools.filter_map(Weak::upgrade);
+        if let Some(said) = living.find_map(|pool| pool.poisoned()) {
             panic!("{said}");
         }
     }

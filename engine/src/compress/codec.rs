@@ -162,4 +162,13 @@ mod tests {
     fn numbers_on_disk_stay() {
         assert_eq!(Codec::ALL.map(Codec::number), [0, 1, 2, 3]);
     }
+
+    #[test]
+    fn the_format_tells_every_codec_and_its_number() {
+        let format = include_str!("../../../docs/format.md");
+        for codec in Codec::ALL {
+            let row = format!("\n| {} | {codec} | ", codec.number());
+            assert!(format.contains(&row), "{codec}");
+        }
+    }
 }

@@ -17,7 +17,7 @@ pub struct ContentRecord {
     pub codec: String,
     /// The ratio asked for; none where none was.
     pub ratio_asked: Option<f64>,
-    /// Bytes over stored bytes.
+    /// Bytes over compressed bytes; a volume stores whole sectors, and `stored_ratio` counts those.
     pub ratio: f64,
     /// The share of duplicate blocks asked for; none where none was.
     pub dedupe_asked: Option<f64>,

@@ -1,9 +1,11 @@
 //! Blocks that repeat: which, and what they repeat.
 //!
-//! A block is a duplicate or it is not; that follows from (seed, file, version) and its number alone, in golden-ratio steps, so
-//! that every stretch of a file has its share. A duplicate shows a block of the working set: a file of its own that all files
-//! of the content share, so that blocks repeat within a file, across files and across versions. The first time a block of the
-//! working set is shown it repeats nothing yet: a run over `n` blocks has `working set / n` fewer duplicates than asked.
+//! A block is a duplicate or it is not; that follows from (seed, file, version) and its number alone: in steps over the blocks of
+//! a version and in other steps over the versions, so that every stretch of a file has its share and every block in time, in
+//! whatever order blocks and versions go together, backward too. A duplicate shows a block of the working set: a file of its own
+//! that all files of the content share, so that blocks repeat within a file, across files and across versions. The first time a
+//! block of the working set is shown it repeats nothing yet: a run over `n` blocks has `working set / n` fewer duplicates than
+//! asked.
 
 use super::Key;
 use crate::op::FileSlot;
@@ -14,7 +16,10 @@ use crate::random::mix;
 const WORKING_SET: FileSlot = FileSlot(u32::MAX);
 /// The working set is never overwritten.
 const WORKING_VERSION: u64 = 1;
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+/// 2^64 over p and over p^2, p the real root of p^3 = p + 1: no small multiples of the two cancel, as those of one step would.
+/// From M. Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences", 2018.
+const BLOCK_STEP: u64 = 0xc13f_a9a9_02a6_328f;
+const VERSION_STEP: u64 = 0x91e1_0da5_c79e_7b1d;
 
 /// Shares as the plan has them, in what a lookup needs.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +57,10 @@ impl Dedupe {
         let block = at.offset / self.block_bytes;
         let within = at.offset % self.block_bytes;
         let left = self.block_bytes - within;
-        if block.wrapping_mul(GOLDEN).wrapping_add(key.turn) >= self.share {
+        let steps = block
+            .wrapping_mul(BLOCK_STEP)
+            .wrapping_add(at.version.wrapping_mul(VERSION_STEP));
+        if key.file.wrapping_add(steps) >= self.share {
             return (at, left);
         }
         let pick = u128::from(mix(key.stamp ^ mix(block))) * u128::from(self.working_set_blocks);

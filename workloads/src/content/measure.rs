@@ -35,7 +35,7 @@ pub struct Achieved {
     pub codec: RatioCodec,
     /// What was asked for, if a ratio was.
     pub ratio_asked: Option<f64>,
-    /// Bytes over stored bytes, in pieces of 128 KiB.
+    /// Bytes over compressed bytes, in pieces of 128 KiB.
     pub ratio: f64,
     /// The share of duplicate blocks that was asked for.
     pub dedupe_asked: Option<f64>,

@@ -225,6 +225,8 @@ impl Content {
 /// What of (seed, file, version) the pools use.
 #[derive(Debug, Clone, Copy)]
 struct Key {
+    /// Of (seed, file) alone.
+    file: u64,
     /// Where in a pool the file's byte 0 lies, as a fraction of 2^64.
     turn: u64,
     /// What stamps are made from.
@@ -233,13 +235,15 @@ struct Key {
 
 impl Key {
     fn new(seed: u64, file: FileSlot, version: u64) -> Self {
-        let file = u64::from(file.0);
+        let slot = u64::from(file.0);
+        let file = mix_all(&[seed, slot]);
         // Steps of the golden ratio: versions one after the other lie as far apart as they can, and a
         // sequential load uses all of a pool evenly, so that it compresses like the pool.
         let step = version.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         Self {
-            turn: mix_all(&[seed, file]).wrapping_add(step),
-            stamp: mix_all(&[seed, file, version]),
+            file,
+            turn: file.wrapping_add(step),
+            stamp: mix_all(&[seed, slot, version]),
         }
     }
 }

@@ -268,6 +268,40 @@ fn repeating(share: f64, of: ContentPlan) -> ContentPlan {
 }
 
 #[test]
+fn duplicates_keep_their_share_whichever_way_a_file_is_written() {
+    let content = built(ContentPlan::Dedupe(DedupePlan {
+        of: Box::new(ContentPlan::Random),
+        share: 0.25,
+        block_bytes: 4096,
+        working_set_bytes: 64 << 10,
+    }));
+    let blocks = 4096;
+    // The first block, and from each to the next, around.
+    let orders = [
+        ("forward", 0, 1),
+        ("backward", 4095, 4095),
+        ("every third", 0, 3),
+        ("one block", 17, 0),
+    ];
+    for (order, first, step) in orders {
+        for first_version in [1, 1 + blocks, 1 << 40] {
+            let mut seen = std::collections::HashSet::new();
+            let mut bytes = vec![0; 4096];
+            for nth in 0..blocks {
+                let at = (first + nth * step) % blocks * 4096;
+                content.fill(FileSlot(0), at, first_version + nth, &mut bytes);
+                seen.insert(bytes.clone());
+            }
+            let found = 1.0 - seen.len() as f64 / blocks as f64;
+            assert!(
+                (0.20..0.30).contains(&found),
+                "{order} from {first_version}: {found}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_share_of_blocks_repeats_and_the_others_do_not() {
     for share in [0.05, 0.25, 0.8] {
         let load = load(repeating(share, ContentPlan::Random));
