@@ -6,7 +6,7 @@ use std::path::Path;
 
 use predicates::prelude::*;
 
-use super::repository;
+use super::revisions::repository;
 use super::support::{Bench, small};
 
 /// Puts a script into `bin`; what it does is in a file beside it, which may change while it is there.

@@ -70,7 +70,8 @@ pub(crate) fn read(
     offset: u64,
     out: &mut [u8],
 ) -> Result<usize> {
-    let size_bytes = size_bytes(inode)?;
+    let state = inode.lock();
+    let size_bytes = size_bytes(&state)?;
     let end = offset.saturating_add(out.len() as u64).min(size_bytes);
     if offset >= end {
         return Ok(0);
@@ -79,8 +80,9 @@ pub(crate) fn read(
     // Of several pages some may be brought by the others.
     let looked_for = request.pages().nth(1).is_some();
     if looked_for {
-        look_for(core, inode, request);
+        look_for(core, &state, request);
     }
+    drop(state);
     let serving = Serving {
         front: front(core, ahead, request, size_bytes),
         counted: !looked_for,
@@ -97,7 +99,7 @@ pub(crate) fn read_page(
     page: FileRange,
     out: &mut [u8; PAGE_LEN],
 ) -> Result<()> {
-    let part = page.intersect(FileRange::new(0, size_bytes(inode)?));
+    let part = page.intersect(FileRange::new(0, size_bytes(&inode.lock())?));
     let serving = Serving {
         front: None,
         counted: false,
@@ -105,8 +107,7 @@ pub(crate) fn read_page(
     copy(core, inode, part, serving, out)
 }
 
-fn size_bytes(inode: &Inode) -> Result<u64> {
-    let state = inode.lock();
+fn size_bytes(state: &InodeState) -> Result<u64> {
     match state.life {
         Life::Gone => Err(EngineError::Removed),
         Life::Linked | Life::Orphan => Ok(state.size.memory_bytes()),
@@ -119,11 +120,11 @@ fn is_long(core: &Core, request: FileRange) -> bool {
 }
 
 /// Counts which pages of a request are there before any of them is read for it.
-fn look_for(core: &Core, inode: &Inode, request: FileRange) {
+fn look_for(core: &Core, state: &InodeState, request: FileRange) {
     let pages = request.to_pages();
     let range = PageIndex::of(pages.start)..PageIndex::of(pages.end);
     let all = range.end.0 - range.start.0;
-    let present = inode.lock().pages.count(range);
+    let present = state.pages.count(range);
     core.stats.note_hits(present);
     core.stats.note_misses(all - present);
 }
