@@ -34,6 +34,7 @@
 #![forbid(unsafe_code)]
 
 pub mod alloc;
+mod barrier;
 pub mod budget;
 pub mod cache;
 pub mod compress;

@@ -80,6 +80,18 @@ mutations! {
     RedirtyLost,
     /// A batch of the log is not flushed before its callers are told. P1.
     LogFlushSkipped,
+    /// What follows a FLUSH that failed is believed, until its own caller has been told. P1.
+    FlushFailureForgotten,
+    /// A page that was synced and written again is lost with the failed write. P1.
+    LoggedPageForgotten,
+    /// The tree refuses what the log has, and the volume goes on. P1.
+    LoggedRefusalKept,
+    /// A sync of the volume does not wait for pages on their way into the log. P1.
+    LogUnderWayUnwaited,
+    /// Of two batches with one number, the one that failed is believed. P1.
+    LogStaleBelieved,
+    /// A superblock does not say how far the log has to reach. P4.
+    LogEndUnsaid,
     /// A batch that failed counts as written. P1.
     LogFailureDropped,
     /// The last batch counts at replay although its data is not there. P2.

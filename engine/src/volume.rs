@@ -17,6 +17,7 @@ use crate::extent::State;
 use crate::file::{File, forget_pages};
 use crate::inode::{Inode, Life};
 use crate::meta::{self, FormatOptions, Metadata};
+use crate::mutation::{self, Mutation};
 use crate::namespace::{Namespace, check_name};
 use crate::pools::{NodePool, Pools};
 use crate::services::Services;
@@ -316,8 +317,8 @@ fn sync_all(core: &Arc<Core>) -> Result<()> {
     let VolumeFailures { log, told } = &mut *failures;
     let failed = log.take(told);
     drop(failures);
-    let committed = core.meta.commit();
-    let synced = committed.and_then(|_| failed.map_or(Ok(()), Err));
+    let committed = core.meta.commit().and_then(|_| logged_all(core));
+    let synced = committed.and_then(|()| failed.map_or(Ok(()), Err));
     let ended = core.clock.now();
     for (inode, since) in answered {
         match synced {
@@ -326,6 +327,22 @@ fn sync_all(core: &Arc<Core>) -> Result<()> {
         }
     }
     synced
+}
+
+/// Pages that could not go home are durable in the log, if not by whoever put them on their way there then now.
+fn logged_all(core: &Arc<Core>) -> Result<()> {
+    if mutation::on(Mutation::LogUnderWayUnwaited) {
+        return Ok(());
+    }
+    for file in core.meta.files_in_log() {
+        let before = core.meta.data_next();
+        if core.meta.is_under_way(file, before)
+            && let Some(inode) = core.namespace.inode(file)
+        {
+            writeback::finish_sync(core, &inode, before)?;
+        }
+    }
+    Ok(())
 }
 
 /// The inode of `file`, read from the tree if it is not in memory. The caller holds the names.

@@ -3,8 +3,8 @@
 //!
 //! A run takes a seeded share of the sequences. `DELALLOC_ACE=all` takes all of them, and
 //! `DELALLOC_ACE=n` n of them; `DELALLOC_SEED` chooses which, and which crashes
-//! of each, at its end and at `DELALLOC_MOMENTS` other moments. What is promised
-//! is in `crash/mod.rs`, what a sequence is in `crash/ace.rs`.
+//! of each, at its end and at `DELALLOC_MOMENTS` other moments; with `DELALLOC_CRASH=all` it is every moment, and every plan of the
+//! sweep instead of a seeded share. What is promised is in `crash/mod.rs`, what a sequence is in `crash/ace.rs`.
 
 mod crash;
 mod support;
@@ -32,11 +32,16 @@ fn short_sequences_keep_the_promise() {
         }
     };
     let moments = number("DELALLOC_MOMENTS", 3);
+    let whole = env::var("DELALLOC_CRASH").is_ok_and(|how| how == "all");
     let mut counts = Counts::default();
     for &sequence in &numbers {
+        let sweep = match whole {
+            true => Sweep::whole(seed ^ sequence),
+            false => Sweep::share(3, seed ^ sequence),
+        };
         let survey = Survey {
-            sweep: Sweep::share(3, seed ^ sequence),
-            moments_max: Some(1 + usize::try_from(moments).expect("a count")),
+            sweep,
+            moments_max: (!whole).then_some(1 + usize::try_from(moments).expect("a count")),
             deep_once_in: 40,
             reopen: false,
             config: ace::knobs(sequence),

@@ -1,6 +1,6 @@
 //! Counters and stages against what was done: pages that were looked for, bytes that were given to
-//! readers, what a stage is named for, and what a sync answers for. On a volume without threads, so
-//! that each number is known beforehand.
+//! readers, what a stage is named for, what a sync answers for and what it costs. On a volume without threads, so
+//! that each number is known beforehand, but where syncs share.
 
 mod stepped;
 mod support;
@@ -14,7 +14,7 @@ use delalloc_backends::{
 };
 use delalloc_engine::{EngineStats, File, FormatOptions, Stepper, Volume};
 use stepped::length;
-use support::{Dice, config};
+use support::{Dice, config, formatted, open, pause};
 
 const PAGE_BYTES: u64 = 4096;
 const EXTENT_BYTES: u64 = 128 << 10;
@@ -204,4 +204,116 @@ fn a_failed_sync_of_the_volume_answers_for_nothing() {
     let waited = Duration::from_secs(5).as_nanos();
     assert_eq!(synced.count, 1);
     assert!(u128::from(synced.max_ns) >= waited, "{synced:?}");
+}
+
+/// Writes and FLUSHes that `act` costs, and commits.
+fn costs(faults: &FaultHandle, volume: &Volume, act: impl FnOnce()) -> (u64, u64, u64) {
+    let counts = || {
+        (
+            faults.requests(FaultOn::Write),
+            faults.requests(FaultOn::Flush),
+            volume.stats().meta.commits,
+        )
+    };
+    let before = counts();
+    act();
+    let after = counts();
+    (after.0 - before.0, after.1 - before.1, after.2 - before.2)
+}
+
+#[test]
+fn a_sync_is_its_data_one_write_to_the_log_and_one_flush() {
+    let bed = Bed::new(&[("compression.codec", "none")]);
+    bed.volume.sync().expect("a commit");
+    let costs = |act: &dyn Fn(&Bed)| costs(&bed.faults, &bed.volume, || act(&bed));
+    let write = |bed: &Bed, at: u64, bytes: u64| {
+        bed.file
+            .write_at(at, &vec![7; length(bytes)])
+            .expect("a write fits");
+    };
+    let sync = |bed: &Bed| bed.file.sync().expect("a sync");
+    let page = costs(&|bed| {
+        write(bed, 0, 4096);
+        sync(bed);
+    });
+    assert_eq!(page, (1, 1, 0), "a page in the log");
+    let extents = costs(&|bed| {
+        write(bed, EXTENT_BYTES, 2 * EXTENT_BYTES);
+        sync(bed);
+    });
+    assert_eq!(extents, (3, 1, 0), "two extents beside the log");
+    let names = costs(&|bed| {
+        let other = bed.volume.create("other").expect("a new file");
+        bed.volume.rename("other", "another").expect("it is there");
+        bed.file.truncate(100).expect("a truncate");
+        other.sync().expect("a sync");
+    });
+    assert_eq!(names, (1, 1, 0), "changes of names and sizes");
+    // The truncation was before that sync, and what it left of a page is not in the log yet.
+    sync(&bed);
+    assert_eq!(costs(&|bed| sync(bed)), (0, 0, 0), "nothing to do");
+}
+
+/// The first one's FLUSH takes long; those that come meanwhile share the next.
+#[test]
+fn syncs_at_the_same_time_share_a_flush() {
+    const LATER: usize = 5;
+    let faulty = FaultBackend::new(formatted(16 << 20));
+    let faults = faulty.handle();
+    let volume = open(&(Arc::new(faulty) as Arc<dyn Backend>), &config(&[]));
+    let files: Vec<File> = (0..=LATER)
+        .map(|number| volume.create(&number.to_string()).expect("a new file"))
+        .collect();
+    volume.sync().expect("a commit");
+    for file in &files {
+        file.write_at(0, &[7; 4096]).expect("a write fits");
+    }
+    faults.arm(FaultRule::once(
+        FaultOn::Flush,
+        1,
+        FaultAction::Delay(Duration::from_millis(500)),
+    ));
+    let costs = costs(&faults, &volume, || {
+        let before = faults.requests(FaultOn::Flush);
+        std::thread::scope(|scope| {
+            let (first, later) = files.split_first().expect("some files");
+            scope.spawn(|| first.sync().expect("a sync"));
+            while faults.requests(FaultOn::Flush) == before {
+                pause(Duration::from_millis(1));
+            }
+            for file in later {
+                scope.spawn(|| file.sync().expect("a sync"));
+            }
+        });
+    });
+    assert_eq!(costs, (2, 2, 0), "of one sync, and of {LATER} more");
+}
+
+#[test]
+fn a_log_that_is_full_falls_back_to_a_commit() {
+    let memory: Arc<dyn Backend> = Arc::new(MemBackend::new(16 << 20));
+    let options = FormatOptions {
+        log_bytes: Some(4 * 4096),
+        ..FormatOptions::default()
+    };
+    Volume::format(&memory, &options).expect("a device can be formatted");
+    let volume = open(&memory, &config(&[("log.commit_at", "100")]));
+    let add = |number: u64| {
+        let file = volume.create(&number.to_string()).expect("a new file");
+        file.sync().expect("a sync");
+    };
+    (0..4).for_each(add);
+    let before = volume.stats().meta;
+    assert_eq!((before.log_batches, before.log_fallbacks), (4, 0));
+    add(4);
+    let full = volume.stats().meta;
+    assert_eq!(full.log_fallbacks, 1, "it had no room");
+    assert_eq!(full.commits, before.commits + 1);
+    add(5);
+    let after = volume.stats().meta;
+    assert_eq!(
+        (after.log_batches, after.commits),
+        (5, full.commits),
+        "it has room again"
+    );
 }

@@ -24,7 +24,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use delalloc_engine::mutation::{self, Mutation};
-use detect::{faults, logs, meanwhile, order, overwrite, reads, sequences};
+use detect::{failures, faults, logs, meanwhile, order, overwrite, reads, sequences};
 use support::pause;
 
 type Detector = (&'static str, fn());
@@ -96,9 +96,30 @@ const LOG_LANE: Detector = (
     "cut beside data",
     logs::an_extent_that_waits_does_not_undo_a_truncation,
 );
+const FLUSH_FAILED: Detector = (
+    "failed flush",
+    failures::what_follows_a_failed_flush_fails_too,
+);
+const LOG_AGAIN: Detector = (
+    "newer than synced",
+    failures::a_synced_page_outlives_what_was_written_over_it,
+);
+const LOG_REFUSED: Detector = (
+    "refused by the tree",
+    failures::a_tree_without_what_the_log_has_ends_the_volume,
+);
+const LOG_UNDER_WAY: Detector = (
+    "volume beside sync",
+    failures::a_sync_of_the_volume_waits_for_the_log,
+);
+const LOG_STALE: Detector = (
+    "failed and whole",
+    failures::of_two_batches_of_one_number_the_later_counts,
+);
+const LOG_END: Detector = ("end of the log", failures::a_log_that_ends_early_is_refused);
 const LOG_KEPT: Detector = ("promised pages", logs::one_failure_of_many_promises_is_one);
 
-const DETECTORS: [Detector; 31] = [
+const DETECTORS: [Detector; 37] = [
     REUSE,
     OVERHANG,
     MODEL,
@@ -130,6 +151,12 @@ const DETECTORS: [Detector; 31] = [
     LOG_CUT,
     LOG_LANE,
     LOG_KEPT,
+    FLUSH_FAILED,
+    LOG_AGAIN,
+    LOG_REFUSED,
+    LOG_UNDER_WAY,
+    LOG_STALE,
+    LOG_END,
 ];
 
 /// Who is to see it; in this order, up to the first that does.
@@ -178,6 +205,12 @@ fn detectors_of(mutation: Mutation) -> &'static [Detector] {
         Mutation::LoggedSizeUnsaid => &[LOG_SIZE],
         Mutation::LogSizeUncapped => &[LOG_CUT],
         Mutation::LogLaneUnwaited => &[LOG_LANE],
+        Mutation::FlushFailureForgotten => &[FLUSH_FAILED],
+        Mutation::LoggedPageForgotten => &[LOG_AGAIN],
+        Mutation::LoggedRefusalKept => &[LOG_REFUSED],
+        Mutation::LogUnderWayUnwaited => &[LOG_UNDER_WAY],
+        Mutation::LogStaleBelieved => &[LOG_STALE],
+        Mutation::LogEndUnsaid => &[LOG_END],
     }
 }
 

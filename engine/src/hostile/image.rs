@@ -126,6 +126,7 @@ fn template_batch(superblock: &Superblock, payload: &[u8]) -> Option<Vec<u8>> {
         address: DiskOffset(log.extent.start.0 + log.tail.offset),
         payload_bytes,
         records: 1,
+        generation: Generation(superblock.generation.0 + 1),
     };
     if header.stored_bytes() > log.extent.bytes - log.tail.offset {
         return None;

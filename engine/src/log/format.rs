@@ -46,6 +46,8 @@ pub(crate) struct BatchHeader {
     /// Bytes of all records.
     pub(crate) payload_bytes: u32,
     pub(crate) records: u32,
+    /// In which it was cut; 0 in batches of before that was said.
+    pub(crate) generation: Generation,
 }
 
 impl BatchHeader {
@@ -68,7 +70,7 @@ pub(crate) fn seal_batch(bytes: &mut [u8], header: &BatchHeader) {
     put_u64(bytes, 24, header.address.0);
     put_u32(bytes, 32, header.payload_bytes);
     put_u32(bytes, 36, header.records);
-    bytes[40..HEADER_BYTES].fill(0);
+    put_u64(bytes, 40, header.generation.0);
     let end = HEADER_BYTES + header.payload_bytes as usize;
     let crc = crc32c::crc32c(&bytes[4..end]);
     put_u32(bytes, 0, crc);
@@ -83,6 +85,7 @@ pub(crate) fn peek_batch(bytes: &[u8]) -> Option<BatchHeader> {
         address: DiskOffset(u64_at(bytes, 24)),
         payload_bytes: u32_at(bytes, 32),
         records: u32_at(bytes, 36),
+        generation: Generation(u64_at(bytes, 40)),
     })
 }
 
@@ -438,6 +441,7 @@ mod tests {
             address: DiskOffset(1 << 18),
             payload_bytes: u32_of((bytes.len() - HEADER_BYTES) as u64),
             records: u32_of(records.len() as u64),
+            generation: Generation(9),
         };
         seal_batch(&mut bytes, &header);
         (bytes, header)

@@ -269,6 +269,17 @@ impl Held {
         }
     }
 
+    /// The number of the last batch that has a durable copy; 0 where none has.
+    pub(crate) fn durable_through(&self) -> u64 {
+        let mut latest = self.copies.values().rev();
+        latest
+            .find_map(|copy| match copy.stage {
+                Stage::Durable(place, _) => Some(place.tail.sequence),
+                Stage::Pending | Stage::Writing(_) => None,
+            })
+            .unwrap_or(0)
+    }
+
     /// The numbers that are held.
     pub(crate) fn set(&self) -> HeldSet {
         HeldSet::of(self.copies.keys().copied())

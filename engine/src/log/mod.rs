@@ -46,5 +46,6 @@ mod write;
 pub(crate) use held::{DataNumber, HeldSet, LoggedPage, WINDOW};
 pub(crate) use pending::Lsn;
 pub(crate) use record::{Prepared, Record, SizeChange};
+pub(crate) use state::LogClaim;
 pub use state::LogLimits;
 pub(crate) use write::{Log, Outcome, Ticket};

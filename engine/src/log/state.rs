@@ -76,7 +76,7 @@ pub(crate) struct LogState {
     held: Held,
     ring: Ring,
     /// What superblocks say of the log instead, while an open brings its pages home.
-    replaying: Option<(LogTail, HeldSet)>,
+    replaying: Option<LogClaim>,
 }
 
 /// What a superblock says of the log.
@@ -84,6 +84,8 @@ pub(crate) struct LogState {
 pub(crate) struct LogClaim {
     pub(crate) tail: LogTail,
     pub(crate) held: HeldSet,
+    /// The last batch with a page that is held and durable; 0 without one. Less than that is not the whole log.
+    pub(crate) held_through: u64,
     /// Nothing behind the tail counts but what is held.
     pub(crate) replayed: bool,
 }
@@ -110,10 +112,10 @@ impl LogState {
         }
     }
 
-    /// From now on the tree has what the log behind `tail` says, but for the pages that are `held`; nothing new
-    /// is logged until `replayed`.
-    pub(crate) fn replay(&mut self, tail: LogTail, held: HeldSet) {
-        self.replaying = Some((tail, held));
+    /// From now on the tree has what the log says that an open has found, but for the pages that `claim` names; nothing
+    /// new is logged until `replayed`.
+    pub(crate) fn replay(&mut self, claim: LogClaim) {
+        self.replaying = Some(claim);
     }
 
     /// Those are home too: the next commit lets go of that log.
@@ -268,18 +270,16 @@ impl LogState {
             end,
             mark: from.mark,
         };
-        let claim = match &self.replaying {
-            Some((tail, held)) => LogClaim {
-                tail: *tail,
-                held: held.clone(),
-                replayed: true,
+        let own = || LogClaim {
+            tail: from.tail,
+            held_through: match mutation::on(Mutation::LogEndUnsaid) {
+                true => 0,
+                false => self.held.durable_through(),
             },
-            None => LogClaim {
-                tail: from.tail,
-                held,
-                replayed: false,
-            },
+            held,
+            replayed: false,
         };
+        let claim = self.replaying.clone().unwrap_or_else(own);
         (mark, claim)
     }
 

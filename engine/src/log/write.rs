@@ -11,24 +11,25 @@
 //! by the length of this one. All that before anything is flushed or answered.
 //!
 //! A failed write of the log is no failure of the volume: its callers commit instead, and the log goes
-//! on behind that commit. A failed FLUSH is one: what is on the device is then not known.
+//! on behind that commit. A failed FLUSH is one: what is on the device is then not known, and no batch follows it.
 //!
 //! Locks: the state for a moment at a time; none while the device works.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use delalloc_backends::{AlignedBuf, Backend, BackendExt, Durability, Request};
+use delalloc_backends::{AlignedBuf, Backend, Durability, Request};
 use parking_lot::Mutex;
 
 use super::format::{self, BatchHeader, HEADER_BYTES};
 use super::group::Group;
-use super::held::{DataNumber, HeldSet};
+use super::held::DataNumber;
 use super::pending::Lsn;
 use super::record::{Prepared, Record};
 use super::state::{Batch, CommitMark, LogClaim, LogLimits, LogState, NoBatch};
+use crate::barrier::Barrier;
 use crate::error::EngineError;
-use crate::meta::format::{LogRegion, LogTail};
+use crate::meta::format::LogRegion;
 use crate::mutation::{self, Mutation};
 use crate::units::{DiskExtent, DiskOffset, FileId, FileRange, Generation, PageIndex};
 
@@ -73,6 +74,7 @@ pub(crate) struct Log {
     extent: DiskExtent,
     volume: u64,
     limits: LogLimits,
+    barrier: Arc<Barrier>,
     state: Mutex<LogState>,
     group: Group<Ticket, Outcome>,
     pub(crate) counts: LogCounts,
@@ -85,9 +87,11 @@ impl Log {
         volume: u64,
         generation: Generation,
         limits: LogLimits,
+        barrier: Arc<Barrier>,
     ) -> Self {
         let LogRegion { extent, tail } = region;
         Self {
+            barrier,
             extent,
             volume,
             limits,
@@ -109,8 +113,8 @@ impl Log {
     }
 
     /// See `LogState::replay`.
-    pub(crate) fn replay(&self, tail: LogTail, held: HeldSet) {
-        self.state.lock().replay(tail, held);
+    pub(crate) fn replay(&self, claim: LogClaim) {
+        self.state.lock().replay(claim);
     }
 
     /// See `LogState::replayed`.
@@ -210,6 +214,12 @@ impl Log {
     }
 
     fn lead(&self, backend: &dyn Backend, mut tickets: Vec<Ticket>) -> Vec<Outcome> {
+        // Whoever waited while a FLUSH failed leads next, and nothing may follow that batch.
+        if !mutation::on(Mutation::FlushFailureForgotten)
+            && let Err(error) = self.barrier.check()
+        {
+            return vec![Outcome::Failed(error); tickets.len()];
+        }
         let mut data: Vec<Vec<Request>> = tickets.iter_mut().map(take_data).collect();
         let wanted = tickets.iter().map(|ticket| ticket.wanted).max();
         let cut = self.state.lock().cut(
@@ -246,9 +256,9 @@ impl Log {
             return answers(ends, &Outcome::NeedsCommit);
         }
         if !mutation::on(Mutation::LogFlushSkipped)
-            && let Err(error) = backend.flush_blocking()
+            && let Err(error) = self.barrier.flush()
         {
-            return vec![Outcome::Failed(error.into()); tickets.len()];
+            return vec![Outcome::Failed(error); tickets.len()];
         }
         self.state.lock().flushed(&batch);
         answers(ends, &Outcome::Durable(batch.generation))
@@ -289,6 +299,7 @@ impl Log {
             address,
             payload_bytes: u32::try_from(payload_bytes).expect("a log is far below 4 GiB"),
             records,
+            generation: batch.generation,
         };
         format::seal_batch(&mut image, &header);
         add(&self.counts.batches, 1);

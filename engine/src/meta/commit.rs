@@ -25,7 +25,6 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use delalloc_backends::BackendExt;
 use parking_lot::MutexGuard;
 
 use super::btree::Snapshot;
@@ -147,6 +146,7 @@ impl Metadata {
                 ..self.identity.log
             },
             held: claim.held,
+            held_through: claim.held_through,
             replayed: claim.replayed,
             ..self.identity.clone()
         };
@@ -159,9 +159,11 @@ impl Metadata {
         }
         self.write_out(&nodes, durable)?;
         if !mutation::on(Mutation::FlushSkipped) {
-            self.backend.flush_blocking()?;
+            self.barrier.flush()?;
         }
-        superblock::write_at(self.backend.as_ref(), &superblock, at)?;
+        // Another's FLUSH may have been told of what this one's would have been.
+        self.barrier
+            .forced(|| superblock::write_at(self.backend.as_ref(), &superblock, at))?;
         **durable = generation;
         count(&self.counters.commits, 1);
         self.log.end_commit(mark);

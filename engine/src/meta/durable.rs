@@ -65,6 +65,11 @@ impl Metadata {
         self.log.is_under_way(file, before)
     }
 
+    /// Is some copy of these pages in the log, or on its way there, that the tree has nothing newer than?
+    pub(crate) fn is_in_log(&self, file: FileId, range: FileRange) -> bool {
+        self.log.holds(file, range, self.log.data_next())
+    }
+
     /// Above the number of every page that was logged.
     pub(crate) fn data_next(&self) -> DataNumber {
         self.log.data_next()

@@ -26,8 +26,9 @@ use super::node_writer::NodeWorkers;
 use super::superblock;
 use super::types::{ExtentTotals, FormatOptions, Inode, MetaConfig, MetaStats};
 use crate::alloc::{Reservation, Reserve, Space};
+use crate::barrier::Barrier;
 use crate::error::{EngineError, Result};
-use crate::log::{DataNumber, HeldSet, Log, Record};
+use crate::log::{DataNumber, HeldSet, Log, LogClaim, Record};
 use crate::mutation::{self, Mutation};
 use crate::recover;
 use crate::recover::replay::Replayed;
@@ -71,7 +72,8 @@ pub struct Metadata {
     pub(crate) log: Log,
     /// The log is being replayed: a commit now would lose the rest of it.
     replaying: AtomicBool,
-    failure: OnceLock<Arc<str>>,
+    /// Holds why the volume only reads, if it does.
+    pub(super) barrier: Arc<Barrier>,
 }
 
 /// What a change changes together.
@@ -230,7 +232,14 @@ impl Metadata {
             tail: logged.next,
             ..superblock.log
         };
-        let log = Log::new(region, superblock.volume(), tree.generation(), config.log);
+        let barrier = Arc::new(Barrier::new(Arc::clone(&backend)));
+        let log = Log::new(
+            region,
+            superblock.volume(),
+            tree.generation(),
+            config.log,
+            Arc::clone(&barrier),
+        );
         let metadata = Arc::new(Self {
             backend,
             space,
@@ -249,7 +258,7 @@ impl Metadata {
             dirty_bytes,
             workers: OnceLock::new(),
             counters: Counters::default(),
-            failure: OnceLock::new(),
+            barrier,
         });
         if logged.needs_replay() {
             metadata.replaying.store(true, Ordering::Relaxed);
@@ -262,7 +271,12 @@ impl Metadata {
                 let held = pages
                     .held()
                     .map_err(|malformed| malformed.at(log.extent.start))?;
-                metadata.log.replay(log.tail, held);
+                metadata.log.replay(LogClaim {
+                    tail: log.tail,
+                    held,
+                    held_through: logged.last,
+                    replayed: true,
+                });
                 metadata.commit_always()?;
                 pages.write_home(&metadata, metadata.backend.as_ref())?;
                 metadata.log.replayed();
@@ -378,7 +392,7 @@ impl Metadata {
 
     /// Why the volume only reads, if it does.
     pub fn read_only(&self) -> Option<Arc<str>> {
-        self.failure.get().cloned()
+        self.barrier.failure()
     }
 
     /// Bytes of nodes changed and not yet written.
@@ -423,21 +437,17 @@ impl Metadata {
 
     /// Refuses everything that would change a volume after a failure.
     pub(super) fn check_writable(&self) -> Result<()> {
-        match self.failure.get() {
-            Some(reason) => Err(EngineError::ReadOnly(Arc::clone(reason))),
-            None => Ok(()),
-        }
+        self.barrier.check()
     }
 
     /// Makes the volume read-only for good; the first reason stays.
     pub(crate) fn fail(&self, error: &EngineError) {
-        self.failure.get_or_init(|| error.to_string().into());
+        self.barrier.fail(error);
     }
 
     /// Makes the volume read-only for a reason that is no error of the device by itself.
     pub(crate) fn give_up(&self, why: &str) -> EngineError {
-        let reason = self.failure.get_or_init(|| why.into());
-        EngineError::ReadOnly(Arc::clone(reason))
+        self.barrier.give_up(why)
     }
 
     /// One atomic change. `plan` looks, refuses, and says what `apply` will need; it may run several
@@ -559,6 +569,7 @@ fn empty_superblock(backend: &dyn Backend, options: &FormatOptions) -> Result<Su
             },
         },
         held: HeldSet::empty(),
+        held_through: 0,
         replayed: false,
     })
 }

@@ -149,6 +149,7 @@ mod tests {
                 first: DataNumber(3),
                 bits: Box::new([0x5A; HeldSet::BYTES]),
             },
+            held_through: 12,
         }
     }
 

@@ -50,6 +50,8 @@ pub(crate) struct Logged {
     pub(crate) later_than: Option<Generation>,
     /// Where the data of a last batch that does not count is not what its checksums say.
     pub(crate) missing: Option<DiskOffset>,
+    /// The number of the last batch that counts.
+    pub(crate) last: u64,
     /// Where the next batch goes.
     pub(crate) next: LogTail,
     /// There are batches, or something that looks like one is where the next one goes.
@@ -114,12 +116,15 @@ pub(crate) fn scan(backend: &dyn Backend, superblock: &Superblock) -> Result<Log
         batches.push(LoggedBatch { address, records });
     }
     scan.refuse_later_batches()?;
+    scan.refuse_an_early_end(superblock.held_through)?;
     let mut next = scan.next;
+    let mut last = next.sequence.wrapping_sub(1);
     let mut missing = None;
-    if let Some(last) = batches.last() {
-        missing = first_missing(backend, &last.records)?;
+    if let Some(batch) = batches.last() {
+        missing = first_missing(backend, &batch.records)?;
         if missing.is_some() && !mutation::on(Mutation::LogDataUnverified) {
             batches.pop();
+            last = last.wrapping_sub(1);
         }
     }
     leftover |= scan.candidate_at_tail();
@@ -130,6 +135,7 @@ pub(crate) fn scan(backend: &dyn Backend, superblock: &Superblock) -> Result<Log
         batches,
         later_than: (!superblock.replayed).then_some(superblock.generation),
         missing,
+        last,
         next,
         leftover,
     })
@@ -212,20 +218,26 @@ struct Scan<'s> {
 
 impl<'s> Scan<'s> {
     /// The next batch, if it is whole: its offset and its records.
+    ///
+    /// It may lie at both places: one that failed at the end of the log and was whole all the same, and the one that took
+    /// its number and did not fit there. Between them was a commit, so the later generation is the one that counts.
     fn take(&mut self) -> Option<(u64, &'s [u8])> {
-        for offset in [self.next.offset, 0] {
-            let found = self.whole_at(offset);
-            if let Some((header, payload)) =
-                found.filter(|(header, _)| header.sequence == self.next.sequence)
-            {
-                self.next = LogTail {
-                    offset: (offset + header.stored_bytes()) % self.log.bytes,
-                    sequence: header.sequence.wrapping_add(1),
-                };
-                return Some((offset, payload));
-            }
-        }
-        None
+        let both = [0, self.next.offset].into_iter().filter_map(|offset| {
+            let (header, payload) = self.whole_at(offset)?;
+            (header.sequence == self.next.sequence).then_some((offset, header, payload))
+        });
+        let (offset, header, payload) =
+            both.max_by_key(
+                |(_, header, _)| match mutation::on(Mutation::LogStaleBelieved) {
+                    true => Generation(0),
+                    false => header.generation,
+                },
+            )?;
+        self.next = LogTail {
+            offset: (offset + header.stored_bytes()) % self.log.bytes,
+            sequence: header.sequence.wrapping_add(1),
+        };
+        Some((offset, payload))
     }
 
     /// A whole batch of this volume that was written to this place.
@@ -241,6 +253,17 @@ impl<'s> Scan<'s> {
         format::peek_batch(sector).filter(|header| {
             header.volume == self.volume && header.address.0 == self.log.start.0 + at as u64
         })
+    }
+
+    /// The superblock knows of pages up to this batch that are nowhere else.
+    fn refuse_an_early_end(&self, held_through: u64) -> Result<()> {
+        if self.next.sequence > held_through {
+            return Ok(());
+        }
+        let expected = format!("batch {held_through}, with pages that nothing else has");
+        let found = format!("none that is whole behind batch {}", self.next.sequence - 1);
+        let at = DiskOffset(self.log.start.0 + self.next.offset);
+        Err(Malformed::new("log", expected, found).at(at))
     }
 
     /// Something that may once have been a batch lies where the next one goes.

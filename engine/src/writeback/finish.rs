@@ -7,8 +7,9 @@
 //!
 //! A failed write makes no metadata. Its pages leave the cache unless they were written again
 //! meanwhile, so that reads show what the device holds and not bytes that a restart would lose; the
-//! error waits for `sync`, once per opener. Pages that the log has were promised: they stay, dirty again,
-//! and are tried elsewhere; a volume where that fails again and again only reads.
+//! error waits for `sync`, once per opener. Pages that the log has were promised, and without them not even their older
+//! bytes could be shown: they stay, dirty again, and are tried elsewhere; a volume where that fails again and again only
+//! reads. So does one whose tree refuses what the log has already: the next open would make that change.
 //!
 //! Pages that were written again during the flight are DIRTY without DELALLOC: the `fixup` pool
 //! makes them collectable.
@@ -24,7 +25,7 @@ use crate::log::SizeChange;
 use crate::meta::{Ending, NewExtent};
 use crate::mutation::{self, Mutation};
 use crate::pool::{Order, WorkItem};
-use crate::units::{DiskExtent, FileRange, PAGE_BYTES};
+use crate::units::{DiskExtent, FileRange, PAGE_BYTES, PageIndex};
 use crate::writeback::fixup;
 use crate::writeback::place::Flight;
 
@@ -147,11 +148,20 @@ fn publish(flight: &Flight, state: &mut InodeState, outcome: Outcome) -> Result<
         data_before: Some(*data_before),
         logged,
     };
+    let agreed = |published: Result<()>| {
+        published.inspect_err(|error| {
+            if logged.is_some() && !mutation::on(Mutation::LoggedRefusalKept) {
+                core.meta.fail(error);
+            }
+        })
+    };
     match outcome {
         Outcome::Hole => {
             let disk_bytes = state.size.completed(*range, *size_at);
-            core.meta
-                .cut_logged(inode.id, *range, Reserve::All, ending(disk_bytes))?;
+            let cut = core
+                .meta
+                .cut_logged(inode.id, *range, Reserve::All, ending(disk_bytes));
+            agreed(cut)?;
             core.stats.note_hole(range.bytes());
             Ok(())
         }
@@ -170,7 +180,7 @@ fn publish(flight: &Flight, state: &mut InodeState, outcome: Outcome) -> Result<
                 }
                 Err(_) => {}
             }
-            finished
+            agreed(finished)
         }
         Outcome::Failed(disk, error) => {
             core.meta.space().free_unpublished(disk);
@@ -209,15 +219,23 @@ fn failed(flight: &Flight, state: &mut InodeState, error: EngineError) -> u64 {
     let Flight {
         core,
         inode,
-        range,
         size_at,
         since,
         ..
     } = flight;
-    let lost = lose_clean_pages(state, *range, *size_at);
-    if let Some(disk_bytes) = lost {
+    let left = Left::of(flight, state);
+    if left.is_newer || !left.lost.is_empty() {
         core.failures.lock().log.record(error.clone());
         state.failures.record(error.clone());
+    }
+    let mut disk_bytes = None;
+    for page in left.lost {
+        state.pages.remove(page);
+        let lost = FileRange::new(page.start(), page.start() + PAGE_BYTES);
+        let lost = lost.intersect(FileRange::new(0, *size_at));
+        disk_bytes = Some(state.size.abandoned(lost));
+    }
+    if let Some(disk_bytes) = disk_bytes {
         // The file keeps the size that readers see, with a hole where it grew. Where metadata
         // refuses that too, the volume only reads, or the next extent brings the size along.
         let size_bytes = state.size.memory_bytes();
@@ -225,18 +243,12 @@ fn failed(flight: &Flight, state: &mut InodeState, error: EngineError) -> u64 {
         state.resized_before = core.meta.data_next();
         state.sizes_set += 1;
     }
-    let kept: Vec<FileRange> = state
-        .states
-        .iter(*range)
-        .filter(|(_, bits)| bits.contains(State::SYNCED) && !bits.contains(State::DIRTY))
-        .map(|(kept, _)| kept)
-        .collect();
     let mut kept_bytes = 0;
-    if !kept.is_empty() {
+    if !left.kept.is_empty() {
         state.home_failures += 1;
     }
     let again = state.home_failures <= HOME_FAILURES_MAX && core.meta.read_only().is_none();
-    for kept in kept {
+    for kept in left.kept {
         match core.meta.space().reserve_again(kept.bytes()) {
             Ok(promise) if again => {
                 state.reservation.merge(promise);
@@ -251,22 +263,42 @@ fn failed(flight: &Flight, state: &mut InodeState, error: EngineError) -> u64 {
     kept_bytes
 }
 
-/// Lets go of the pages of a failed write, unless they were written again or the log has them. Returns the size on disk
-/// that the file has without them.
-fn lose_clean_pages(state: &mut InodeState, range: FileRange, size_at: u64) -> Option<u64> {
-    let mut disk_bytes = None;
-    for page in range.pages() {
-        let own = FileRange::new(page.start(), page.start() + PAGE_BYTES);
-        let stays = if mutation::on(Mutation::LoggedPageDropped) {
-            State::DIRTY
-        } else {
-            State::DIRTY | State::SYNCED
-        };
-        if !state.states.any(own, stays) {
-            state.pages.remove(page);
-            let lost = own.intersect(FileRange::new(0, size_at));
-            disk_bytes = Some(state.size.abandoned(lost));
+/// The pages of a failed write that were not written again meanwhile.
+#[derive(Debug, Default)]
+struct Left {
+    /// The log has them: as they are, or as a `sync` once made them durable. A lost page would show what preceded that.
+    kept: Vec<FileRange>,
+    /// Some of these are newer than in the log.
+    is_newer: bool,
+    lost: Vec<PageIndex>,
+}
+
+impl Left {
+    fn of(flight: &Flight, state: &InodeState) -> Self {
+        let mut left = Self::default();
+        for page in flight.range.pages() {
+            let own = FileRange::new(page.start(), page.start() + PAGE_BYTES);
+            if state.states.any(own, State::DIRTY) {
+                continue;
+            }
+            let as_it_is = state.states.any(own, State::SYNCED);
+            let in_log = as_it_is
+                || flight.core.meta.is_in_log(flight.inode.id, own)
+                    && !mutation::on(Mutation::LoggedPageForgotten);
+            if in_log && !mutation::on(Mutation::LoggedPageDropped) {
+                left.keep(own);
+                left.is_newer |= !as_it_is;
+            } else {
+                left.lost.push(page);
+            }
+        }
+        left
+    }
+
+    fn keep(&mut self, own: FileRange) {
+        match self.kept.last_mut() {
+            Some(last) if last.end == own.start => last.end = own.end,
+            _ => self.kept.push(own),
         }
     }
-    disk_bytes
 }

@@ -16,17 +16,18 @@ use super::meanwhile::crashed;
 use crate::support::{config, open, pause};
 
 /// Where the log begins, and how long this one is: four batches of a sector.
-const LOG: u64 = 256 << 10;
-const LOG_BYTES: u64 = 4 * 4096;
+pub(super) const LOG: u64 = 256 << 10;
+pub(super) const LOG_BYTES: u64 = 4 * 4096;
 /// One that takes pages.
-const WIDE_LOG_BYTES: u64 = 64 * 4096;
+pub(super) const WIDE_LOG_BYTES: u64 = 64 * 4096;
 /// What is not held back is done within this time.
-const DONE_WITHIN: Duration = Duration::from_millis(150);
+pub(super) const DONE_WITHIN: Duration = Duration::from_millis(150);
 /// Long against a sync, short against a test.
-const COMMIT_INTERVAL: (&str, &str) = ("commit.interval", "300ms");
-const ONE_AT_A_TIME: [(&str, &str); 2] = [("thread_pool_size", "1"), ("log.commit_at", "100")];
+pub(super) const COMMIT_INTERVAL: (&str, &str) = ("commit.interval", "300ms");
+pub(super) const ONE_AT_A_TIME: [(&str, &str); 2] =
+    [("thread_pool_size", "1"), ("log.commit_at", "100")];
 
-fn blank(log_bytes: u64) -> MemBackend {
+pub(super) fn blank(log_bytes: u64) -> MemBackend {
     let device = Arc::new(MemBackend::with_block(4 << 20, 512));
     let options = FormatOptions {
         node_bytes: 4096,
@@ -65,13 +66,13 @@ fn held_of(device: MemBackend, kind: RequestKind, knobs: &[(&str, &str)]) -> Hel
 }
 
 /// A new file, synced.
-fn add(volume: &Volume, name: &str) {
+pub(super) fn add(volume: &Volume, name: &str) {
     let file = volume.create(name).expect("a new file");
     file.sync().expect("a sync");
 }
 
 /// Every one of these files is there after a crash that lets all writes arrive.
-fn assert_there(image: &Arc<dyn Backend>, names: &[String], what: &str) {
+pub(super) fn assert_there(image: &Arc<dyn Backend>, names: &[String], what: &str) {
     let volume = open(image, &config(&ONE_AT_A_TIME));
     for name in names {
         let found = volume.open_file(name);
@@ -218,7 +219,7 @@ pub(crate) fn a_page_logged_on_its_way_home_is_newer() {
 }
 
 /// The first page of `file 0` is full of `byte`.
-fn assert_page(image: &Arc<dyn Backend>, byte: u8, what: &str) {
+pub(super) fn assert_page(image: &Arc<dyn Backend>, byte: u8, what: &str) {
     let volume = open(image, &config(&ONE_AT_A_TIME));
     let file = volume.open_file("file 0").expect("it was committed");
     let mut found = [0; 4096];
@@ -505,7 +506,7 @@ pub(crate) fn an_extent_that_waits_does_not_undo_a_truncation() {
 }
 
 /// A file has these bytes and no others.
-fn assert_holds(image: &Arc<dyn Backend>, name: &str, bytes: &[u8], what: &str) {
+pub(super) fn assert_holds(image: &Arc<dyn Backend>, name: &str, bytes: &[u8], what: &str) {
     let volume = open(image, &config(&ONE_AT_A_TIME));
     let file = volume.open_file(name).expect("it was committed");
     assert_eq!(file.size_bytes(), bytes.len() as u64, "{what}: its size");
@@ -524,7 +525,7 @@ fn faulty(base: Arc<dyn Backend>, knobs: &[(&str, &str)]) -> (FaultHandle, Volum
 }
 
 /// The next write within these bytes fails, or every one.
-fn fail(handle: &FaultHandle, within: std::ops::Range<u64>, span: FaultSpan) {
+pub(super) fn fail(handle: &FaultHandle, within: std::ops::Range<u64>, span: FaultSpan) {
     handle.arm(FaultRule {
         on: FaultOn::Write,
         within: Some(within),

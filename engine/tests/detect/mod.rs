@@ -6,6 +6,7 @@
 //! Users name `support` and `crash` beside this module.
 
 pub(crate) mod device;
+pub(crate) mod failures;
 pub(crate) mod faults;
 pub(crate) mod logs;
 pub(crate) mod meanwhile;

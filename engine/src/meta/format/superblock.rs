@@ -25,7 +25,9 @@ pub(crate) const LOG_BYTES_MAX: u64 = 1 << 30;
 pub(crate) const COUNT_MAX: u64 = 1 << 62;
 /// Where in a superblock the bits of `HeldSet` are.
 const HELD_AT: usize = 160;
-const _: () = assert!(HELD_AT + HeldSet::BYTES <= SUPERBLOCK_BYTES - 4);
+/// Where the number of the last batch that they are in is.
+const HELD_THROUGH_AT: usize = HELD_AT + HeldSet::BYTES;
+const _: () = assert!(HELD_THROUGH_AT + 8 <= SUPERBLOCK_BYTES - 4);
 /// Bytes of a label.
 pub(crate) const LABEL_BYTES: usize = 32;
 const _: () = assert!(SUPERBLOCK_AT[1].0 + SUPERBLOCK_BYTES as u64 <= AREA_START.0);
@@ -44,6 +46,9 @@ pub(crate) struct Superblock {
     pub(crate) log: LogRegion,
     /// Pages behind the tail that the tree does not have.
     pub(crate) held: HeldSet,
+    /// The last batch that had one of them when this was written, durable: the log reaches at least as far. 0 where there was
+    /// none, and in superblocks of before it was said.
+    pub(crate) held_through: u64,
     /// The tree has everything else that is behind the tail, of whatever generation: an open was making the changes of
     /// the log again.
     pub(crate) replayed: bool,
@@ -96,6 +101,7 @@ pub(crate) fn encode_superblock(superblock: &Superblock, at: DiskOffset) -> [u8;
     put_u64(&mut bytes, 144, superblock.log.tail.sequence);
     put_u64(&mut bytes, 152, superblock.held.first.0);
     bytes[HELD_AT..HELD_AT + HeldSet::BYTES].copy_from_slice(&superblock.held.bits[..]);
+    put_u64(&mut bytes, HELD_THROUGH_AT, superblock.held_through);
     let crc = crc32c::crc32c(&bytes[..SUPERBLOCK_BYTES - 4]);
     put_u32(&mut bytes, SUPERBLOCK_BYTES - 4, crc);
     bytes
@@ -205,6 +211,7 @@ pub(crate) fn decode_superblock(bytes: &[u8], at: DiskOffset) -> Decoded<Superbl
         label: label.to_owned(),
         log,
         held,
+        held_through: u64_at(bytes, HELD_THROUGH_AT),
         replayed,
     })
 }

@@ -1,0 +1,249 @@
+//! A device that fails while somebody else waits for it, and what the log has then.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use delalloc_backends::{
+    Backend, FaultAction, FaultBackend, FaultHandle, FaultOn, FaultRule, FaultSpan, Recorder,
+    RequestKind, Survivors, Tear,
+};
+use delalloc_engine::recover::check;
+use delalloc_engine::{File, Volume};
+
+use super::case;
+use super::device::Hold;
+use super::logs::{
+    COMMIT_INTERVAL, DONE_WITHIN, LOG, ONE_AT_A_TIME, WIDE_LOG_BYTES, add, assert_holds,
+    assert_page, assert_there, blank, fail,
+};
+use super::meanwhile::crashed;
+use crate::support::{config, open, pause};
+
+/// Behind the log; nodes are at the end of the device.
+const DATA: std::ops::Range<u64> = LOG + WIDE_LOG_BYTES..2 << 20;
+
+/// A volume whose requests of one kind can be held back, and those that are not can fail.
+struct Stand {
+    recorder: Arc<Recorder>,
+    faults: FaultHandle,
+    hold: Arc<Hold>,
+    volume: Volume,
+}
+
+impl Stand {
+    fn holding(kind: RequestKind, knobs: &[(&str, &str)]) -> Self {
+        let recorder = Arc::new(Recorder::new(blank(WIDE_LOG_BYTES)));
+        let faulty = FaultBackend::new(Arc::clone(&recorder) as Arc<dyn Backend>);
+        let faults = faulty.handle();
+        let hold = Arc::new(Hold::new(Arc::new(faulty), kind));
+        let knobs = [ONE_AT_A_TIME.as_slice(), knobs].concat();
+        let volume = open(&(Arc::clone(&hold) as Arc<dyn Backend>), &config(&knobs));
+        Self {
+            recorder,
+            faults,
+            hold,
+            volume,
+        }
+    }
+
+    /// The request that is held back fails.
+    fn fail_held(&self, on: FaultOn) {
+        self.faults.arm(FaultRule::once(on, 1, FaultAction::Error));
+        self.hold.release(self.hold.pass());
+    }
+}
+
+fn write(file: &File, byte: u8) {
+    file.write_at(0, &[byte; 4096]).expect("a write fits");
+}
+
+/// One FLUSH fails, of a batch or of a commit. Those who waited for it, or came meanwhile, are not told that they are
+/// durable, and no later superblock is written.
+pub(crate) fn what_follows_a_failed_flush_fails_too() {
+    for by_commit in [false, true] {
+        case();
+        let stand = Stand::holding(RequestKind::Flush, &[]);
+        let Stand { hold, volume, .. } = &stand;
+        let first = volume.create("file 0").expect("a new file");
+        volume.sync().expect("a commit");
+        let before = volume.stats().meta.durable_generation;
+        write(&first, 7);
+        hold.hold(1);
+        thread::scope(|scope| {
+            let failing = scope.spawn(|| match by_commit {
+                true => volume.sync(),
+                false => first.sync(),
+            });
+            hold.wait_for(1);
+            // A name needs no page: nothing else of this sync could fail.
+            let second = volume.create("file 1").expect("a new file");
+            let waiting = scope.spawn(move || second.sync());
+            let committing = scope.spawn(|| volume.sync());
+            pause(DONE_WITHIN);
+            stand.fail_held(FaultOn::Flush);
+            let told = [failing, waiting, committing].map(|one| one.join().expect("no panic"));
+            assert!(
+                told.iter().all(Result::is_err),
+                "durable behind a FLUSH that failed (commit: {by_commit}): {told:?}"
+            );
+        });
+        assert!(volume.read_only().is_some());
+        assert_eq!(volume.stats().meta.durable_generation, before);
+    }
+}
+
+/// A synced page is written over, and that write fails: the bytes that were synced are still there, for readers, for the
+/// next sync, and for who opens the volume next.
+pub(crate) fn a_synced_page_outlives_what_was_written_over_it() {
+    case();
+    let stand = Stand::holding(RequestKind::Discard, &[]);
+    let volume = &stand.volume;
+    let file = volume.create("file 0").expect("a new file");
+    write(&file, 7);
+    file.sync().expect("the log takes it");
+    file.write_at(0, &[8]).expect("a write fits");
+    fail(&stand.faults, DATA, FaultSpan::Once);
+    assert!(volume.sync().is_err(), "a newer page failed");
+    let mut found = [0; 4096];
+    file.read_at(0, &mut found).expect("a read");
+    assert!(found[1..] == [7; 4095], "a synced page is gone");
+    assert!(file.sync().is_err(), "its opener was not told");
+    file.write_at(1, &[9]).expect("a write fits");
+    file.sync().expect("it was told");
+    let mut wanted = [7; 4096];
+    wanted[..2].copy_from_slice(&[8, 9]);
+    let image = crashed(&stand.recorder);
+    assert_holds(&image, "file 0", &wanted, "written over a failed write");
+    volume.sync().expect("it was told");
+}
+
+/// An extent is in the log and cannot be read into the tree. A volume that went on would show the old bytes, and the new
+/// ones after a crash.
+pub(crate) fn a_tree_without_what_the_log_has_ends_the_volume() {
+    case();
+    let stand = Stand::holding(RequestKind::Flush, &[("log.inline_max", "0")]);
+    let Stand { hold, volume, .. } = &stand;
+    // So many that the tree has more than a root.
+    for number in 0..200 {
+        drop(volume.create(&format!("file {number}")).expect("room"));
+    }
+    let file = volume.open_file("file 0").expect("it is there");
+    volume.drop_caches().expect("nothing fails yet");
+    write(&file, 7);
+    hold.hold(1);
+    thread::scope(|scope| {
+        let syncing = scope.spawn(|| file.sync());
+        hold.wait_for(1);
+        stand
+            .faults
+            .arm(FaultRule::persistent(FaultOn::Read, 1, FaultAction::Error));
+        hold.release(hold.pass());
+        let told = syncing.join().expect("no panic");
+        assert!(told.is_err(), "the tree has not what was synced");
+    });
+    assert!(
+        volume.read_only().is_some(),
+        "it goes on without what its log has"
+    );
+}
+
+/// A page is on its way into the log and cannot go home: the volume is not synced before it is in the log.
+pub(crate) fn a_sync_of_the_volume_waits_for_the_log() {
+    case();
+    let stand = Stand::holding(RequestKind::Write, &[]);
+    let Stand { hold, volume, .. } = &stand;
+    let file = volume.create("file 0").expect("a new file");
+    volume.sync().expect("a commit");
+    write(&file, 7);
+    hold.hold(1);
+    thread::scope(|scope| {
+        let syncing = scope.spawn(|| file.sync());
+        hold.wait_for(1);
+        fail(&stand.faults, DATA, FaultSpan::Persistent);
+        let whole = scope.spawn(|| volume.sync());
+        pause(DONE_WITHIN);
+        if whole.is_finished() {
+            // Then it has to be true.
+            assert_page(&crashed(&stand.recorder), 7, "synced and nowhere");
+        }
+        stand.faults.disarm();
+        hold.release(hold.pass());
+        syncing.join().expect("no panic").expect("the log takes it");
+        whole.join().expect("no panic").expect("so does this");
+    });
+    assert_page(
+        &crashed(&stand.recorder),
+        7,
+        "neither at home nor in the log",
+    );
+}
+
+/// The last batch that fits behind the head is whole on the device and reported as failed. The next one takes its number
+/// and goes to the start, where it has room.
+pub(crate) fn of_two_batches_of_one_number_the_later_counts() {
+    case();
+    let stand = Stand::holding(RequestKind::Discard, &[]);
+    let volume = &stand.volume;
+    let sectors = WIDE_LOG_BYTES / 4096;
+    for number in 0..sectors - 1 {
+        if number % 16 == 0 {
+            volume.sync().expect("a commit frees the log");
+        }
+        add(volume, &format!("one {number}"));
+    }
+    volume.sync().expect("a commit frees the log");
+    let at = volume.stats().meta.log_bytes;
+    assert_eq!(at, (sectors - 1) * 4096, "one sector is left at the end");
+    stand.faults.arm(FaultRule {
+        on: FaultOn::Write,
+        within: Some(LOG..LOG + WIDE_LOG_BYTES),
+        nth: 1,
+        span: FaultSpan::Once,
+        // Half of a sector, and a record is shorter.
+        action: FaultAction::Short,
+    });
+    add(volume, "last");
+    let file = volume.create("file 0").expect("a new file");
+    write(&file, 7);
+    file.sync().expect("the log takes it");
+    let image = crashed(&stand.recorder);
+    assert_there(&image, &["last".to_owned()], "its batch failed");
+    assert_page(&image, 7, "behind a batch that failed and is there");
+}
+
+/// A page that only the log has is covered by a commit; then a bit of its batch, the last one, flips. Nothing is shown in
+/// its place.
+pub(crate) fn a_log_that_ends_early_is_refused() {
+    case();
+    let stand = Stand::holding(RequestKind::Discard, &[COMMIT_INTERVAL]);
+    let volume = &stand.volume;
+    let file = volume.create("file 0").expect("a new file");
+    volume.sync().expect("a commit");
+    let at = LOG + volume.stats().meta.log_bytes;
+    write(&file, 7);
+    file.sync().expect("the log takes it");
+    let before = volume.stats().meta.durable_generation;
+    drop(volume.create("file 1").expect("a new file"));
+    while volume.stats().meta.durable_generation == before {
+        pause(Duration::from_millis(1));
+    }
+    let point = stand.recorder.crash_point(stand.recorder.events());
+    let sound = point.image(&Survivors::All, Tear::Whole);
+    let mut bytes = sound.image();
+    bytes[usize::try_from(at).expect("small") + 100] ^= 1;
+    let damaged = delalloc_backends::MemBackend::from_image(&bytes, 512);
+    assert!(
+        !check(&damaged).is_clean(),
+        "half a log passes for a whole one"
+    );
+    let damaged: Arc<dyn Backend> = Arc::new(damaged);
+    let opened = Volume::open(
+        damaged,
+        Arc::new(delalloc_backends::OsClock::new()),
+        config(&ONE_AT_A_TIME),
+    );
+    assert!(opened.is_err(), "a page is missing and nobody says so");
+    let sound: Arc<dyn Backend> = Arc::new(sound);
+    assert_page(&sound, 7, "only the log had it");
+}
