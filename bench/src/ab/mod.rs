@@ -1,7 +1,7 @@
 //! Two builds of the binary measured in turns on this machine: what a timing gate rests on.
 //!
 //! ```text
-//!   sliced    base, head, base again  } fresh processes; one slice each, in shuffled order, 40 times    one effect a pair
+//!   sliced    base, head, base again  } fresh processes; one slice each, in shuffled order, 40 times    one effect a set
 //!   rounds    base, head, base again  } whole replays, forth and back (A B C C B A)                    one effect a block
 //!   counted   base, base, head        } one replay each under callgrind                                a count
 //! ```
@@ -13,6 +13,7 @@
 //!
 //! Effects are logarithms of ratios; what they mean is judged in `delalloc_results::gate::ab`.
 
+mod core;
 pub mod counted;
 mod profile;
 pub mod revision;

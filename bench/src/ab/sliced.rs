@@ -1,9 +1,10 @@
 //! Short slices of base, head and base again, in shuffled order, over fresh processes each time.
 //!
 //! What a slice says alone is little: a machine that is shared is disturbed more often than not. But the three
-//! slices of one turn are milliseconds apart, so their ratio is taken there, and the median over the turns is one
+//! slices of one turn are milliseconds apart, so their ratio is taken there, and the middle half over the turns makes one
 //! effect of one set of processes. It takes twelve sets to say something: processes differ by how they came to lie in
-//! memory, and no number of slices within one shows that.
+//! memory, and no number of slices within one shows that. They need not differ by where the scheduler puts their threads,
+//! so all of them are held on one processor.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
@@ -12,13 +13,14 @@ use anyhow::{Context, anyhow};
 use delalloc_results::ExitCode;
 use delalloc_results::stats::pair_effect;
 
+use super::core::Core;
 use super::serve::READY;
 use super::{Build, Orders, Task, Trio, was_interrupted};
 use crate::failure::{Failure, OrExit};
 use crate::signals::Signals;
 
 /// How long a slice should take: many times the commit that ends it, which is the same in both builds and noisy.
-const SLICE_NS: u64 = 8_000_000;
+const SLICE_NS: u64 = 4_000_000;
 /// The most operations of a slice, where they take almost no time.
 const OPS_MAX: u64 = 1 << 16;
 /// Turns that are not counted: first touches.
@@ -97,6 +99,9 @@ fn pair(
         arms[place] = Some(Arm::start(builds[place], task, plan.phase)?);
     }
     let mut arms = arms.map(|arm| arm.expect("every place was started"));
+    for arm in &arms {
+        arm.hold()?;
+    }
     if *ops == 0 {
         *ops = ops_of_a_slice(&mut arms)?;
     }
@@ -185,6 +190,15 @@ impl Arm {
             let said = anyhow!("{}: said {line:?} and not that it is ready", arm.name);
             Err(Failure::failed(said))
         }
+    }
+
+    fn hold(&self) -> Result<(), Failure> {
+        let Some(core) = Core::last() else {
+            return Ok(());
+        };
+        let held = core.hold(self.child.id());
+        held.with_context(|| format!("holding {} on one processor", self.name))
+            .or_failed()
     }
 
     fn slice(&mut self, ops: u64) -> Result<u64, Failure> {
