@@ -99,6 +99,15 @@ pub struct SlicesArgs {
     pub phase: Option<String>,
 }
 
+/// Whose floor it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FloorOf {
+    /// Of every number of a class.
+    Class(AbClass),
+    /// Of the number of this name, whatever its class has.
+    Number(String),
+}
+
 /// Arguments of `gate ab`.
 #[derive(Debug, clap::Args)]
 pub struct AbArgs {
@@ -137,9 +146,9 @@ pub struct AbArgs {
     /// Blocks of six whole replays
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub blocks: u16,
-    /// Changes up to this many per cent are nobody's business; may be repeated
-    #[arg(long = "floor", value_name = "CLASS=PERCENT", value_parser = floor)]
-    pub floors: Vec<(AbClass, f64)>,
+    /// Changes of a class, or of the number of this name, up to so many per cent are nobody's business; may be repeated
+    #[arg(long = "floor", value_name = "CLASS|NUMBER=PERCENT", value_parser = floor)]
+    pub floors: Vec<(FloorOf, f64)>,
     /// Shuffles the turns and draws the clusters of the bootstrap
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -266,11 +275,12 @@ fn class(text: &str) -> Result<AbClass, String> {
         .ok_or_else(|| "there are counted, sliced, rounds and tail".to_owned())
 }
 
-fn floor(text: &str) -> Result<(AbClass, f64), String> {
-    let (name, percent) = text
-        .split_once('=')
-        .ok_or("write CLASS=PERCENT, as in sliced=3")?;
-    Ok((class(name)?, part(percent, "a floor")?))
+fn floor(text: &str) -> Result<(FloorOf, f64), String> {
+    let (name, percent) = text.rsplit_once('=').ok_or(
+        "write CLASS=PERCENT, as in sliced=3, or the name of a number, as in 'slices(load)=10'",
+    )?;
+    let of = class(name).map_or_else(|_| FloorOf::Number(name.to_owned()), FloorOf::Class);
+    Ok((of, part(percent, "a floor")?))
 }
 
 /// What is measured, and how far it may be off as a part of it.

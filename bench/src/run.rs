@@ -179,6 +179,7 @@ impl Run<'_> {
             seed: workload
                 .deterministic
                 .then(|| cell_seed(load.seed, place.round)),
+            plant: None,
         };
         let mut cell = match open(&opening) {
             Ok(opened) => {

@@ -32,13 +32,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     let plan = RunPlan::resolve(args)?;
     let signals = Signals::catch().or_failed()?;
     let plant = Plant::from_environment().or_usage()?;
-    let open = |opening: &Opening<'_>| {
-        let opened = targets::open(opening)?;
-        Ok(match plant {
-            Some(plant) => plant.into_target(opened),
-            None => opened,
-        })
-    };
+    let open = |opening: &Opening<'_>| targets::open(&Opening { plant, ..*opening });
     let finished = run::run(&plan, &open, &signals)?;
     if args.json {
         println!("{}", json(&finished));

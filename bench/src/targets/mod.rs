@@ -13,6 +13,7 @@ mod blocks;
 mod device;
 mod directory;
 mod engine;
+mod held_up;
 mod knobs;
 mod layout;
 mod null;

@@ -15,7 +15,9 @@ use delalloc_workloads::plan::{
 };
 use delalloc_workloads::{LoadPlan, PointPlan};
 
-use super::{DirectoryTarget, EngineKnobs, EngineTarget, NullTarget, RawTarget, Stand, Target};
+use super::{
+    DirectoryTarget, EngineKnobs, EngineTarget, NullTarget, Plant, RawTarget, Stand, Target,
+};
 
 /// A modelled device stalls where this says; equal seeds, equal stalls.
 const SIM_SEED: u64 = 1;
@@ -31,15 +33,30 @@ pub struct Opening<'a> {
     pub load: &'a LoadPlan,
     /// In virtual time, where everything the target draws comes from this seed; none for real time.
     pub seed: Option<u64>,
+    /// What is wrong with it on purpose.
+    pub plant: Option<Plant>,
 }
 
 /// Opens a target, fresh, for one cell.
 pub fn open(opening: &Opening<'_>) -> anyhow::Result<Box<dyn Target>> {
+    let opened = sound(opening)?;
+    Ok(match opening.plant {
+        Some(plant) => {
+            let on_a_device = matches!(opening.target.kind, TargetKind::Engine(_));
+            plant.into_target(opened, on_a_device && opening.seed.is_none())
+        }
+        None => opened,
+    })
+}
+
+/// But for what a plant does to its device.
+fn sound(opening: &Opening<'_>) -> anyhow::Result<Box<dyn Target>> {
     let Opening {
         target,
         point,
         load,
         seed,
+        plant,
     } = *opening;
     Ok(match &target.kind {
         TargetKind::Null => Box::new(NullTarget),
@@ -54,7 +71,13 @@ pub fn open(opening: &Opening<'_>) -> anyhow::Result<Box<dyn Target>> {
         TargetKind::Engine(plan) => {
             let config = EngineKnobs::config(&point.knobs_for(target))?;
             let stand = match seed {
-                None => Stand::threads(device(plan)?),
+                None => {
+                    let device = device(plan)?;
+                    Stand::threads(match plant {
+                        Some(plant) => plant.into_device(device),
+                        None => device,
+                    })
+                }
                 Some(seed) => steps(plan, seed)?,
             };
             Box::new(EngineTarget::open(stand, config)?)

@@ -5,7 +5,8 @@
 //!   extra-writes=N        each N-th write is brought to the device, and then once more
 //!   lost-writes=N         each N-th write is accepted and thrown away
 //!   summed-writes=N       the bytes of each write are summed N times more than is of any use
-//!   order-stalls=N        each N-th write holds up the client, and what it does after, for 20 ms
+//!   order-stalls=N        each N-th write to an engine's device, in real time, holds up whoever sends and all that wait
+//!                         behind it for 20 ms; of other targets, each N-th write of a client, and what that does after
 //! ```
 //!
 //! Planted by the environment variable `DELALLOC_PLANT` and by nothing else: no workload can ask for it. The
@@ -16,10 +17,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, ensure};
-use delalloc_backends::Clock;
+use delalloc_backends::{Backend, Clock};
 use delalloc_results::record::{PoolRecord, StageRecord};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::held_up::HeldUpBackend;
 use super::{Levels, Reading, Target, TargetFile};
 
 /// The environment variable.
@@ -85,13 +87,22 @@ impl Plant {
         })
     }
 
-    /// Plants it into a target.
-    pub fn into_target(self, base: Box<dyn Target>) -> Box<dyn Target> {
+    /// Plants it into a target. `has_device` where `into_device` has had its turn.
+    pub(super) fn into_target(self, base: Box<dyn Target>, has_device: bool) -> Box<dyn Target> {
         Box::new(PlantedTarget {
             base,
             plant: self,
+            stalls_here: !has_device,
             writes: Arc::default(),
         })
+    }
+
+    /// Plants what belongs there into the device of an engine.
+    pub(super) fn into_device(self, base: Arc<dyn Backend>) -> Arc<dyn Backend> {
+        match self {
+            Self::OrderStalls(every) => Arc::new(HeldUpBackend::new(base, every, STALL)),
+            _ => base,
+        }
     }
 }
 
@@ -99,6 +110,7 @@ impl Plant {
 struct PlantedTarget {
     base: Box<dyn Target>,
     plant: Plant,
+    stalls_here: bool,
     writes: Arc<AtomicU64>,
 }
 
@@ -107,6 +119,7 @@ impl Target for PlantedTarget {
         Ok(Arc::new(PlantedFile {
             base: self.base.open_file(name)?,
             plant: self.plant,
+            stalls_here: self.stalls_here,
             writes: Arc::clone(&self.writes),
         }))
     }
@@ -178,6 +191,7 @@ impl Target for PlantedTarget {
 struct PlantedFile {
     base: Arc<dyn TargetFile>,
     plant: Plant,
+    stalls_here: bool,
     writes: Arc<AtomicU64>,
 }
 
@@ -196,7 +210,7 @@ impl TargetFile for PlantedFile {
                 self.base.write_at(offset, bytes)
             }
             Plant::LostWrites(every) if number.is_multiple_of(every) => Ok(()),
-            Plant::OrderStalls(every) if number.is_multiple_of(every) => {
+            Plant::OrderStalls(every) if self.stalls_here && number.is_multiple_of(every) => {
                 std::thread::sleep(STALL);
                 self.base.write_at(offset, bytes)
             }

@@ -159,6 +159,46 @@ fn the_sliced_phase_is_named_and_can_be_chosen() {
 }
 
 #[test]
+fn each_target_is_sliced_and_has_a_floor_of_its_own() {
+    let bench = Bench::new();
+    let text = small("").replace(
+        "targets:",
+        "targets:\n  raw: { raw: { backend: { mem: { size: 64MiB } } } }\n  shared: { engine: { backend: { file: { path: shared.img, size: 64MiB } } } }\n",
+    );
+    let workload = bench.workload("targets.yaml", &text);
+    let binary = assert_cmd::cargo::cargo_bin("delalloc");
+    let gate = |more: &[&str]| {
+        let mut gate = bench.delalloc();
+        gate.args(["gate", "ab", "--class", "sliced", "--pairs", "10"])
+            .args(["--slices", "10", "--plant", "slow-writes=300"])
+            .arg("--base-bin")
+            .arg(&binary)
+            .args(more)
+            .arg(&workload);
+        let output = gate.output().expect("the binary runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        println!("{text}\n{}", String::from_utf8_lossy(&output.stderr));
+        (output.status.code(), text)
+    };
+    let (code, text) = gate(&[]);
+    let line = |name: &str| {
+        let mut lines = text.lines();
+        let found = lines.find(|line| line.contains(name));
+        found.unwrap_or_else(|| panic!("no {name}")).to_owned()
+    };
+    assert_eq!(code, Some(1));
+    assert!(line("slices(engine)").starts_with("regressed"));
+    assert!(line("slices(raw)").starts_with("regressed"));
+    assert!(line("slices(shared)").contains("informational"));
+    // Of one number alone, and the other one may still be red.
+    let floors = ["slices(engine)=900", "slices(raw)=900", "slices(rwa)=1"];
+    let floors = floors.map(|floor| ["--floor", floor]).concat();
+    let (code, text) = gate(&floors);
+    assert!([Some(0), Some(3)].contains(&code), "{code:?}");
+    assert!(text.contains("--floor slices(rwa): neither"), "{text}");
+}
+
+#[test]
 fn builds_that_would_write_to_one_place_at_once_are_not_sliced() {
     let bench = Bench::new();
     let text = small("").replace(

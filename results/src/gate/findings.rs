@@ -5,8 +5,8 @@
 //!
 //! Not here: verdicts, JUnit and annotations (`level`), and the tables for a terminal.
 
-use super::{AbRow, GateReport, Verdict};
-use crate::exit::Outcome;
+use super::{AbRow, GateReport, Tolerance, Verdict};
+use crate::exit::{ExitCode, Outcome};
 use crate::printable;
 use crate::record::point_label;
 use std::borrow::Cow;
@@ -60,12 +60,16 @@ impl Findings {
             let measured = row
                 .measured
                 .map_or_else(|| "-".to_owned(), |value| value.to_string());
+            let within = match row.tolerance {
+                Tolerance::Exact => "exactly".to_owned(),
+                Tolerance::Relative(part) => format!("within {:.1} %", part * 100.0),
+            };
             Finding {
                 class: "baseline".to_owned(),
                 name: format!("{}{at}", row.expression.replace('"', "")),
                 verdict: row.verdict,
                 reason: row.code.word(),
-                numbers: format!("{} to {measured}", row.baseline),
+                numbers: format!("{} to {measured}, {within}", row.baseline),
                 detail: row.reason.clone(),
             }
         });
@@ -98,6 +102,10 @@ impl Findings {
             exit,
             inconclusive_passes: false,
         }
+    }
+
+    fn is_allowed(&self) -> bool {
+        self.inconclusive_passes && self.exit.code == ExitCode::Inconclusive
     }
 
     fn count(&self, wanted: Verdict) -> usize {
@@ -148,10 +156,12 @@ impl Findings {
     #[must_use]
     pub fn last_line(&self) -> String {
         format!(
-            "gate={} exit={} compared={} pass={} regressed={} improved={} unstable={} \
+            "gate={} exit={}{} compared={} pass={} regressed={} improved={} unstable={} \
              abstained={} reason={:?}",
             self.exit.code.word(),
             self.exit.code.code(),
+            // The process ends with 0 all the same.
+            if self.is_allowed() { " allowed=1" } else { "" },
             self.rows.len() - self.count(Verdict::Abstained),
             self.count(Verdict::Pass),
             self.count(Verdict::Regressed),

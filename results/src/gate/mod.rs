@@ -123,6 +123,11 @@ pub enum GateError {
         /// The record's name and hash.
         record: String,
     },
+    /// The baseline holds virtual times, and the run was timed by the clock.
+    #[error(
+        "the baseline is of a deterministic run, and this one was timed by the clock; replay with --set deterministic=true"
+    )]
+    NotDeterministic,
     /// The baseline was written by a later version.
     #[error("baseline_version {found}, this build reads up to {BASELINE_VERSION}")]
     TooNew {
@@ -158,6 +163,11 @@ pub fn gate(baseline: &Baseline, record: &RunRecord) -> Result<GateReport, GateE
         });
     }
     baseline.is_of(&record.workload.name, &record.workload.hash)?;
+    // One workload, two sorts of time: its hash does not tell them apart.
+    let is_exact = |entry: &Entry| !entry.rounds.is_empty();
+    if !record.deterministic && baseline.entries.iter().any(is_exact) {
+        return Err(GateError::NotDeterministic);
+    }
     let other_machine = other_machine(baseline, record);
     let mut rows: Vec<GateRow> = baseline
         .entries

@@ -172,6 +172,20 @@ fn another_workload_is_an_error() {
 }
 
 #[test]
+fn virtual_times_are_not_compared_with_those_of_the_clock() {
+    let mut virtual_run = record(&DEVICE_BYTES, [200, 100]);
+    virtual_run.deterministic = true;
+    let held =
+        Baseline::from_record(&virtual_run, &rules(), "virtual", "2026-01-02").expect("blessed");
+    assert!(gate(&held, &virtual_run).is_ok());
+    let on_threads = record(&DEVICE_BYTES, [200, 100]);
+    assert!(matches!(
+        gate(&held, &on_threads),
+        Err(GateError::NotDeterministic)
+    ));
+}
+
+#[test]
 fn every_way_of_comparing_nothing_is_not_green() {
     let good = record(&DEVICE_BYTES, [200, 100]);
 

@@ -16,7 +16,7 @@ use crate::ab::serve::sliced_phase;
 use crate::ab::sliced::{self, Plan};
 use crate::ab::{Build, Orders, Parts, TOTAL, Task, Trio, counted, revision, rounds, tools};
 use crate::failure::{Failure, OrExit, allowing};
-use crate::gate_args::AbArgs;
+use crate::gate_args::{AbArgs, FloorOf};
 use crate::plan;
 use crate::signals::Signals;
 
@@ -105,6 +105,9 @@ struct Gate<'a> {
     repeats: bool,
     /// What is sliced where nobody says.
     last_phase: &'a str,
+    /// Targets of the workload, and how many points it has: each target is sliced at the first.
+    targets: Vec<&'a str>,
+    points: usize,
     signals: &'a Signals,
     trio: Trio,
     base: String,
@@ -157,6 +160,12 @@ impl<'a> Gate<'a> {
             task,
             repeats: workload.deterministic,
             last_phase: sliced_phase(load, None).map_or("", |index| &*load.phases[index].name),
+            targets: workload
+                .targets
+                .iter()
+                .map(|target| &*target.name)
+                .collect(),
+            points: workload.points.len(),
             signals,
             trio: Trio {
                 base: base_build,
@@ -177,9 +186,14 @@ impl<'a> Gate<'a> {
         }
     }
 
-    fn floor(&self, class: AbClass) -> f64 {
-        let wanted = self.args.floors.iter().rev().find(|(of, _)| *of == class);
-        wanted.map_or_else(|| class.rule().floor, |(_, floor)| *floor)
+    fn floor(&self, class: AbClass, number: &str) -> f64 {
+        let last = |wanted: FloorOf| {
+            let mut floors = self.args.floors.iter().rev();
+            floors.find_map(|(of, floor)| (*of == wanted).then_some(*floor))
+        };
+        last(FloorOf::Number(number.to_owned()))
+            .or_else(|| last(FloorOf::Class(class)))
+            .unwrap_or(class.rule().floor)
     }
 
     fn measure(&mut self) -> Result<(), Failure> {
@@ -197,25 +211,30 @@ impl<'a> Gate<'a> {
             arms.extend(self.rounds()?);
         }
         if self.wants(AbClass::Sliced) {
-            for (name, phase) in self.slices() {
+            let mut whys = Vec::new();
+            for slices in self.slices() {
                 if self.signals.interrupted() {
                     break;
                 }
-                match self.sliced(&name, phase) {
+                match self.sliced(&slices) {
                     Ok(arm) => arms.push(arm),
                     Err(refusal) if refusal.code == ExitCode::Usage => {
-                        // Who did not ask for slices has the rounds.
-                        let reason = if self.args.classes.is_empty() {
-                            Reason::Informational
-                        } else {
-                            Reason::NotMeasured
-                        };
                         let why = format!("{:#}", refusal.error).replace('\n', "; ");
-                        refused.push(abstained(&name, AbClass::Sliced, reason, &why));
+                        whys.push((slices.name, why));
                     }
                     Err(failure) => return Err(failure),
                 }
             }
+            // Who did not ask for slices has the rounds; who did has those of the other targets.
+            let sliced = arms.iter().any(|arm| arm.class == AbClass::Sliced);
+            let reason = if self.args.classes.is_empty() || sliced {
+                Reason::Informational
+            } else {
+                Reason::NotMeasured
+            };
+            let refusals = whys.iter();
+            refused
+                .extend(refusals.map(|(name, why)| abstained(name, AbClass::Sliced, reason, why)));
         }
         let mut rows = self.judge(&arms);
         let doubtful = |row: &AbRow| row.reason == Reason::Unconfirmed;
@@ -232,6 +251,15 @@ impl<'a> Gate<'a> {
         }
         self.rows.extend(rows);
         self.rows.extend(refused);
+        for (of, _) in &self.args.floors {
+            let unknown = |name: &str| self.rows.iter().all(|row| row.metric != name);
+            if let FloorOf::Number(name) = of
+                && unknown(name)
+            {
+                let note = format!("--floor {name}: neither a class nor a number of this gate");
+                self.notes.push(note);
+            }
+        }
         if self.rows.iter().any(|row| row.reason == Reason::TooWide) {
             let why = "too_wide: this machine moves by more than the budget allows; a quiet one helps most, more --pairs (sliced) and --blocks (rounds) narrow intervals as well";
             self.notes.push(why.to_owned());
@@ -244,7 +272,8 @@ impl<'a> Gate<'a> {
     }
 
     fn judge(&self, arms: &[AbArm]) -> Vec<AbRow> {
-        judge(arms, &|class| self.floor(class), self.args.seed)
+        let floor = |arm: &AbArm| self.floor(arm.class, &arm.metric);
+        judge(arms, &floor, self.args.seed)
     }
 
     /// One count of head between two of the base: of the whole and, where the work is the same each time, of its parts.
@@ -265,7 +294,7 @@ impl<'a> Gate<'a> {
         for name in parts {
             let (bases, head) = ([of(&base, name), of(&again, name)], of(&head, name));
             if bases[0] > 0 {
-                let row = judge_counted(name, bases, head, self.floor(class));
+                let row = judge_counted(name, bases, head, self.floor(class, name));
                 self.rows.push(row);
             } else if head > 0 {
                 let why = format!(
@@ -292,33 +321,69 @@ impl<'a> Gate<'a> {
         Ok(arms)
     }
 
-    /// What is sliced, by name.
-    fn slices(&self) -> Vec<(String, Option<&'a str>)> {
-        let named = |phase: &'a String| (format!("slices({phase})"), Some(&**phase));
-        match self.args.phases.as_slice() {
-            [] => vec![("slices".to_owned(), None)],
-            phases => phases.iter().map(named).collect(),
-        }
+    /// Each phase of each target.
+    fn slices(&self) -> Vec<Slices<'a>> {
+        let phases: Vec<Option<&'a str>> = match self.args.phases.as_slice() {
+            [] => vec![None],
+            phases => phases.iter().map(|phase| Some(&**phase)).collect(),
+        };
+        let of_target = |target: &&'a str| {
+            let several = (self.targets.len() > 1).then_some(*target);
+            let of_phase = move |phase: &Option<&'a str>| Slices {
+                name: match (several, *phase) {
+                    (None, None) => "slices".to_owned(),
+                    (Some(one), None) | (None, Some(one)) => format!("slices({one})"),
+                    (Some(target), Some(phase)) => format!("slices({target}, {phase})"),
+                },
+                target: several,
+                phase: *phase,
+            };
+            phases.iter().map(of_phase).collect::<Vec<_>>()
+        };
+        self.targets.iter().flat_map(of_target).collect()
     }
 
-    fn sliced(&mut self, name: &str, phase: Option<&str>) -> Result<AbArm, Failure> {
-        let plan = Plan {
+    fn sliced(&mut self, slices: &Slices<'_>) -> Result<AbArm, Failure> {
+        let Slices {
+            name,
+            target,
             phase,
+        } = slices;
+        let plan = Plan {
+            phase: *phase,
             pairs: self.args.pairs.into(),
             turns: self.args.slices.into(),
             seed: self.args.seed,
         };
-        let found = sliced::measure(&self.trio, self.task, plan, self.signals)?;
-        let ops = found.ops;
-        self.notes.push(match phase {
-            Some(_) => format!("{name}: one is {ops} operations and their sync"),
+        let mut task = self.task.clone();
+        if let Some(target) = target {
+            task.targets = vec![(*target).to_owned()];
+        }
+        let found = sliced::measure(&self.trio, &task, plan, self.signals)?;
+        let of_what = match phase {
+            Some(_) => String::new(),
             None => format!(
-                "{name}: of phase {}, the last that reads or writes (--phase takes another); one is {ops} operations and their sync",
+                "of phase {}, the last that reads or writes (--phase takes another); ",
                 self.last_phase
             ),
-        });
-        Ok(slices(name, found))
+        };
+        let at = match self.points {
+            1 => String::new(),
+            points => format!(", at the first of {points} points"),
+        };
+        let ops = found.ops;
+        self.notes.push(format!(
+            "{name}: {of_what}one is {ops} operations and their sync{at}"
+        ));
+        Ok(self::slices(name, found))
     }
+}
+
+/// What is sliced: a phase of a target, each none where nobody had to say.
+struct Slices<'a> {
+    name: String,
+    target: Option<&'a str>,
+    phase: Option<&'a str>,
 }
 
 /// For the judge.

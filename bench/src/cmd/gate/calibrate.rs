@@ -125,7 +125,7 @@ fn tally(
         }
         let rows = judge(
             &[slices("slices", found)],
-            &|class| class.rule().floor,
+            &|arm| arm.class.rule().floor,
             seed,
         );
         for row in &rows {

@@ -32,12 +32,17 @@ pub(super) fn leave(
     if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
         append(Path::new(&path), found).or_failed()?;
     }
+    let annotated = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
     if args.json {
         println!("{}", serde_json::to_string_pretty(report).or_failed()?);
+        if annotated {
+            // The log has both; who reads the JSON has stdout alone.
+            eprint!("{}", found.annotations());
+        }
         return Ok(());
     }
     print!("{table}");
-    if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
+    if annotated {
         print!("{}", found.annotations());
     }
     println!("{}", found.last_line());

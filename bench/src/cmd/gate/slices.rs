@@ -30,16 +30,14 @@ pub(super) fn slices(args: &SlicesArgs) -> Result<ExitCode, Failure> {
     let load = workload.load(point);
     let index = sliced_phase(load, args.phase.as_deref()).or_usage()?;
     let plant = Plant::from_environment().or_usage()?;
-    let mut opened = targets::open(&Opening {
+    let opened = targets::open(&Opening {
         target,
         point,
         load,
         seed: None,
+        plant,
     })
     .or_failed()?;
-    if let Some(plant) = plant {
-        opened = plant.into_target(opened);
-    }
     let signals = Signals::default();
     let served = serve(
         load,

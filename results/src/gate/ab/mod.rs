@@ -211,12 +211,12 @@ impl AbClass {
     }
 }
 
-/// Judges all numbers of one gate together. `floor` overrides the floors of the classes; `seed` draws clusters.
+/// Judges all numbers of one gate together. `floor` says what change of a number is nobody's business; `seed` draws clusters.
 #[must_use]
-pub fn judge(arms: &[AbArm], floor: &dyn Fn(AbClass) -> f64, seed: u64) -> Vec<AbRow> {
+pub fn judge(arms: &[AbArm], floor: &dyn Fn(&AbArm) -> f64, seed: u64) -> Vec<AbRow> {
     let mut judged: Vec<Judged<'_>> = arms
         .iter()
-        .map(|arm| Judged::of(arm, floor(arm.class), seed))
+        .map(|arm| Judged::of(arm, floor(arm), seed))
         .collect();
     let tests = judged.iter().filter(|judged| judged.fit()).count();
     for judged in &mut judged {

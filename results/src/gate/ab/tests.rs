@@ -31,7 +31,7 @@ fn again(effects: Vec<f64>) -> Option<Stage> {
 }
 
 fn one(arm: AbArm) -> AbRow {
-    judge(&[arm], &|class| class.rule().floor, 1).remove(0)
+    judge(&[arm], &|arm| arm.class.rule().floor, 1).remove(0)
 }
 
 fn exit(row: AbRow) -> ExitCode {
@@ -87,7 +87,7 @@ fn a_base_that_differs_from_itself_silences_every_timing() {
     loud.null_effects = vec![0.08; 12];
     let rows = judge(
         &[arm(AbClass::Sliced, 0.2, 0.01), loud],
-        &|class| class.rule().floor,
+        &|arm| arm.class.rule().floor,
         1,
     );
     assert!(
@@ -122,7 +122,7 @@ fn comparing_nothing_is_not_good() {
 fn what_is_only_shown_is_neither_doubt_nor_comparison() {
     let mut shown = arm(AbClass::Tail, 0.5, 0.01);
     shown.unfit = Some(Unfit::Informational("50 operations make no p99".to_owned()));
-    let floor = |class: AbClass| class.rule().floor;
+    let floor = |arm: &AbArm| arm.class.rule().floor;
     let rows = judge(&[shown.clone()], &floor, 1);
     assert_eq!(rows[0].reason, Reason::Informational);
     assert_eq!(conclude(&rows).code, ExitCode::Inconclusive);
@@ -132,7 +132,7 @@ fn what_is_only_shown_is_neither_doubt_nor_comparison() {
 
 #[test]
 fn a_change_of_everything_is_seen_among_any_number_of_numbers() {
-    let floor = |class: AbClass| class.rule().floor;
+    let floor = |arm: &AbArm| arm.class.rule().floor;
     let regressed = |row: &AbRow| row.verdict == Verdict::Regressed;
     for class in [AbClass::Sliced, AbClass::Rounds] {
         let mut worse = arm(class, 0.7, 0.01);
@@ -148,7 +148,7 @@ fn a_change_of_everything_is_seen_among_any_number_of_numbers() {
 
 #[test]
 fn numbers_that_are_not_judged_do_not_make_the_others_less_sure() {
-    let floor = |class: AbClass| class.rule().floor;
+    let floor = |arm: &AbArm| arm.class.rule().floor;
     let fit = vec![arm(AbClass::Sliced, 0.05, 0.02); 20];
     let mut mixed = fit.clone();
     let mut unfit = arm(AbClass::Tail, 0.0, 0.01);
@@ -227,7 +227,7 @@ fn few_clusters_are_never_surer_than_so_many_coins() {
     quiet.effects.truncate(8);
     let mut many = vec![worse];
     many.extend(vec![quiet; 39]);
-    let row = judge(&many, &|class| class.rule().floor, 1).remove(0);
+    let row = judge(&many, &|arm| arm.class.rule().floor, 1).remove(0);
     assert!(row.p_adjusted.expect("fit") >= 40.0 / 256.0, "{row:?}");
     assert_eq!(
         (row.verdict, row.reason),
@@ -244,7 +244,7 @@ fn a_null_arm_of_the_second_stage_makes_everything_doubtful_too() {
     if let Some(again) = &mut twice_seen.confirm {
         again.null_effects = vec![0.08; 12];
     }
-    let floor = |class: AbClass| class.rule().floor;
+    let floor = |arm: &AbArm| arm.class.rule().floor;
     let rows = judge(&[twice_seen, arm(AbClass::Sliced, 0.0, 0.01)], &floor, 1);
     for row in &rows {
         let verdict = (row.verdict, row.reason);
@@ -277,7 +277,7 @@ fn a_second_stage_that_is_not_fit_neither_confirms_nor_clears() {
 fn an_improvement_that_many_numbers_make_unsure_is_no_doubt_that_it_is_not_worse() {
     let mut many = vec![arm(AbClass::Rounds, -0.2, 0.01)];
     many.extend(vec![arm(AbClass::Rounds, 0.0, 0.01); 39]);
-    let rows = judge(&many, &|class| class.rule().floor, 1);
+    let rows = judge(&many, &|arm| arm.class.rule().floor, 1);
     let verdict = (rows[0].verdict, rows[0].reason);
     assert_eq!(verdict, (Verdict::Pass, Reason::Multiplicity));
     assert!(rows[0].detail.contains("--blocks 13"), "{}", rows[0].detail);
@@ -342,7 +342,7 @@ fn twenty_numbers_have_to_be_surer_than_one() {
     let p = alone.p_adjusted.expect("fit");
     let mut many = vec![edge];
     many.extend(vec![arm(AbClass::Sliced, 0.0, 0.01); 19]);
-    let among = judge(&many, &|class| class.rule().floor, 1).remove(0);
+    let among = judge(&many, &|arm| arm.class.rule().floor, 1).remove(0);
     let p_among = among.p_adjusted.expect("fit");
     assert!(
         (p_among / p - 20.0).abs() < 1e-9 || p_among == 1.0,
@@ -374,4 +374,25 @@ fn instructions_are_held_to_one_per_cent_and_need_a_base_that_repeats() {
         (row.verdict, row.reason),
         (Verdict::Abstained, Reason::NullArm)
     );
+}
+
+#[test]
+fn two_numbers_of_one_class_have_their_own_floors() {
+    let worse = |metric: &str| AbArm {
+        metric: metric.to_owned(),
+        ..arm(AbClass::Sliced, 0.09, 0.01)
+    };
+    let arms = [worse("slices(load)"), worse("slices(serve)")];
+    let floor = |arm: &AbArm| {
+        if arm.metric == "slices(load)" {
+            0.2
+        } else {
+            0.03
+        }
+    };
+    let verdicts: Vec<Verdict> = judge(&arms, &floor, 1)
+        .iter()
+        .map(|row| row.verdict)
+        .collect();
+    assert_eq!(verdicts, [Verdict::Pass, Verdict::Regressed]);
 }
