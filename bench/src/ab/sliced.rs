@@ -11,6 +11,8 @@ use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
 
 use anyhow::{Context, anyhow};
 use delalloc_results::ExitCode;
+use delalloc_results::gate::ab::is_too_wide;
+use delalloc_results::gate::AbClass;
 use delalloc_results::stats::pair_effect;
 
 use super::core::Core;
@@ -31,7 +33,7 @@ const TURNS_COLD: usize = 2;
 pub struct Plan<'a> {
     /// Which phase is sliced; none for the last that reads or writes.
     pub phase: Option<&'a str>,
-    /// Fresh sets of processes.
+    /// Fresh sets of processes; twice as many where these leave too wide an interval.
     pub pairs: usize,
     /// Turns of each.
     pub turns: usize,
@@ -64,21 +66,27 @@ pub fn measure(
 ) -> Result<Effects, Failure> {
     let mut found = Effects::default();
     let mut orders = Orders::new(plan.seed);
-    for _ in 0..plan.pairs {
-        if signals.interrupted() {
+    for again in [false, true] {
+        let wide = || is_too_wide(AbClass::Sliced, &found.effects, plan.seed);
+        if again && !wide() {
             break;
         }
-        match pair(trio, task, plan, &mut orders, &mut found.ops, signals) {
-            Ok([effect, null]) => {
-                found.effects.push(effect);
-                found.null_effects.push(null);
+        for _ in 0..plan.pairs {
+            if signals.interrupted() {
+                return Ok(found);
             }
-            Err(failure) if failure.code == ExitCode::Interrupted => {
-                signals.interrupt();
-                break;
+            match pair(trio, task, plan, &mut orders, &mut found.ops, signals) {
+                Ok([effect, null]) => {
+                    found.effects.push(effect);
+                    found.null_effects.push(null);
+                }
+                Err(failure) if failure.code == ExitCode::Interrupted => {
+                    signals.interrupt();
+                    return Ok(found);
+                }
+                Err(_) if signals.interrupted() => return Ok(found),
+                Err(failure) => return Err(failure),
             }
-            Err(_) if signals.interrupted() => break,
-            Err(failure) => return Err(failure),
         }
     }
     Ok(found)

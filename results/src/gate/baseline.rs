@@ -367,8 +367,16 @@ impl Baseline {
 impl Entry {
     /// The clock had a say in it: not a counter nor a virtual time, but a ratio of times.
     pub(super) fn is_timed(&self) -> bool {
-        let counter = self.expression.starts_with('"') && self.expression.ends_with('"');
-        !counter && self.rounds.is_empty()
+        !self.is_counter() && self.rounds.is_empty()
+    }
+
+    /// A virtual time, held round by round.
+    pub(super) fn is_virtual(&self) -> bool {
+        !self.is_counter() && !self.rounds.is_empty()
+    }
+
+    fn is_counter(&self) -> bool {
+        self.expression.starts_with('"') && self.expression.ends_with('"')
     }
 }
 

@@ -372,8 +372,16 @@ impl<'a> Gate<'a> {
             points => format!(", at the first of {points} points"),
         };
         let ops = found.ops;
+        let loud = match found.effects.len() > plan.pairs {
+            true => format!(
+                "; {} sets of processes, since the first {} left too wide an interval",
+                found.effects.len(),
+                plan.pairs
+            ),
+            false => String::new(),
+        };
         self.notes.push(format!(
-            "{name}: {of_what}one is {ops} operations and their sync{at}"
+            "{name}: {of_what}one is {ops} operations and their sync{at}{loud}"
         ));
         Ok(self::slices(name, found))
     }

@@ -25,7 +25,7 @@ mod judged;
 use super::{Reason, Verdict};
 use crate::exit::{ExitCode, Outcome};
 use crate::metric::Better;
-use crate::stats::{holm, resamples_for};
+use crate::stats::{RESAMPLES, cluster_bootstrap, holm, resamples_for};
 use judged::{Judged, limit, percent, side};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ const LEVEL: f64 = (1.0 - CONFIDENCE) / 2.0;
 pub enum AbClass {
     /// Instructions, counted by callgrind.
     Counted,
-    /// Median of the ratios of short slices, two processes in turns.
+    /// The middle half of the ratios of short slices, processes in turns.
     Sliced,
     /// Whole replays, in ABBA blocks.
     Rounds,
@@ -239,6 +239,14 @@ pub fn judge(arms: &[AbArm], floor: &dyn Fn(&AbArm) -> f64, seed: u64) -> Vec<Ab
             judged.row(p, tests, flagged.as_deref())
         })
         .collect()
+}
+
+/// Is the machine too loud for so few clusters? Asked of the width of the interval alone, wherever its centre is: more clusters
+/// for this reason make no side of it likelier.
+#[must_use]
+pub fn is_too_wide(class: AbClass, effects: &[f64], seed: u64) -> bool {
+    let estimate = cluster_bootstrap(effects, CONFIDENCE, RESAMPLES, seed);
+    estimate.is_some_and(|estimate| estimate.half_width() > limit(class.rule().budget))
 }
 
 /// Instructions of one run of each build, and of a second run of the base.

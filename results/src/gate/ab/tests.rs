@@ -396,3 +396,13 @@ fn two_numbers_of_one_class_have_their_own_floors() {
         .collect();
     assert_eq!(verdicts, [Verdict::Pass, Verdict::Regressed]);
 }
+
+#[test]
+fn too_wide_is_said_of_the_width_wherever_the_centre_is() {
+    for shift in [0.0, 0.2, -0.2] {
+        let of = |noise: f64| arm(AbClass::Sliced, shift, noise).effects;
+        assert!(!is_too_wide(AbClass::Sliced, &of(0.02), 1));
+        assert!(is_too_wide(AbClass::Sliced, &of(0.2), 1));
+    }
+    assert!(!is_too_wide(AbClass::Sliced, &[], 1));
+}
