@@ -3,7 +3,8 @@
 //! A writer process changes files, syncs them and says on a pipe what was acknowledged; it is killed; the
 //! image is checked, opened and compared with all that was acknowledged; the next writer goes on with
 //! what is there. On a file, and on a loop device, which needs root and losetup: where those are not to
-//! be had, that part says so and is left out. Then real replays are killed, and their image checked.
+//! be had, that part says so and is left out. Then real replays are killed, on both as well, and their images checked; of those
+//! that append, every acknowledged sync is there.
 //!
 //! What this cannot show is a device that loses its cache; the crash images of the engine's tests do.
 //!
@@ -30,7 +31,7 @@ use std::time::{Duration, Instant};
 
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use replay::Mortal;
+use replay::{Appender, Mortal};
 use stream::Known;
 use writer::FILES;
 
@@ -65,6 +66,7 @@ fn main() {
     on_a_file(home.path(), seed, rounds);
     on_a_loop_device(home.path(), seed, rounds.div_ceil(2));
     replays(home.path(), seed, rounds.div_ceil(3));
+    appenders(home.path(), seed, rounds.div_ceil(3));
 }
 
 fn number(variable: &str, default: u64) -> u64 {
@@ -92,6 +94,26 @@ fn replays(home: &Path, seed: u64, rounds: u64) {
     }
     replay::finish(home);
     println!("kill: {rounds} replays killed, every image checks, and a replay runs on the last");
+}
+
+fn appenders(home: &Path, seed: u64, rounds: u64) {
+    let mut dice = Xoshiro256PlusPlus::seed_from_u64(seed ^ 1);
+    let appender = Appender::new(home);
+    let mut killed = |what: &str, image: &Path| {
+        let mut syncs = 0;
+        for round in 0..rounds {
+            // Its event log has an interval every tenth of a second.
+            let after = Duration::from_millis(150 + dice.next_u64() % 450);
+            syncs += appender.kill(image, round, after);
+        }
+        assert!(syncs > 0, "no replay came to its first sync");
+        println!("kill: {rounds} replays killed on {what}, {syncs} syncs acknowledged, none lost");
+    };
+    killed("a file", &Appender::file());
+    match image::Loop::make(&home.join("appended-loop.img")) {
+        Ok(made) => killed("a loop device", &made.device),
+        Err(why) => println!("kill: NOT RUN for replays on a loop device: {why}"),
+    }
 }
 
 fn all_rounds(what: &str, path: &Path, seed: u64, rounds: u64) {

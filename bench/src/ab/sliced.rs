@@ -11,8 +11,8 @@ use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
 
 use anyhow::{Context, anyhow};
 use delalloc_results::ExitCode;
-use delalloc_results::gate::ab::is_too_wide;
 use delalloc_results::gate::AbClass;
+use delalloc_results::gate::ab::is_too_wide;
 use delalloc_results::stats::pair_effect;
 
 use super::core::Core;
