@@ -94,9 +94,28 @@ pub(crate) fn by_hand() -> Vec<Step> {
         write(1, 0, 200_000, 9),
         Step::DropCaches,
         Step::ReadAll,
-        write(3, 0, 5000, 10),
-        Step::Sync(3),
+        write(0, 0, 5000, 10),
+        Step::Sync(0),
         write(1, 50_000, 10_000, 11),
+    ]
+}
+
+/// What only the log has afterwards: pages, an extent, a name. Behind `by_hand`.
+pub(crate) fn logged() -> Vec<Step> {
+    let write = |slot, at, len, seed| Step::Write {
+        slot,
+        at,
+        len,
+        seed,
+    };
+    vec![
+        write(1, 400, 3000, 12),
+        Step::Sync(1),
+        Step::Create(2),
+        write(2, 0, 50_000, 13),
+        Step::Sync(2),
+        Step::Rename(1),
+        Step::Sync(1),
     ]
 }
 
