@@ -10,14 +10,15 @@ mod crash;
 mod support;
 
 use std::env;
+use std::sync::Arc;
 
 use crash::load;
 use crash::oracle::{Found, Oracle};
 use crash::stage::{SMALL, blank};
 use crash::survey::{Counts, Survey, number};
-use delalloc_backends::Sweep;
+use delalloc_backends::{Backend, Recorder, Sweep};
 use delalloc_engine::FileId;
-use support::config;
+use support::{Dice, config, open};
 
 /// One seed in one setting.
 fn crash(seed: u64, what: &str, node_bytes: u32, knobs: &[(&str, &str)], beside: bool) -> Counts {
@@ -75,6 +76,80 @@ fn found(name: &str, file: u64, bytes: &[u8]) -> Found {
 }
 
 /// The oracle itself: two files, one of which takes the other's name; syncs at 10 and at 30.
+/// Extents that are written whole and go home each time: after any crash each is one of its contents, and at least the last
+/// that was synced.
+#[test]
+fn an_extent_is_old_or_new_as_a_whole() {
+    const EXTENT: usize = 16 << 10;
+    const EXTENTS: usize = 4;
+    let seed = number("DELALLOC_SEED", 1);
+    let mut images = 0_u64;
+    for codec in ["none", "zstd"] {
+        let knobs = [
+            &SMALL[..],
+            &[("log.inline_max", "0"), ("compression.codec", codec)],
+        ]
+        .concat();
+        let recorder = Arc::new(Recorder::new(blank(4 << 20, 4096)));
+        let volume = open(
+            &(Arc::clone(&recorder) as Arc<dyn Backend>),
+            &config(&knobs),
+        );
+        let file = volume.create("file").expect("a new file");
+        let mut dice = Dice::new(seed);
+        // Of each extent all that it has held, and how many of them were there at each sync.
+        let mut contents = vec![vec![vec![0; EXTENT]]; EXTENTS];
+        let mut synced: Vec<(u64, [usize; EXTENTS])> = Vec::new();
+        for step in 0..60_u64 {
+            let number = usize::try_from(dice.below(EXTENTS as u64)).expect("small");
+            let bytes = match dice.once_in(2) {
+                true => Dice::new(seed ^ step << 8).noise(EXTENT),
+                false => Dice::new(seed ^ step << 8).text(EXTENT),
+            };
+            let at = (number * EXTENT) as u64;
+            file.write_at(at, &bytes).expect("a write fits");
+            contents[number].push(bytes);
+            if dice.once_in(3) {
+                match dice.once_in(4) {
+                    true => volume.sync(),
+                    false => file.sync(),
+                }
+                .expect("a sync");
+                let held = std::array::from_fn(|number| contents[number].len());
+                synced.push((recorder.events(), held));
+            }
+        }
+        let log = recorder.log();
+        drop((file, volume));
+        let sweep = Sweep::share(3, seed);
+        let marks: Vec<u64> = synced.iter().map(|(at, _)| *at).collect();
+        for at in sweep.moments(&log, &marks) {
+            let point = recorder.crash_point(at);
+            let of_sync = synced.iter().rev().find(|(synced, _)| *synced <= at);
+            let known = of_sync.map_or([0; EXTENTS], |(_, held)| *held);
+            for plan in sweep.plans(&log, at) {
+                images += 1;
+                let image: Arc<dyn Backend> = Arc::new(point.image(&plan.survivors, plan.tear));
+                let volume = open(&image, &config(&SMALL));
+                let Ok(file) = volume.open_file("file") else {
+                    assert_eq!(known, [0; EXTENTS], "{plan:?}: it was synced");
+                    continue;
+                };
+                for (number, contents) in contents.iter().enumerate() {
+                    let mut found = vec![0; EXTENT];
+                    file.read_at((number * EXTENT) as u64, &mut found)
+                        .expect("a read");
+                    let oldest = known[number].saturating_sub(1);
+                    let is_one = contents[oldest..].contains(&found);
+                    assert!(is_one, "{plan:?}: extent {number} is a mix, or too old");
+                }
+            }
+        }
+    }
+    println!("whole extents: {images} images");
+    assert!(images > 100, "few crashes: {images}");
+}
+
 #[test]
 fn the_oracle_refuses_what_was_not_promised() {
     let mut oracle = Oracle::default();
