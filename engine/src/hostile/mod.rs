@@ -138,7 +138,7 @@ fn edit_node(mut node: Node, items: &[(Key, Vec<u8>)]) {
             assert_eq!(node.value(at), value);
             node.remove(at);
         } else {
-            assert!(node.split_point(at, value.len()).stay <= node.items());
+            assert!(node.split_point(at, value.len(), false).stay <= node.items());
         }
         assert_eq!(items_of(&node), items, "what was inserted and removed");
     }
