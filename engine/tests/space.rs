@@ -8,9 +8,7 @@ use delalloc_backends::{Backend, MemBackend};
 use delalloc_engine::alloc::Reservation;
 use delalloc_engine::meta::{CODEC_RAW, FileExtent, Metadata, NewExtent};
 use delalloc_engine::{EngineError, FileId};
-use image::{
-    Oracle, PAGE, Put, check_spotless, fill, format, is_no_space, open, pages, put,
-};
+use image::{Oracle, PAGE, Put, check_spotless, fill, format, is_no_space, open, pages, put};
 
 struct Volume {
     backend: Arc<dyn Backend>,

@@ -9,11 +9,13 @@
 //! Nothing here allocates by a length out of the input: what is used is as large as the input, a node or
 //! `STORED_PLAIN_BYTES_MAX`.
 //!
-//! Not here: whole images (image), the inputs (tests/corpus), who calls (tests/hostile, the fuzz targets).
+//! Not here: whole images (image), records of the log (records), the inputs (tests/corpus), who calls (tests/hostile, the fuzz targets).
 
 mod image;
+mod records;
 
 pub use image::{image, log};
+pub use records::{AnyRecord, encode_records, kinds_of_records};
 
 use crate::compress::{self, Codec};
 use crate::meta::format::{
