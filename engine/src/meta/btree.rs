@@ -27,6 +27,7 @@ use super::node_store::{NodeShape, NodeStore, ResidentState};
 use super::node_writer;
 use crate::alloc::{NodeAllowance, Reserve, Space};
 use crate::error::Result;
+use crate::mutation::{self, Mutation};
 use crate::units::{DiskExtent, DiskOffset, Generation};
 
 /// A node with less than this part of its bytes in use is merged or refilled.
@@ -429,7 +430,8 @@ impl Change<'_> {
         }
         let is_last = above
             .iter()
-            .all(|step| step.at + 1 == tree.store.changed(step.address).items());
+            .all(|step| step.at + 1 == tree.store.changed(step.address).items())
+            || mutation::on(Mutation::NodeGivenAway);
         let mut left = tree.store.take_changed(address);
         let point = left.split_point(at, value.len(), is_last);
         let mut right = Node::empty(
