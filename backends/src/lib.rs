@@ -40,6 +40,7 @@ mod held;
 mod mem;
 mod meter;
 mod mover;
+mod overlay;
 mod psync;
 mod record;
 mod signature;
@@ -63,6 +64,7 @@ pub use held::{HeldBackend, HeldStep};
 pub use mem::MemBackend;
 pub use meter::{KindSnapshot, MeterBackend, MeterSnapshot, SERVICE_SLOTS};
 pub use mover::{MoverKind, MoverOptions};
+pub use overlay::OverlayBackend;
 pub use record::{
     CrashPlan, CrashPoint, Fate, Log, LogEntry, Logged, Outcome, Recorder, Survivors, Sweep, Tear,
 };

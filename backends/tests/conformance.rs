@@ -14,8 +14,8 @@ use std::time::Duration;
 use delalloc_backends::{
     AlignedBuf, Backend, BackendError, BackendExt, BlockOptions, Clock, Completion, Durability,
     FaultBackend, FileCaching, FileDiscard, FileOpening, FileOptions, HeldBackend, MemBackend,
-    MeterBackend, MoverKind, MoverOptions, OsClock, Preallocation, Recorder, Request, SimBackend,
-    SimModel, ThrottleBackend, ThrottleLimits,
+    MeterBackend, MoverKind, MoverOptions, OsClock, OverlayBackend, Preallocation, Recorder,
+    Request, SimBackend, SimModel, ThrottleBackend, ThrottleLimits,
 };
 use support::{LoopDevice, undisturbed};
 
@@ -27,6 +27,12 @@ const QUEUE_DEPTH: u32 = 8;
 type Open<'a> = dyn Fn() -> Arc<dyn Backend> + 'a;
 
 fn conform(open: &Open<'_>) {
+    conform_while_open(open);
+    bytes_stay_over_a_reopen(open);
+}
+
+/// All but that bytes are there the next time.
+fn conform_while_open(open: &Open<'_>) {
     geometry_is_sane(&*open());
     round_trips_at_every_alignment(&*open());
     many_in_flight_each_answered_once(&*open());
@@ -37,7 +43,6 @@ fn conform(open: &Open<'_>) {
     what_does_not_fit_is_refused(&*open());
     close_drains_and_refuses(&*open());
     close_beside_submitters_answers_everyone(&*open());
-    bytes_stay_over_a_reopen(open);
 }
 
 fn geometry_is_sane(device: &dyn Backend) {
@@ -635,6 +640,16 @@ fn throttle_over_memory() {
 #[test]
 fn unarmed_fault_over_memory() {
     conform_over_memory(|memory| Arc::new(FaultBackend::new(Arc::new(memory))));
+}
+
+#[test]
+fn overlay_over_memory() {
+    let bytes = MemBackend::with_block(CAPACITY_BYTES, 512);
+    // What is written over it is gone the next time; what it has is read.
+    many_in_flight_each_answered_once(&bytes.reopen());
+    let before = bytes.image();
+    conform_while_open(&|| Arc::new(OverlayBackend::new(Arc::new(bytes.reopen()))));
+    assert!(bytes.image() == before, "the base is only read");
 }
 
 #[test]

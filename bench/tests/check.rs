@@ -1,5 +1,5 @@
 //! `delalloc check` as scripts see it: exit codes, what it says about good, damaged, foreign and
-//! missing images, and the shape of its JSON.
+//! missing images, and the shape of its JSON; and `delalloc export`, which copies out what is good.
 
 mod support;
 
@@ -68,7 +68,11 @@ fn a_good_image_is_proven_and_what_is_in_it_adds_up() {
     assert_eq!((number("files"), number("issues_more")), (2, 0));
     assert_eq!(
         number("area_bytes"),
-        number("node_bytes") + number("stored_bytes") + number("log_bytes") + number("free_bytes")
+        number("node_bytes")
+            + number("stored_bytes")
+            + number("log_bytes")
+            + number("logged_bytes")
+            + number("free_bytes")
     );
     assert_eq!(
         number("plain_bytes"),
@@ -130,7 +134,7 @@ fn the_shape_of_the_json_does_not_change_unnoticed() {
     names.sort_unstable();
     let wanted = "area_bytes bookends dead_bytes exit extents extents_decoded file_extents files \
                   free_bytes generation issues issues_more live_bytes log_batches log_bytes \
-                  log_records node_bytes nodes orphans plain_bytes remedy sectors_verified stored_bytes";
+                  log_records logged_bytes node_bytes nodes orphans plain_bytes remedy sectors_verified stored_bytes";
     assert_eq!(names, wanted.split_whitespace().collect::<Vec<_>>());
     let issue = report["issues"][0].as_object().expect("an issue");
     let mut names: Vec<&String> = issue.keys().collect();
@@ -225,4 +229,84 @@ fn a_check_writes_nothing() {
     std::fs::set_permissions(&path, permissions).expect("our own file");
     says(&bench, 0, &["device.img", "--extents"], &["check=good"]);
     assert_eq!(std::fs::read(&path).expect("an image"), before);
+}
+
+/// Three files of 256 KiB that no codec makes smaller.
+fn three_files(bench: &Bench) {
+    let text = "version: 1
+name: three
+seed: 3
+targets:
+  engine: { engine: { backend: { file: { path: three.img, size: 16MiB, buffered: true } } } }
+content: { ratio: 1 }
+files:
+  a: { size: 256KiB }
+  b: { size: 256KiB }
+  c: { size: 256KiB }
+phases:
+  - name: load
+    jobs:
+      - { write: a, pattern: sequential, block: 64KiB }
+      - { write: b, pattern: sequential, block: 64KiB }
+      - { write: c, pattern: sequential, block: 64KiB }
+    end: sync
+";
+    let workload = bench.workload("three.yaml", text);
+    assert_eq!(bench.replay(&workload, "three", &[]).0, 0);
+}
+
+#[test]
+fn what_reads_well_is_copied_out_of_a_damaged_image() {
+    let bench = Bench::new();
+    three_files(&bench);
+    let export = |to: &str, code| {
+        let output = bench.delalloc().args(["export", "three.img", to]).output();
+        let output = output.expect("the binary runs");
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        String::from_utf8(output.stderr).expect("text")
+    };
+    let bytes = |path: &str| std::fs::read(bench.path(path)).expect("a file");
+    export("whole", 0);
+
+    let report = json(&bench, 0, &["three.img", "--extents"]);
+    let entries = report["inventory"].as_array().expect("a list");
+    let number = entries.iter().find(|entry| entry["file"]["name"] == "a");
+    let number = number.expect("it is there")["file"]["number"].as_u64();
+    let extent = entries
+        .iter()
+        .find(|entry| entry["extent"]["file"].as_u64() == number && number.is_some())
+        .expect("it has one");
+    let at = extent["extent"]["address"].as_u64().expect("a place");
+    let mut image = bytes("three.img");
+    image[usize::try_from(at).expect("small") + 5] ^= 1;
+    std::fs::write(bench.path("three.img"), &image).expect("a temporary file");
+
+    let said = export("part", 4);
+    assert!(
+        said.contains("\"a\"") && said.contains("4096 bytes at "),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
+    for sound in ["b", "c"] {
+        assert_eq!(
+            bytes(&format!("part/{sound}")),
+            bytes(&format!("whole/{sound}"))
+        );
+    }
+    let (part, whole) = (bytes("part/a"), bytes("whole/a"));
+    let differ = |(one, other): &(&[u8], &[u8])| one != other;
+    let lost: Vec<_> = part
+        .chunks(4096)
+        .zip(whole.chunks(4096))
+        .filter(differ)
+        .collect();
+    assert_eq!((part.len(), lost.len()), (whole.len(), 1));
+    assert_eq!(lost[0].0, [0; 4096]);
+    assert_eq!(bytes("three.img"), image, "nothing is written to it");
+
+    // What is there stays, and what is not is copied.
+    std::fs::remove_file(bench.path("part/c")).expect("it was copied");
+    let said = export("part", 4);
+    assert_eq!(said.matches("exists").count(), 2, "{said}");
+    assert_eq!(bytes("part/c"), bytes("whole/c"));
 }

@@ -108,6 +108,7 @@ impl File {
             let started = core.clock.now();
             let part = &bytes[index_in(whole, batch.start)..index_in(whole, batch.end)];
             self.write_batch(batch, part)?;
+            core.stats.note_accepted(batch.bytes());
             core.stats.dirty.record(core.clock.now().ns_since(started));
             core.dirty.balance_dirty(core.clock.as_ref(), batch.bytes());
             core.meta.balance_metadata()?;
@@ -333,7 +334,6 @@ impl File {
             state.unsynced_since.get_or_insert(now);
             core.dirty.mark_dirty(inode.id, fresh_bytes, now);
         }
-        core.stats.note_accepted(range.bytes());
         Ok(())
     }
 

@@ -130,6 +130,9 @@ mutations! {
     LogRewriteShort,
     /// An extent that is in the log twice grows its file as its first record says. P1.
     LogSizeSkipped,
+    /// What comes last in a full node gets a node of its own, whatever is behind: accepted writes run out of
+    /// nodes. P1.
+    NodeGivenAway,
 }
 
 #[cfg(feature = "mutations")]

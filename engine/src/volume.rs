@@ -16,7 +16,7 @@ use crate::error::{EngineError, Result};
 use crate::extent::State;
 use crate::file::{File, forget_pages};
 use crate::inode::{Inode, Life};
-use crate::meta::{self, FormatOptions, Metadata};
+use crate::meta::{self, FormatOptions, LeftAlone, Metadata};
 use crate::mutation::{self, Mutation};
 use crate::namespace::{Namespace, check_name};
 use crate::pools::{NodePool, Pools};
@@ -221,11 +221,13 @@ impl Volume {
         sync_all(core)
     }
 
-    /// Writes everything back and empties the page cache, so that reads meet the device.
+    /// Writes everything back and empties the caches of pages and of tree nodes, so that reads meet the device. What
+    /// is being read meanwhile does not come in afterwards.
     pub fn drop_caches(&self) -> Result<()> {
         self.sync()?;
         for inode in self.0.core.namespace.inodes() {
             let mut state = inode.lock();
+            state.tickets.invalidate(FileRange::WHOLE);
             let clean: Vec<_> = state
                 .pages
                 .range(PageIndex(0)..PageIndex::of(FILE_BYTES_MAX))
@@ -238,6 +240,7 @@ impl Volume {
                 }
             }
         }
+        self.0.core.meta.drop_clean_nodes();
         Ok(())
     }
 
@@ -261,6 +264,12 @@ impl Volume {
     /// Why the volume only reads, if a metadata write has failed.
     pub fn read_only(&self) -> Option<Arc<str>> {
         self.0.core.meta.read_only()
+    }
+
+    /// Files that were found damaged when the volume was opened, of which bytes that nobody reaches by name are
+    /// still stored therefore.
+    pub fn left_alone(&self) -> Vec<LeftAlone> {
+        self.0.core.meta.left_alone()
     }
 
     /// The knobs the volume was opened with.
@@ -293,7 +302,7 @@ fn open_metadata(
     let namespace = Namespace::default();
     for inode in meta.inodes()? {
         if inode.orphan {
-            meta.remove_file(inode.file)?;
+            meta.remove_orphan(inode.file)?;
         } else {
             namespace
                 .lock()
@@ -377,6 +386,10 @@ pub(crate) fn close_handle(core: &Arc<Core>, inode: &Arc<Inode>) {
 fn bury(core: &Arc<Core>, inode: &Arc<Inode>) -> Result<()> {
     let _writer = inode.writer.lock();
     let mut state = inode.lock();
+    if state.life == Life::Gone {
+        // Its last handle was closed while its name was taken away, and both came here.
+        return Ok(());
+    }
     inode.wait_writeback(&core.pools, &mut state, FileRange::WHOLE);
     state.life = Life::Gone;
     forget_pages(core, inode, &mut state, FileRange::WHOLE);
@@ -390,12 +403,53 @@ fn bury(core: &Arc<Core>, inode: &Arc<Inode>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Barrier;
+    use std::thread;
 
     use delalloc_backends::{MemBackend, OsClock};
 
     use super::*;
     use crate::pool::Order;
     use crate::pools::tests::Panics;
+
+    fn volume() -> Volume {
+        let backend: Arc<dyn Backend> = Arc::new(MemBackend::new(16 << 20));
+        Volume::format(&backend, &FormatOptions::default()).expect("a device can be formatted");
+        let clock: Arc<dyn Clock> = Arc::new(OsClock::new());
+        Volume::open(backend, clock, EngineConfig::default()).expect("a volume")
+    }
+
+    #[test]
+    fn a_file_that_is_buried_twice_is_gone() {
+        let volume = volume();
+        let core = &volume.0.core;
+        let file = volume.create("file").expect("a new file");
+        file.write_at(0, &[7; 5000]).expect("a write fits");
+        let inode = load(core, volume.list().expect("names")[0].file).expect("in memory");
+        volume.remove("file").expect("it is there");
+        bury(core, &inode).expect("first by its last handle");
+        bury(core, &inode).expect("then by who took its name");
+        drop(file);
+        assert_eq!(volume.0.core.meta.inodes().expect("in memory").len(), 0);
+    }
+
+    #[test]
+    fn a_removal_beside_the_last_close_succeeds() {
+        let volume = volume();
+        for _again in 0..500 {
+            let file = volume.create("file").expect("a new file");
+            file.write_at(0, &[7; 5000]).expect("a write fits");
+            let start = Barrier::new(2);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    start.wait();
+                    drop(file);
+                });
+                start.wait();
+                volume.remove("file").expect("it is there");
+            });
+        }
+    }
 
     /// Were it not, this test would not end.
     #[test]

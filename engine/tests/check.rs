@@ -9,15 +9,15 @@ mod image;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use checking::damage::{Image, NODE_BYTES};
-use checking::log::{damages_of_the_log, logged};
+use checking::damage::{Image, Kind, NODE_BYTES, SUPERBLOCKS};
+use checking::log::{damages_of_the_log, impossible_logs, logged, possible_logs};
 use checking::plants::{PLANTS, TWO_LEVELS};
 use delalloc_backends::{
-    Backend, FaultAction, FaultBackend, FaultOn, FaultRule, FaultSpan, MemBackend,
+    Backend, FaultAction, FaultBackend, FaultOn, FaultRule, FaultSpan, MemBackend, OsClock,
 };
 use delalloc_engine::meta::{CODEC_RAW, MetaConfig, Metadata, NewExtent};
 use delalloc_engine::recover::{CheckReport, Entry, Issue, Severity, check, check_with};
-use delalloc_engine::{DiskExtent, DiskOffset, FileRange};
+use delalloc_engine::{DiskExtent, DiskOffset, EngineConfig, FileId, FileRange, Volume};
 use image::{PAGE, check_spotless, fill, format, open, pages};
 use proptest::prelude::*;
 
@@ -66,6 +66,8 @@ fn a_log_is_checked_as_an_open_would_take_it() {
     let (image, _) = logged();
     let report = check_spotless(&image.device());
     assert_eq!((report.log_batches, report.log_records), (3, 4));
+    assert_eq!(report.logged_bytes, 5 * PAGE);
+    assert_eq!(report.area_bytes, area_bytes(&report));
     assert_eq!(report.sectors_verified, 4 + 2 + 3 + 3 + 2);
     let device: Arc<dyn Backend> = Arc::new(image.device());
     let meta = open(&device);
@@ -85,6 +87,19 @@ fn a_log_is_checked_as_an_open_would_take_it() {
         "log_record_unfit",
     ];
     assert_eq!(kinds, wanted);
+}
+
+#[test]
+fn a_log_that_nobody_writes_does_not_open_and_the_check_knows() {
+    for (what, issue) in impossible_logs() {
+        assert_eq!(issue.severity(), Severity::Fatal, "{what}: {issue}");
+    }
+    for image in possible_logs() {
+        check_spotless(&image.device());
+        let device: Arc<dyn Backend> = Arc::new(image.device());
+        open(&device);
+        check_spotless(device.as_ref());
+    }
 }
 
 #[test]
@@ -111,6 +126,9 @@ fn each_planted_inconsistency_is_found_and_ranked_and_nothing_else_is() {
         if report.worst() < Some(Severity::Fatal) {
             assert!(opened.is_ok(), "{}: {opened:?}", plant.what);
         }
+        if ["stored_disputed", "live_bytes_differ"].contains(&plant.kind) {
+            assert!(opened.is_err(), "{}: what is written next", plant.what);
+        }
     }
     seen.extend(unreadable().1.issues.iter().map(number));
     seen.extend(damages_of_the_log().iter().map(|(issue, _)| number(issue)));
@@ -119,6 +137,70 @@ fn each_planted_inconsistency_is_found_and_ranked_and_nothing_else_is() {
         seen, all,
         "variants that nothing plants, or too few of them"
     );
+}
+
+/// Too few, and a write frees what a file shows; too many, and it is never freed.
+#[test]
+fn an_extent_that_counts_too_little_is_not_written_to() {
+    let counts: [(u32, u32, &[&str], Severity); 4] = [
+        (1, 1, &["refs_differ", "live_bytes_differ"], Severity::Fatal),
+        (1, 2, &["live_bytes_differ"], Severity::Fatal),
+        (2, 1, &["refs_differ"], Severity::Fatal),
+        (3, 3, &["refs_differ", "live_bytes_differ"], Severity::Error),
+    ];
+    for (live_pages, refs, kinds, severity) in counts {
+        let mut image = Image::punched();
+        image.patch(Kind::Stored, 0, |image, at| {
+            image.set_u32(at + 8, live_pages * 4096);
+            image.set_u32(at + 12, refs);
+        });
+        let report = check(&image.device());
+        let found: Vec<&str> = report.issues.iter().map(Issue::kind).collect();
+        assert_eq!((&found[..], report.worst()), (kinds, Some(severity)));
+        let opened = Metadata::open(Arc::new(image.device()), MetaConfig::default());
+        assert_eq!(opened.is_ok(), severity < Severity::Fatal, "{opened:?}");
+    }
+}
+
+/// Where the next open would drop what it cannot, it leaves that alone, and opens all the same.
+#[test]
+fn what_cannot_be_put_right_is_left_alone() {
+    let damages: [fn(&mut Image); 2] = [
+        |image| image.drop_item(Kind::Stored, 0),
+        |image| image.patch(Kind::Stored, 0, |image, at| image.set_u32(at + 12, 3)),
+    ];
+    for damage in damages {
+        for is_orphan in [true, false] {
+            let mut image = Image::punched();
+            damage(&mut image);
+            image.patch(Kind::Inode, 0, |image, at| {
+                if is_orphan {
+                    image.0[at + 16] = 1;
+                } else {
+                    image.set_u64(at + 8, 0);
+                }
+            });
+            assert_eq!(check(&image.device()).worst(), Some(Severity::Error));
+            let device: Arc<dyn Backend> = Arc::new(image.device());
+            let (clock, config) = (Arc::new(OsClock::new()), EngineConfig::default());
+            let volume = Volume::open(Arc::clone(&device), clock, config).expect("it opens");
+            let left: Vec<FileId> = volume.left_alone().iter().map(|left| left.file).collect();
+            assert_eq!(left, [FileId(1)]);
+            let new = volume.create("cc").expect("room");
+            new.write_at(0, &[7; 8192]).expect("room");
+            new.sync().expect("the device works");
+            drop(new);
+            assert_eq!(volume.read_only(), None);
+            let second = volume.open_file("bb").expect("it is there");
+            let mut out = [0; 4096];
+            second
+                .read_at(0, &mut out)
+                .expect("nothing is wrong with it");
+            drop(second);
+            volume.close().expect("the device works");
+            assert_eq!(check(device.as_ref()).worst(), Some(Severity::Error));
+        }
+    }
 }
 
 #[test]
@@ -131,6 +213,27 @@ fn without_decoding_only_what_decoding_shows_is_missed() {
         assert_eq!(report.issues.is_empty(), missed, "{}", plant.what);
         assert_eq!(report.extents_decoded, 0);
     }
+}
+
+/// What the area should be made up of.
+fn area_bytes(report: &CheckReport) -> u64 {
+    let tree_bytes = report.node_bytes + report.stored_bytes;
+    tree_bytes + report.log_bytes + report.logged_bytes + report.free_bytes
+}
+
+#[test]
+fn a_capacity_that_is_not_whole_sectors_is_refused() {
+    let mut image = Image::new(0);
+    for at in SUPERBLOCKS {
+        let capacity_bytes = image.u64(at + 40);
+        image.set_u64(at + 40, capacity_bytes - 512);
+        image.seal_superblock(at);
+    }
+    let report = check(&image.device());
+    assert_eq!(report.worst(), Some(Severity::Fatal));
+    let opened = Metadata::open(Arc::new(image.device()), MetaConfig::default());
+    let error = opened.expect_err("its last sector is half one").to_string();
+    assert!(error.contains("whole sectors"), "{error}");
 }
 
 #[test]
@@ -152,8 +255,7 @@ fn what_is_stored_is_listed_and_adds_up() {
     });
     assert!(report.issues.is_empty(), "{:#?}", report.issues);
     assert_eq!(report.extents_decoded, 1);
-    let area_bytes = report.node_bytes + report.stored_bytes + report.log_bytes + report.free_bytes;
-    assert_eq!(report.area_bytes, area_bytes);
+    assert_eq!(report.area_bytes, area_bytes(&report));
     assert_eq!((report.bookends, report.dead_bytes()), (1, 2 * PAGE));
     assert_eq!(meta.stats().extents.dead_bytes(), 2 * PAGE);
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 use delalloc_backends::{
     Backend, FaultAction, FaultBackend, FaultOn, FaultRule, FaultSpan, MemBackend, Struck,
 };
-use delalloc_engine::{EngineConfig, EngineError, FileRange};
+use delalloc_engine::{EngineConfig, EngineError, FileRange, FormatOptions, Volume};
 use faults::device::{self, Region};
 use faults::scattered::Scattered;
 use faults::script::{self, Step};
@@ -564,4 +564,59 @@ fn flipped_bits_are_errors_and_not_bytes() {
     file.read_at(0, &mut found)
         .expect("the device was right the second time");
     assert!(found == bytes[..4096]);
+}
+
+/// Address of the second leaf that has mappings of the first file, and where in the file they begin.
+fn second_leaf(memory: &MemBackend) -> (u64, u64) {
+    let image = memory.image();
+    let u64_at = |at: usize| u64::from_le_bytes(image[at..at + 8].try_into().expect("eight bytes"));
+    let newest = [65_536, 131_072]
+        .into_iter()
+        .max_by_key(|&at| u64_at(at + 48));
+    let root = usize::try_from(u64_at(newest.expect("two") + 56)).expect("small");
+    assert_eq!(image[root + 34], 1, "leaves below the root");
+    let items = usize::from(u16::from_le_bytes([image[root + 32], image[root + 33]]));
+    let mut slots = (0..items).map(|n| root + 48 + n * 24);
+    let slot = slots.find(|&slot| (u64_at(slot), image[slot + 16]) == (1, 2));
+    let slot = slot.expect("mappings in two leaves");
+    let value = usize::from(u16::from_le_bytes([image[slot + 20], image[slot + 21]]));
+    (u64_at(root + value), u64_at(slot + 8))
+}
+
+/// Nobody has asked for what a stream reads ahead.
+#[test]
+fn a_reader_is_not_told_what_is_wrong_ahead_of_it() {
+    let memory = Arc::new(MemBackend::new(16 << 20));
+    let options = FormatOptions {
+        node_bytes: 4096,
+        ..FormatOptions::default()
+    };
+    let plain: Arc<dyn Backend> = Arc::<MemBackend>::clone(&memory);
+    Volume::format(&plain, &options).expect("a device can be formatted");
+    let (backend, faults) = device::faulty(&memory);
+    let volume = open(&backend, &config(&WIDE));
+    let file = volume.create("file").expect("a new file");
+    let noise = Dice::new(5).noise(4096);
+    for page in 0..200 {
+        file.write_at(2 * page * 4096, &noise)
+            .expect("a write fits");
+    }
+    volume.drop_caches().expect("caches drop");
+    let (leaf, begins) = second_leaf(&memory);
+    faults.arm(FaultRule {
+        on: FaultOn::Read,
+        within: Some(leaf..leaf + 4096),
+        nth: 1,
+        span: FaultSpan::Persistent,
+        action: FaultAction::Error,
+    });
+    let mut out = vec![0; 4096];
+    for page in 0..begins / 4096 - 4 {
+        let read = file.read_at(page * 4096, &mut out);
+        read.unwrap_or_else(|error| panic!("page {page} of {begins}: {error}"));
+        assert_eq!(out == noise, page % 2 == 0);
+    }
+    assert!(faults.fired() > 0, "it came to the second leaf");
+    let asked = file.read_at(begins, &mut out);
+    assert!(asked.is_err(), "who asks for it is told");
 }

@@ -8,14 +8,17 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
 use std::sync::Arc;
 
 use delalloc_backends::{Backend, MemBackend};
+use delalloc_engine::hostile::{AnyRecord, encode_records, kinds_of_records};
 use delalloc_engine::{FormatOptions, Volume, hostile};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use support::{Dice, config, open};
 
 /// Random inputs of each kind.
@@ -178,62 +181,58 @@ fn any_stored_bytes_are_refused_or_decoded_in_bounds() {
     every(any_bytes(3000), hostile::stored);
 }
 
-/// Records as docs/format.md pictures them, of files and places that are there and that are not.
+/// What goes before records (see `hostile::log`), and records of files and places that are there, that are
+/// not, and that nothing can have.
 fn any_records() -> impl Strategy<Value = Vec<u8>> {
-    let small = prop_oneof![0..16_u64, Just(1 << 60), Just(u64::MAX), any::<u64>()];
-    let place = prop_oneof![(0..256_u64).prop_map(|sector| sector * 4096), any::<u64>()];
-    let lengths = (0..12_u32, 0..200_u32).prop_map(|(ram, disk)| (ram * 4096, disk % 16 * 4096));
-    let record = (
-        0..8_u8,
-        0..4_u8,
-        small.clone(),
-        small,
-        place.clone(),
-        place,
-        lengths,
-    );
-    prop::collection::vec(record, 1..6).prop_map(|records| {
-        let mut payload = vec![0];
-        for (kind, size_kind, file, size, start, disk, (ram_bytes, disk_bytes)) in records {
-            let mut body = Vec::new();
-            match kind {
-                1 | 2 => {
-                    let name = [b'a' + u8::try_from(start % 3).expect("below 3")];
-                    body.extend_from_slice(&1_u64.to_le_bytes());
-                    body.extend_from_slice(&name);
-                    body.extend_from_slice(&[0; 7]);
-                }
-                5 => {
-                    let disk_bytes = if ram_bytes % 8192 == 0 {
-                        ram_bytes
-                    } else {
-                        disk_bytes
-                    };
-                    body.extend_from_slice(&start.to_le_bytes());
-                    body.extend_from_slice(&disk.to_le_bytes());
-                    body.extend_from_slice(&ram_bytes.to_le_bytes());
-                    body.extend_from_slice(&disk_bytes.to_le_bytes());
-                    body.extend_from_slice(&u64::from(disk_bytes != ram_bytes).to_le_bytes());
-                    let zeros = crc32c::crc32c(&[0; 4096]);
-                    for _ in 0..(disk_bytes / 4096).next_multiple_of(2) {
-                        body.extend_from_slice(&zeros.to_le_bytes());
-                    }
-                }
-                6 => {
-                    body.extend_from_slice(&start.min(disk).to_le_bytes());
-                    body.extend_from_slice(&start.max(disk).to_le_bytes());
-                }
-                _ => {}
-            }
-            let len = u32::try_from(32 + body.len()).expect("short");
-            payload.extend_from_slice(&len.to_le_bytes());
-            payload.extend_from_slice(&[kind, size_kind, 0, 0]);
-            payload.extend_from_slice(&0_u64.to_le_bytes());
-            payload.extend_from_slice(&file.to_le_bytes());
-            payload.extend_from_slice(&size.to_le_bytes());
-            payload.extend_from_slice(&body);
+    let small = || {
+        prop_oneof![
+            30 => 0..16_u64,
+            1 => Just(1 << 60),
+            1 => Just(u64::MAX),
+            1 => any::<u64>()
+        ]
+    };
+    let place = || {
+        prop_oneof![
+            30 => (0..16_u64).prop_map(|page| page * 4096),
+            1 => any::<u64>()
+        ]
+    };
+    let disk = prop_oneof![
+        // Seldom the place of another extent, often the same as of the record before.
+        30 => (400..416_u64).prop_map(|sector| sector * 4096),
+        10 => (0..512_u64).prop_map(|sector| sector * 4096),
+        1 => any::<u64>()
+    ];
+    let kinds = (any::<u8>(), 0..3_u8, any::<u8>());
+    let numbers = (small(), 0..8_u64, small(), small());
+    let record = (kinds, numbers, place(), 0..5_u8, any::<bool>(), disk);
+    let record = record.prop_map(|(kinds, numbers, start, pages, is_raw, disk_start)| {
+        let (kind, size_kind, name) = kinds;
+        let (file, generation, size_bytes, number) = numbers;
+        AnyRecord {
+            kind,
+            size_kind,
+            file,
+            generation,
+            size_bytes: if size_bytes < 16 {
+                size_bytes * 2000
+            } else {
+                size_bytes
+            },
+            start,
+            ram_bytes: u32::from(pages) * 4096,
+            disk_start,
+            disk_sectors: if is_raw { pages } else { pages / 2 },
+            number,
+            name,
         }
-        payload
+    });
+    let records = prop::collection::vec(record, 1..8);
+    (any::<u8>(), records).prop_map(|(choice, records)| {
+        let mut bytes = vec![choice];
+        bytes.extend(encode_records(&records));
+        bytes
     })
 }
 
@@ -241,6 +240,26 @@ fn any_records() -> impl Strategy<Value = Vec<u8>> {
 fn any_log_is_refused_or_survived() {
     every(any_records(), hostile::log);
     every(any_bytes(300), hostile::log);
+}
+
+/// The same inputs are worth something: most are decoded, with every kind among them.
+#[test]
+fn records_of_every_kind_are_tried() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut kinds, mut decoded) = (BTreeMap::new(), 0);
+    for _ in 0..CASES {
+        let bytes = any_records().new_tree(&mut runner).expect("no filter");
+        let found = kinds_of_records(&bytes.current()[1..]);
+        decoded += u32::from(!found.is_empty());
+        for kind in found {
+            *kinds.entry(kind).or_insert(0) += 1;
+        }
+    }
+    for kind in [1, 2, 3, 4, 5, 6, 7, 9] {
+        let count = kinds.get(&kind).copied().unwrap_or(0);
+        assert!(count > CASES / 10, "kind {kind}: {count} of {kinds:?}");
+    }
+    assert!(decoded > CASES / 4, "{decoded} inputs decode");
 }
 
 #[test]

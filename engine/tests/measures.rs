@@ -12,7 +12,7 @@ use delalloc_backends::{
     Backend, FaultAction, FaultBackend, FaultHandle, FaultOn, FaultRule, HeldBackend, MemBackend,
     VirtualClock,
 };
-use delalloc_engine::{EngineStats, File, FormatOptions, Stepper, Volume};
+use delalloc_engine::{EngineStats, File, FileRange, FormatOptions, Stepper, Volume};
 use stepped::length;
 use support::{Dice, config, formatted, open, pause};
 
@@ -122,6 +122,46 @@ fn edges_of_writes_are_no_reads() {
         let read_bytes = stats.counters.device_read_bytes;
         assert_eq!(read_bytes == 0, cached, "the device was read");
     }
+}
+
+/// The zeros between them are the engine's own.
+#[test]
+fn two_bytes_are_two_accepted_bytes() {
+    let bed = Bed::new(&[]);
+    let stats = bed.numbers_of(|bed| {
+        for at in [0, 5000] {
+            bed.file.write_at(at, &[7]).expect("a write fits");
+        }
+        bed.file.truncate(5001 + 4096).expect("a truncate");
+        let hole = FileRange::new(100, 200);
+        bed.file.punch_hole(hole).expect("a punch");
+    });
+    assert_eq!(stats.counters.accepted_bytes, 2);
+}
+
+#[test]
+fn dropped_caches_are_cold_for_tree_nodes_and_for_what_is_being_read() {
+    let bytes = 64 * EXTENT_BYTES;
+    let bed = Bed::stored(bytes, &[]);
+    let warm = |bed: &Bed| {
+        bed.read(0, PAGE_BYTES);
+        bed.read(PAGE_BYTES, PAGE_BYTES);
+    };
+    let cold = bed.numbers_of(|bed| bed.read(40 * EXTENT_BYTES, PAGE_BYTES));
+    assert!(cold.meta.node_reads > 0, "{:?}", cold.meta);
+
+    // A stream has the next extents on their way.
+    let settled = |bed: &Bed, drops: bool| {
+        bed.volume.drop_caches().expect("caches drop");
+        warm(bed);
+        if drops {
+            bed.volume.drop_caches().expect("caches drop");
+        }
+        bed.stepper.settle();
+        looked_for(&bed.numbers_of(|bed| bed.read(EXTENT_BYTES, PAGE_BYTES)))
+    };
+    assert_eq!(settled(&bed, false), (1, 0), "read ahead");
+    assert_eq!(settled(&bed, true), (0, 1), "dropped on its way");
 }
 
 #[test]

@@ -217,3 +217,63 @@ fn ascending_keys_leave_full_nodes_behind() {
     assert!(model.tree.nodes() * 4096 < item_bytes * 11 / 10);
     model.check_all();
 }
+
+fn extent_key(object: u64, offset: u64) -> Key {
+    Key {
+        object,
+        kind: ItemKind::FileExtent,
+        offset,
+    }
+}
+
+/// A tree of two full leaves and more, with gaps between its keys; the key that the second leaf begins with.
+fn spaced() -> (Model, u64) {
+    const GAP: u64 = 100_000;
+    let mut model = Model::new(4096);
+    let mut second_leaf = None;
+    while model.tree.nodes() < 6 {
+        let offset = model.oracle.len() as u64 * GAP;
+        model.apply(insertion(offset));
+        if model.tree.nodes() > 1 {
+            second_leaf.get_or_insert(offset);
+        }
+    }
+    (model, second_leaf.expect("there are more leaves"))
+}
+
+fn insertion(offset: u64) -> Op {
+    Op::Insert {
+        key: Key {
+            object: 1,
+            kind: ItemKind::FileExtent,
+            offset,
+        },
+        value: vec![2; 40],
+    }
+}
+
+/// What goes before the second leaf's first key comes last in the first leaf, every time.
+#[test]
+fn descending_keys_behind_a_full_leaf_share_new_ones() {
+    let (mut model, second_leaf) = spaced();
+    let nodes = model.tree.nodes();
+    for down in 1..=200 {
+        model.apply(insertion(second_leaf - down));
+    }
+    // 64 bytes each fill three nodes, or six by half.
+    let more = model.tree.nodes() - nodes;
+    assert!(more <= 8, "{more} more nodes for 200 items");
+    model.check_all();
+}
+
+#[test]
+fn ascending_keys_behind_a_full_leaf_leave_full_nodes_behind() {
+    let (mut model, second_leaf) = spaced();
+    let nodes = model.tree.nodes();
+    for up in 0..20_000 {
+        model.apply(insertion(second_leaf - 30_000 + up));
+    }
+    let more = model.tree.nodes() - nodes;
+    assert!(more * 4096 < 20_000 * 64 * 11 / 10, "{more} more nodes");
+    model.check_all();
+}

@@ -37,6 +37,7 @@ const FAULT: Detector = ("fault", faults::failed_writes_are_told_once);
 const DATA_BITS: Detector = ("bits of data", faults::flipped_bits_of_data_are_seen);
 const NODE_BITS: Detector = ("bits of nodes", faults::a_changed_node_is_seen);
 const FULL: Detector = ("full volume", faults::accepted_writes_find_room);
+const DOWNWARD: Detector = ("downward", faults::promises_are_kept_downward);
 const ORDER: Detector = ("order", order::a_file_is_placed_in_its_order);
 const OVERWRITE: Detector = ("overwrite", overwrite::pages_in_writeback_are_not_disturbed);
 const LATE_READ: Detector = (
@@ -119,7 +120,7 @@ const LOG_STALE: Detector = (
 const LOG_END: Detector = ("end of the log", failures::a_log_that_ends_early_is_refused);
 const LOG_KEPT: Detector = ("promised pages", logs::one_failure_of_many_promises_is_one);
 
-const DETECTORS: [Detector; 37] = [
+const DETECTORS: [Detector; 38] = [
     REUSE,
     OVERHANG,
     MODEL,
@@ -130,6 +131,7 @@ const DETECTORS: [Detector; 37] = [
     DATA_BITS,
     NODE_BITS,
     FULL,
+    DOWNWARD,
     ORDER,
     OVERWRITE,
     LATE_READ,
@@ -184,6 +186,7 @@ fn detectors_of(mutation: Mutation) -> &'static [Detector] {
         Mutation::TicketKept => &[LATE_READ],
         Mutation::StaleAnswered => &[SLOW_READ],
         Mutation::PromiseUnchecked => &[FULL],
+        Mutation::NodeGivenAway => &[DOWNWARD],
         Mutation::FrameInPlace | Mutation::RedirtyLost => &[OVERWRITE],
         Mutation::LogFlushSkipped
         | Mutation::LogDataUnverified

@@ -5,9 +5,10 @@ mod image;
 use std::sync::Arc;
 
 use delalloc_backends::{Backend, MemBackend};
-use delalloc_engine::meta::{FileExtent, Metadata};
+use delalloc_engine::alloc::Reservation;
+use delalloc_engine::meta::{CODEC_RAW, FileExtent, Metadata, NewExtent};
 use delalloc_engine::{EngineError, FileId};
-use image::{Oracle, PAGE, Put, check_spotless, format, is_no_space, open, pages, put};
+use image::{Oracle, PAGE, Put, check_spotless, fill, format, is_no_space, open, pages, put};
 
 struct Volume {
     backend: Arc<dyn Backend>,
@@ -203,4 +204,50 @@ fn promises_are_kept_apart_and_given_back() {
     }
     drop(all);
     assert_eq!(space.numbers(), before);
+}
+
+/// The file's items go behind a leaf that is full, each before the last one.
+#[test]
+fn promised_pages_are_finished_from_the_last_to_the_first() {
+    for (node_bytes, bytes) in [(4096, 4 << 20), (4096, 8 << 20), (16 << 10, 16 << 20)] {
+        let mut volume = Volume::new(bytes, node_bytes);
+        let mut files = Vec::new();
+        while volume.meta.stats().tree_nodes == 1 {
+            let name = format!("{:0>60}", files.len());
+            files.push(volume.meta.create(&name).expect("room"));
+        }
+        let file = files[files.len() - 2];
+        let (mut reservation, count) = reserve_all(&volume.meta);
+        for page in (0..count).rev() {
+            let disks = volume
+                .meta
+                .allocate_pieces(&mut reservation, PAGE, PAGE, None)
+                .expect("a promise is kept");
+            volume.tag += 1;
+            let extent = NewExtent {
+                range: pages(2 * page, 1),
+                disk: disks[0],
+                ram_bytes: PAGE,
+                codec: CODEC_RAW,
+                checksums: fill(volume.backend.as_ref(), disks[0], volume.tag),
+            };
+            let finished = volume.meta.finish_extent(file, &extent, None);
+            finished.unwrap_or_else(|error| {
+                panic!("page {page} of {count}, nodes of {node_bytes}: {error}")
+            });
+        }
+    }
+}
+
+/// A promise of as many pages as there are to have, and how many.
+fn reserve_all(meta: &Metadata) -> (Reservation, u64) {
+    let (mut had, mut refused) = (0, meta.space().numbers().free_bytes / PAGE);
+    while had + 1 < refused {
+        let count = (had + refused) / 2;
+        match meta.reserve(count * PAGE) {
+            Ok(_given_back) => had = count,
+            Err(_) => refused = count,
+        }
+    }
+    (meta.reserve(had * PAGE).expect("it was there before"), had)
 }

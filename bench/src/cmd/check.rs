@@ -180,6 +180,7 @@ fn summary(report: &CheckReport, code: ExitCode) -> Value {
         "log_bytes": report.log_bytes,
         "log_batches": report.log_batches,
         "log_records": report.log_records,
+        "logged_bytes": report.logged_bytes,
         "free_bytes": report.free_bytes,
         "sectors_verified": report.sectors_verified,
         "extents_decoded": report.extents_decoded,
@@ -212,11 +213,12 @@ fn write_text(
     )?;
     writeln!(
         out,
-        "area {}: {} nodes, {} stored, {} log, {} free",
+        "area {}: {} nodes, {} stored, {} log, {} stored by the log, {} free",
         bytes(report.area_bytes),
         bytes(report.node_bytes),
         bytes(report.stored_bytes),
         bytes(report.log_bytes),
+        bytes(report.logged_bytes),
         bytes(report.free_bytes),
     )?;
     if report.log_batches > 0 {

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use delalloc_backends::{AlignedBuf, Backend, BackendExt, Durability, MemBackend};
 
-use super::use_extent;
+use super::{records, use_extent};
 use crate::compress::Codec;
 use crate::log::Record;
 use crate::log::format as log_format;
@@ -67,11 +67,16 @@ pub fn image(bytes: &[u8]) {
     );
 }
 
-/// The records of a batch of the log. They are decoded; then they are what the log of a sound volume
-/// holds, which is checked, opened and used up.
+/// Records of the log, behind a byte that says what is around them. They are decoded; then they are what the
+/// log of a sound volume holds, which is checked, opened and used up.
+///
+/// | bits | meaning |
+/// |---|---|
+/// | 0 | the records keep their generations; else they are of the running one |
+/// | 1 | the superblock says that a replay has made all changes, so that only pages it names count |
+/// | 2, 3 | the superblock names no pages as held, all, every second or every third |
+/// | 4, 5 | so many batches, and one |
 pub fn log(bytes: &[u8]) {
-    // Numbers of records are believed last of all: the first byte leaves the generations as they
-    // are or makes them the running one.
     let [choice, payload @ ..] = bytes else {
         return;
     };
@@ -80,18 +85,41 @@ pub fn log(bytes: &[u8]) {
     use_records(&payload);
     let template = template();
     let device = template.device.fork();
-    let superblock = meta::superblock::choose(&device).expect("it is sound");
-    if choice & 1 == 0 && log_format::decode_all(&payload).is_ok() {
+    let mut superblock = meta::superblock::choose(&device).expect("it is sound");
+    let decodes = log_format::decode_all(&payload).is_ok();
+    if choice & 1 == 0 && decodes {
         log_format::stamp(&mut payload, Generation(superblock.generation.0 + 1));
     }
-    let Some(batch) = template_batch(&superblock, &payload) else {
+    hold(&device, &mut superblock, *choice);
+    let runs = if decodes {
+        records::cut(&payload, 1 + usize::from(choice >> 4 & 3))
+    } else {
+        vec![&payload[..]]
+    };
+    let Some(batches) = template_batches(&superblock, &runs) else {
         return;
     };
-    let at = superblock.log.extent.start.0 + superblock.log.tail.offset;
-    let written = device.write_blocking(at, AlignedBuf::copy_of(&batch), Durability::Cached);
-    written.expect("memory takes what fits it");
+    for (at, batch) in batches {
+        let written = device.write_blocking(at.0, AlignedBuf::copy_of(&batch), Durability::Cached);
+        written.expect("memory takes what fits it");
+    }
     let worst = check(&device).worst();
     use_image(&device, worst);
+}
+
+/// Makes the newest superblock of a sound volume say of its log what `choice` says.
+fn hold(device: &dyn Backend, superblock: &mut Superblock, choice: u8) {
+    superblock.replayed = choice & 2 != 0;
+    let held = match choice >> 2 & 3 {
+        0 => 0,
+        1 => 0xFF,
+        2 => 0x55,
+        _ => 0x49,
+    };
+    superblock.held.bits.fill(held);
+    let at = meta::superblock::slot_of(superblock.generation);
+    let written = meta::superblock::write_at(device, superblock, at);
+    written.expect("memory takes what fits it");
 }
 
 fn use_records(payload: &[u8]) {
@@ -116,26 +144,32 @@ fn use_records(payload: &[u8]) {
     }
 }
 
-/// A sealed batch of these records for the tail of the log, if they fit behind it.
-fn template_batch(superblock: &Superblock, payload: &[u8]) -> Option<Vec<u8>> {
+/// A sealed batch of each run of records for the tail of the log, and where it goes, if all fit behind it.
+fn template_batches(superblock: &Superblock, runs: &[&[u8]]) -> Option<Vec<(DiskOffset, Vec<u8>)>> {
     let log = superblock.log;
-    let payload_bytes = u32::try_from(payload.len()).ok()?;
-    let header = BatchHeader {
-        volume: superblock.volume(),
-        sequence: log.tail.sequence,
-        address: DiskOffset(log.extent.start.0 + log.tail.offset),
-        payload_bytes,
-        records: 1,
-        generation: Generation(superblock.generation.0 + 1),
-    };
-    if header.stored_bytes() > log.extent.bytes - log.tail.offset {
-        return None;
+    let mut batches = Vec::new();
+    let mut offset = log.tail.offset;
+    for (sequence, payload) in (log.tail.sequence..).zip(runs) {
+        let address = DiskOffset(log.extent.start.0 + offset);
+        let header = BatchHeader {
+            volume: superblock.volume(),
+            sequence,
+            address,
+            payload_bytes: u32::try_from(payload.len()).ok()?,
+            records: 1,
+            generation: Generation(superblock.generation.0 + 1),
+        };
+        if header.stored_bytes() > log.extent.bytes - offset {
+            return None;
+        }
+        let mut batch = vec![0; log_format::HEADER_BYTES];
+        batch.extend_from_slice(payload);
+        batch.resize(length(header.stored_bytes()), 0);
+        log_format::seal_batch(&mut batch, &header);
+        offset += header.stored_bytes();
+        batches.push((address, batch));
     }
-    let mut batch = vec![0; log_format::HEADER_BYTES];
-    batch.extend_from_slice(payload);
-    batch.resize(length(header.stored_bytes()), 0);
-    log_format::seal_batch(&mut batch, &header);
-    Some(batch)
+    Some(batches)
 }
 
 /// Opens a device and uses it up; false where it does not open. The check, which does not follow what

@@ -9,11 +9,13 @@
 //! Nothing here allocates by a length out of the input: what is used is as large as the input, a node or
 //! `STORED_PLAIN_BYTES_MAX`.
 //!
-//! Not here: whole images (image), the inputs (tests/corpus), who calls (tests/hostile, the fuzz targets).
+//! Not here: whole images (image), records of the log (records), the inputs (tests/corpus), who calls (tests/hostile, the fuzz targets).
 
 mod image;
+mod records;
 
 pub use image::{image, log};
+pub use records::{AnyRecord, encode_records, kinds_of_records};
 
 use crate::compress::{self, Codec};
 use crate::meta::format::{
@@ -138,7 +140,7 @@ fn edit_node(mut node: Node, items: &[(Key, Vec<u8>)]) {
             assert_eq!(node.value(at), value);
             node.remove(at);
         } else {
-            assert!(node.split_point(at, value.len()).stay <= node.items());
+            assert!(node.split_point(at, value.len(), false).stay <= node.items());
         }
         assert_eq!(items_of(&node), items, "what was inserted and removed");
     }

@@ -9,7 +9,7 @@
 //! can therefore not run out in the middle of one; an unreadable node can, and then the tree in
 //! memory is unfit for a commit (the caller makes the volume read-only).
 //!
-//! Balance: a full node is cut in two by bytes, or at its end where keys ascend. A node below a quarter
+//! Balance: a full node is cut in two by bytes, or at its end where keys are known to ascend. A node below a quarter
 //! takes from its sibling or merges with it, so that no removal leaves a sparse tree behind.
 //!
 //! Locks: none here; the holder's reader-writer lock is outside.
@@ -27,6 +27,7 @@ use super::node_store::{NodeShape, NodeStore, ResidentState};
 use super::node_writer;
 use crate::alloc::{NodeAllowance, Reserve, Space};
 use crate::error::Result;
+use crate::mutation::{self, Mutation};
 use crate::units::{DiskExtent, DiskOffset, Generation};
 
 /// A node with less than this part of its bytes in use is merged or refilled.
@@ -394,15 +395,18 @@ impl Change<'_> {
 
     /// Puts an item at the end of `path`, cutting full nodes from there upward.
     fn insert_at(&mut self, path: &[Step], key: &Key, value: &[u8]) {
-        let mut at = path[path.len() - 1].at;
-        let leaf = path[path.len() - 1].address;
-        let Some(mut cut) = self.insert_or_cut(leaf, at, key, value) else {
+        let (mut step, mut above) = path.split_last().expect("a path has a leaf");
+        let Some(mut cut) = self.insert_or_cut(above, *step, key, value) else {
             return;
         };
-        for step in path[..path.len() - 1].iter().rev() {
-            at = step.at + 1;
+        while let Some((parent, rest)) = above.split_last() {
+            (step, above) = (parent, rest);
+            let place = Step {
+                at: step.at + 1,
+                ..*step
+            };
             let pointer = format::encode_pointer(cut.right);
-            match self.insert_or_cut(step.address, at, &cut.separator, &pointer) {
+            match self.insert_or_cut(above, place, &cut.separator, &pointer) {
                 Some(next) => cut = next,
                 None => return,
             }
@@ -410,20 +414,26 @@ impl Change<'_> {
         self.grow_root(&cut);
     }
 
-    /// Inserts into one node; where it is full it is cut in two first, and the parent must be told.
+    /// Inserts into one node, which is below `above`; where it is full it is cut in two first, and the
+    /// parent must be told.
     fn insert_or_cut(
         &mut self,
-        address: DiskOffset,
-        at: usize,
+        above: &[Step],
+        place: Step,
         key: &Key,
         value: &[u8],
     ) -> Option<Cut> {
         let tree = &mut *self.tree;
+        let Step { address, at } = place;
         if tree.store.changed_mut(address).insert(at, key, value) {
             return None;
         }
+        let is_last = above
+            .iter()
+            .all(|step| step.at + 1 == tree.store.changed(step.address).items())
+            || mutation::on(Mutation::NodeGivenAway);
         let mut left = tree.store.take_changed(address);
-        let point = left.split_point(at, value.len());
+        let point = left.split_point(at, value.len(), is_last);
         let mut right = Node::empty(
             tree.store.node_bytes(),
             left.level(),

@@ -17,6 +17,7 @@
 //! Not here: names (files), whether the device holds what a mapping says (the caller waited for it).
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::btree::{Cursor, Tree};
 use super::files::known;
@@ -266,6 +267,33 @@ impl Metadata {
                 Err(error) => return Err(CutShort { gone_from, error }),
             }
         }
+    }
+
+    /// Would a truncation to `size_bytes` find everything it drops counted as it should be? It looks before
+    /// anything is changed: a change that ends in the middle makes the volume read-only.
+    ///
+    /// # Errors
+    /// `Corrupt` names the first stored extent that is not.
+    pub(super) fn check_truncate(&self, file: FileId, size_bytes: u64) -> Result<()> {
+        let from = size_bytes.next_multiple_of(PAGE_BYTES);
+        let dropped = FileRange::new(from, FILE_BYTES_MAX.max(from));
+        let state = self.state.read();
+        let mut left: HashMap<DiskOffset, StoredExtent> = HashMap::new();
+        for old in overlapping(&state.tree, file, dropped, usize::MAX)? {
+            let at = old.disk.start;
+            let stored = match left.get(&at) {
+                Some(stored) => Ok(*stored),
+                None => state
+                    .tree
+                    .with(&Key::stored(at), |bytes| format::decode_stored(at, bytes))?
+                    .unwrap_or_else(|| Err(Malformed::new(STORED, "an item", "none"))),
+            };
+            let gone_bytes = old.range().intersect(dropped).bytes();
+            let rests = u32::from(gone_bytes < old.length);
+            let rest = stored.and_then(|stored| without(&stored, gone_bytes, rests));
+            left.insert(at, rest.map_err(|malformed| malformed.at(at))?);
+        }
+        Ok(())
     }
 
     /// One step of a cut: as many mappings as there is room for.
@@ -623,6 +651,9 @@ fn overlapping(
     count_max: usize,
 ) -> Result<Vec<FileExtent>> {
     let mut found = Vec::new();
+    if range.is_empty() {
+        return Ok(found);
+    }
     let mut cursor = tree.seek(&Key::file_extent(file, range.start))?;
     let before = prev_mapping(&mut cursor, file)?;
     let reaches_in = |extent: &FileExtent| extent.range().end > range.start;

@@ -144,6 +144,14 @@ impl Metadata {
         self.remove_inode(file)
     }
 
+    /// Removes a file that a crash left without a name, unless it is too damaged for that.
+    pub(crate) fn remove_orphan(&self, file: FileId) -> Result<()> {
+        if self.can_drop(file, 0)? {
+            self.remove_file(file)?;
+        }
+        Ok(())
+    }
+
     /// Drops a file that shows nothing any more.
     pub(crate) fn remove_inode(&self, file: FileId) -> Result<()> {
         self.edit(

@@ -24,7 +24,7 @@ use super::node::Node;
 use super::node_store::NodeShape;
 use super::node_writer::NodeWorkers;
 use super::superblock;
-use super::types::{ExtentTotals, FormatOptions, Inode, MetaConfig, MetaStats};
+use super::types::{ExtentTotals, FormatOptions, Inode, LeftAlone, MetaConfig, MetaStats};
 use crate::alloc::{Reservation, Reserve, Space};
 use crate::barrier::Barrier;
 use crate::error::{EngineError, Result};
@@ -74,6 +74,7 @@ pub struct Metadata {
     replaying: AtomicBool,
     /// Holds why the volume only reads, if it does.
     pub(super) barrier: Arc<Barrier>,
+    left_alone: Mutex<Vec<LeftAlone>>,
 }
 
 /// What a change changes together.
@@ -198,7 +199,7 @@ impl Metadata {
     /// Opens the newest whole superblock, walks its tree, derives the free space, and makes the changes
     /// again that the log has and the tree has not. Mappings past the size of their file, left by a crash
     /// between the two, are dropped; files without a name are listed by `inodes` for the caller to
-    /// remove.
+    /// remove. What is too damaged to be dropped stays: see `left_alone`.
     ///
     /// # Errors
     /// `Corrupt` for a tree or a log that cannot be what was written. Nothing was changed then.
@@ -246,6 +247,7 @@ impl Metadata {
             config,
             log,
             replaying: AtomicBool::new(false),
+            left_alone: Mutex::default(),
             state: RwLock::new(State {
                 tree,
                 names,
@@ -295,11 +297,34 @@ impl Metadata {
             if mutation::on(Mutation::OverhangKept) {
                 break;
             }
-            if let Some(inode) = self.inode(file)? {
+            if let Some(inode) = self.inode(file)?
+                && self.can_drop(file, inode.size_bytes)?
+            {
                 self.truncate(file, inode.size_bytes, inode.size_bytes)?;
             }
         }
         Ok(())
+    }
+
+    /// Can what a file shows past `size_bytes` be dropped? Where its extents are damaged it cannot; that is
+    /// noted.
+    pub(super) fn can_drop(&self, file: FileId, size_bytes: u64) -> Result<bool> {
+        match self.check_truncate(file, size_bytes) {
+            Ok(()) => Ok(true),
+            Err(error @ EngineError::Corrupt { .. }) => {
+                let mut left = self.left_alone.lock();
+                if left.iter().all(|known| known.file != file) {
+                    left.push(LeftAlone { file, error });
+                }
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Files that were found damaged when the volume was opened, and of which nothing was dropped therefore.
+    pub fn left_alone(&self) -> Vec<LeftAlone> {
+        self.left_alone.lock().clone()
     }
 
     /// Encodes nodes on `workers` from now on, instead of on the thread that commits.
@@ -393,6 +418,11 @@ impl Metadata {
     /// Why the volume only reads, if it does.
     pub fn read_only(&self) -> Option<Arc<str>> {
         self.barrier.failure()
+    }
+
+    /// Nodes that the device has are read from it again.
+    pub(crate) fn drop_clean_nodes(&self) {
+        self.state.read().tree.store().drop_clean();
     }
 
     /// Bytes of nodes changed and not yet written.

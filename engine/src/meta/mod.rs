@@ -30,5 +30,6 @@ pub use node_writer::NodeWorkers;
 pub use superblock::signatures;
 pub use types::{
     CODEC_RAW, EXTENT_PLAIN_BYTES_MAX, EXTENT_STORED_BYTES_MAX, ExtentTotals, FileExtent,
-    FormatOptions, Inode, Mapping, MetaConfig, MetaStats, NAME_BYTES_MAX, NewExtent, StoredExtent,
+    FormatOptions, Inode, LeftAlone, Mapping, MetaConfig, MetaStats, NAME_BYTES_MAX, NewExtent,
+    StoredExtent,
 };

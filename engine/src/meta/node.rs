@@ -35,6 +35,8 @@ pub(crate) struct Node {
     items: usize,
     heap_start: usize,
     dead_bytes: usize,
+    /// Bytes that came at the end since anything came elsewhere; zero in a node from the device.
+    appended_bytes: usize,
 }
 
 /// Where a node must be cut for an item that did not fit.
@@ -62,6 +64,7 @@ impl Node {
             items: 0,
             heap_start: node_bytes,
             dead_bytes: 0,
+            appended_bytes: 0,
         }
     }
 
@@ -106,6 +109,7 @@ impl Node {
             level,
             items: usize::from(header.items),
             dead_bytes: 0,
+            appended_bytes: 0,
         };
         node.check_structure()?;
         Ok(node)
@@ -288,6 +292,11 @@ impl Node {
         let slots_end = self.slots_end();
         self.bytes
             .copy_within(slot_start..slots_end, slot_start + SLOT_BYTES);
+        self.appended_bytes = if at == self.items {
+            self.appended_bytes + wanted_bytes
+        } else {
+            0
+        };
         self.items += 1;
         self.put_slot(at, key, self.heap_start, value.len());
         true
@@ -315,10 +324,15 @@ impl Node {
         self.put_slot(at, key, start, bytes);
     }
 
-    /// Where to cut for an item of `value_bytes` at `at` that did not fit: in the middle by bytes, or,
-    /// where the item comes last, at the end, so that ascending inserts leave full nodes behind.
-    pub(crate) fn split_point(&self, at: usize, value_bytes: usize) -> SplitPoint {
-        if at == self.items {
+    /// Where to cut for an item of `value_bytes` at `at` that did not fit: in the middle by bytes, or at
+    /// the end, so that ascending inserts leave full nodes behind. Something that comes last is no proof
+    /// that keys ascend, unless nothing can be behind it (`is_last`: of all nodes of its level) or all of
+    /// the node came like this. Cut at the end for less, a full node would give away a new one for each
+    /// of the descending keys behind it; this way each node that is left full was paid for by what
+    /// filled it.
+    pub(crate) fn split_point(&self, at: usize, value_bytes: usize, is_last: bool) -> SplitPoint {
+        let ascends = is_last || self.appended_bytes >= self.used_bytes();
+        if at == self.items && ascends {
             let moved = usize::from(self.level > 0);
             return SplitPoint {
                 stay: self.items - moved,
@@ -348,6 +362,8 @@ impl Node {
         for from in at..self.items {
             right.push(&self.key(from), self.value(from));
         }
+        right.appended_bytes = right.appended_bytes.min(self.appended_bytes);
+        self.appended_bytes = 0;
         self.keep(0..at);
     }
 
@@ -356,6 +372,7 @@ impl Node {
         for from in 0..count {
             self.push(&right.key(from), right.value(from));
         }
+        self.appended_bytes = 0;
         right.keep(count..right.items);
     }
 
@@ -365,6 +382,7 @@ impl Node {
             let fits = right.insert(0, &self.key(from), self.value(from));
             assert!(fits, "a sibling has room for what evens them out");
         }
+        self.appended_bytes = 0;
         self.keep(0..at);
     }
 

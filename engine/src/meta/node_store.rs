@@ -295,6 +295,13 @@ impl NodeStore {
         &self.dirty_bytes
     }
 
+    /// Forgets every clean node.
+    pub(crate) fn drop_clean(&self) {
+        let mut clean = self.clean.lock();
+        clean.nodes.clear();
+        clean.ring.clear();
+    }
+
     /// Bytes of clean nodes.
     pub(crate) fn clean_bytes(&self) -> u64 {
         (self.clean.lock().nodes.len() * self.node_bytes()) as u64

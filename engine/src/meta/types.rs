@@ -2,6 +2,7 @@
 //!
 //! Not here: their bytes on the device (format), how they change (files, extents).
 
+use crate::error::EngineError;
 use crate::log::LogLimits;
 use crate::units::{DiskExtent, DiskOffset, FileId, FileRange, Generation};
 
@@ -38,6 +39,15 @@ impl Default for FormatOptions {
             log_bytes: None,
         }
     }
+}
+
+/// A file whose extents are damaged, so that what opening would have dropped of it is still there.
+#[derive(Debug, Clone)]
+pub struct LeftAlone {
+    /// The file: one without a name, or one that has bytes past its end.
+    pub file: FileId,
+    /// What is wrong.
+    pub error: EngineError,
 }
 
 /// Bounds of metadata in memory.

@@ -63,15 +63,24 @@ impl Front {
         self.ends.len() < reads_max || self.next >= self.request_end
     }
 
-    /// Starts the read of the next absent pages, or sees that they are a hole, or being read.
+    /// Starts the read of the next absent pages, or sees that they are a hole, or being read. What cannot be
+    /// looked up beyond the request ends the front.
     fn start_next(&mut self, core: &Arc<Core>, inode: &Arc<Inode>) -> Result<()> {
         let mut state = inode.lock();
         let Some(wanted) = missing(&state, FileRange::new(self.next, self.end)) else {
             self.next = self.end;
             return Ok(());
         };
-        let opened = fill::open(core, inode, &mut state, wanted)?;
+        let opened = fill::open(core, inode, &mut state, wanted);
         drop(state);
+        let opened = match opened {
+            // Nobody has asked for these bytes; who does is told.
+            Err(_) if wanted.start >= self.request_end => {
+                self.next = self.end;
+                return Ok(());
+            }
+            opened => opened?,
+        };
         self.next = match opened {
             Opened::Hole { end } => end,
             Opened::Joined(ticket) => ticket.range.end,

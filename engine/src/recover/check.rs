@@ -5,14 +5,11 @@
 //! the tree: files come before stored extents, so what files show is summed up first and settled when the
 //! extents pass. Data is read where its extent passes, a batch at a time.
 //!
-//! All mappings of a stored extent are of one file and agree on where in it the extent begins; so their
-//! parts of the extent are apart if their ranges in the file are.
-//!
 //! What a file's last page holds past its end is not defined, so nothing is proved about it.
 //!
 //! Memory: names, and a few dozen bytes for each stored extent and node.
 //!
-//! Not here: the words for what is wrong (issue), walking (walk), reading data (stored_data), the
+//! Not here: the words for what is wrong (issue), sums by stored extent (shown), walking (walk), reading data (stored_data), the
 //! superblocks (slots).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -21,10 +18,12 @@ use delalloc_backends::Backend;
 
 use super::inventory::{Entry, ExtentEntry, FileEntry};
 use super::issue::{Issue, Severity};
+use super::shown::Shown;
 use super::slots;
 use super::stored_data::{DataQueue, ShownAs, StoredData, Verified};
 use super::walk::{Onward, Visit, walk};
 use crate::compress::Codec;
+use crate::extent::IntervalMap;
 use crate::meta::format::{self, ItemKind, Key, Malformed, NodePointer, Superblock};
 use crate::meta::node_store::NodeShape;
 use crate::meta::{FileExtent, Inode};
@@ -60,9 +59,11 @@ pub struct CheckReport {
     pub log_batches: u64,
     /// Changes in them that the tree does not have yet.
     pub log_records: u64,
+    /// Bytes of the stored extents that those changes bring.
+    pub logged_bytes: u64,
     /// Stored extents with dead bytes.
     pub bookends: u64,
-    /// Bytes of the area, which nodes, stored extents, the log and free bytes make up.
+    /// Bytes of the area, which nodes, stored extents, the log, what only it points to and free bytes make up.
     pub area_bytes: u64,
     /// Bytes that nodes take.
     pub node_bytes: u64,
@@ -140,6 +141,7 @@ pub fn check_with(
         report,
         owned: Vec::new(),
         files: BTreeMap::new(),
+        removed: HashMap::new(),
         seen: HashSet::new(),
         parents: HashMap::new(),
         file: None,
@@ -162,6 +164,8 @@ pub(super) struct Check<'c> {
     pub(super) owned: Vec<DiskExtent>,
     /// Every file and its name, if it has one.
     pub(super) files: BTreeMap<FileId, Option<String>>,
+    /// What files show that the log removes.
+    pub(super) removed: HashMap<FileId, IntervalMap<()>>,
     seen: HashSet<DiskOffset>,
     /// Generation of the parent of nodes still to come.
     parents: HashMap<DiskOffset, Generation>,
@@ -174,21 +178,9 @@ pub(super) struct Check<'c> {
     show: &'c mut dyn FnMut(Entry<'_>),
 }
 
-/// What files show of a stored extent.
-#[derive(Debug, Clone, Copy)]
-struct Shown {
-    file: FileId,
-    /// Where in the file the extent begins.
-    begins: i128,
-    disk_bytes: u64,
-    ram_bytes: u64,
-    codec: u8,
-    refs: u32,
-    live_bytes: u64,
-}
-
 impl Check<'_> {
     fn run(&mut self) {
+        let logged = self.scan_log();
         let (backend, shape) = (self.backend, self.shape);
         let (root, level) = (self.superblock.root, self.superblock.root_level);
         self.parents
@@ -197,7 +189,9 @@ impl Check<'_> {
             Ok(self.visit(&visit))
         })
         .expect("visits do not fail");
-        self.log();
+        if let Some(logged) = logged {
+            self.log(&logged);
+        }
         self.end_file();
         let verified = self.data.drain();
         self.report.add_verified(verified);
@@ -355,6 +349,7 @@ impl Check<'_> {
             self.report.add(Issue::MappingsOverlap { file, range });
         }
         self.shown_end = range.end;
+        self.change_removed(file, range, true);
         if extent.generation > newest {
             self.report.add(Issue::MappingFromFuture {
                 file,
@@ -382,26 +377,9 @@ impl Check<'_> {
 
     fn show_part(&mut self, file: FileId, extent: &FileExtent) {
         let at = extent.disk.start;
-        let begins = i128::from(extent.file_start) - i128::from(extent.offset_in_extent);
-        let shown = self.shown.entry(at).or_insert(Shown {
-            file,
-            begins,
-            disk_bytes: extent.disk.bytes,
-            ram_bytes: extent.ram_bytes,
-            codec: extent.codec,
-            refs: 0,
-            live_bytes: 0,
-        });
-        shown.refs += 1;
-        shown.live_bytes += extent.length;
-        let agreed = [
-            ("whose it is", shown.file == file),
-            ("where in the file it begins", shown.begins == begins),
-            ("its stored bytes", shown.disk_bytes == extent.disk.bytes),
-            ("its plain bytes", shown.ram_bytes == extent.ram_bytes),
-            ("its codec", shown.codec == extent.codec),
-        ];
-        if let Some((what, _)) = agreed.into_iter().find(|(_, same)| !same) {
+        let shown = self.shown.entry(at);
+        let shown = shown.or_insert_with(|| Shown::by(file, extent));
+        if let Some(what) = shown.count(file, extent) {
             self.report.add(Issue::StoredDisputed { file, at, what });
         }
     }
@@ -418,12 +396,9 @@ impl Check<'_> {
         match shown {
             None => self.report.add(Issue::StoredUnused { extent }),
             Some(shown) => {
-                if shown.disk_bytes != extent.bytes || shown.ram_bytes != stored.ram_bytes {
-                    self.report.add(Issue::StoredDisputed {
-                        file: shown.file,
-                        at,
-                        what: "its sizes",
-                    });
+                if let Some(what) = shown.dispute(&stored) {
+                    let file = shown.file;
+                    self.report.add(Issue::StoredDisputed { file, at, what });
                 }
                 self.end_file();
                 (self.show)(Entry::Extent(&ExtentEntry {

@@ -1,9 +1,10 @@
 //! The part of a check that is about the log: what an open would do with it, without doing it.
 //!
-//! Batches are scanned as an open does. Each record must be about a file that is there at that point,
-//! the extents they bring have an owner's right to their sectors like any other, and the data of every
-//! batch that counts is compared with its checksums. A last batch that does not count is what a crash
-//! may leave.
+//! Batches are scanned as an open does, before the tree is walked: of files that the log removes the walk
+//! remembers what they show. Each record must be about a file that is there at that point, and a file that
+//! goes must show nothing any more. The extents they bring have an owner's right to their sectors like any
+//! other, and the data of every batch that counts is compared with its checksums. A last batch that does not
+//! count is what a crash may leave.
 //!
 //! Not here: scanning (log_scan), the tree (check).
 
@@ -13,36 +14,54 @@ use super::check::Check;
 use super::issue::Issue;
 use super::log_scan::{self, Logged};
 use super::stored_data::{ShownAs, StoredData};
+use crate::extent::IntervalMap;
 use crate::log::Record;
-use crate::units::FileId;
+use crate::units::{FileId, FileRange};
 
 impl Check<'_> {
-    /// Checks the log; the tree has been walked.
-    pub(super) fn log(&mut self) {
+    /// Reads the log; the tree is walked next.
+    pub(super) fn scan_log(&mut self) -> Option<Logged> {
         let log = self.superblock.log.extent;
         if log.bytes > 0 {
             self.owned.push(log);
             self.report.log_bytes = log.bytes;
         }
-        let logged = match log_scan::scan(self.backend, self.superblock) {
+        let scanned = log_scan::scan(self.backend, self.superblock).and_then(|logged| {
+            let held = logged.held();
+            held.map_err(|malformed| malformed.at(log.start))?;
+            Ok(logged)
+        });
+        let logged = match scanned {
             Ok(logged) => logged,
             Err(error) => {
                 let at = log.start;
                 self.report.add(Issue::LogUnusable { at, error });
-                return;
+                return None;
             }
         };
+        for record in logged.records() {
+            if let Record::Remove { file } = record {
+                self.removed.entry(*file).or_default();
+            }
+        }
+        Some(logged)
+    }
+
+    /// Checks what was read of the log; the tree has been walked.
+    pub(super) fn log(&mut self, logged: &Logged) {
         if let Some(missing) = logged.missing {
             self.report.add(Issue::LogEndDropped { missing });
         }
         self.report.log_batches = logged.batches.len() as u64;
         self.report.log_records = logged.records().count() as u64;
-        self.log_extents(&logged);
-        self.log_files(&logged);
+        self.log_extents(logged);
+        self.log_files(logged);
     }
 
     fn log_extents(&mut self, logged: &Logged) {
-        self.owned.extend(logged.extents());
+        let extents = logged.extents();
+        self.report.logged_bytes = extents.iter().map(|extent| extent.bytes).sum();
+        self.owned.extend(extents);
         for record in logged.records() {
             let Record::Finish { file, extent, .. } = record else {
                 continue;
@@ -85,11 +104,20 @@ impl Check<'_> {
                             .is_some()
                     }
                     Record::Orphan { .. } => named.insert(file, None).flatten().is_some(),
-                    Record::Remove { .. } => named.remove(&file) == Some(None),
-                    Record::Finish { .. }
-                    | Record::Cut { .. }
-                    | Record::Home { .. }
-                    | Record::Data(_) => known,
+                    Record::Remove { .. } => {
+                        let shows_nothing =
+                            self.removed.get(&file).is_none_or(IntervalMap::is_empty);
+                        named.remove(&file) == Some(None) && shows_nothing
+                    }
+                    Record::Finish { extent, .. } => {
+                        self.change_removed(file, extent.range, true);
+                        known
+                    }
+                    Record::Cut { range, .. } => {
+                        self.change_removed(file, *range, false);
+                        known
+                    }
+                    Record::Home { .. } | Record::Data(_) => known,
                 };
                 if !fits {
                     self.report.add(Issue::LogRecordUnfit {
@@ -98,6 +126,18 @@ impl Check<'_> {
                         record: format!("{record:?}"),
                     });
                 }
+            }
+        }
+    }
+
+    /// A file that the log removes shows something in `range` from now on, or nothing.
+    pub(super) fn change_removed(&mut self, file: FileId, range: FileRange, shows: bool) {
+        if let Some(shown) = self.removed.get_mut(&file) {
+            let range = range.start..range.end;
+            if shows {
+                shown.insert(range, &());
+            } else {
+                shown.remove(range);
             }
         }
     }

@@ -214,7 +214,8 @@ pub enum Issue {
         /// Where it would be.
         at: DiskOffset,
     },
-    /// Mappings of one stored extent, or a mapping and the extent, disagree about its sizes or codec.
+    /// Mappings of one stored extent, or a mapping and the extent, disagree about its sizes or codec: what
+    /// the next write frees may be somebody's.
     #[error("file {file:?} and others disagree about the stored extent at {at:?}: {what}")]
     StoredDisputed {
         /// A file that shows it.
@@ -230,7 +231,8 @@ pub enum Issue {
         /// The extent.
         extent: DiskExtent,
     },
-    /// A stored extent counts its mappings wrongly.
+    /// A stored extent counts its mappings wrongly. Where it counts too few, sectors that a file shows would
+    /// be given to others.
     #[error("the stored extent at {at:?} counts {counted} mappings, there are {found}")]
     RefsDiffer {
         /// Where it is.
@@ -240,7 +242,7 @@ pub enum Issue {
         /// What there is.
         found: u32,
     },
-    /// A stored extent counts the bytes shown of it wrongly.
+    /// A stored extent counts the bytes shown of it wrongly; too few are as bad as too few mappings.
     #[error("the stored extent at {at:?} counts {counted} live bytes, there are {found}")]
     LiveBytesDiffer {
         /// Where it is.
@@ -323,13 +325,12 @@ impl Issue {
             | Self::MappingBeforeFile { .. }
             | Self::CodecUnknown { .. }
             | Self::StoredMissing { .. }
-            | Self::StoredDisputed { .. }
             | Self::StoredUnused { .. }
-            | Self::RefsDiffer { .. }
-            | Self::LiveBytesDiffer { .. }
             | Self::DataUnreadable { .. }
             | Self::DataChecksum { .. }
             | Self::DataUndecodable { .. } => Severity::Error,
+            Self::RefsDiffer { counted, found, .. } if counted > found => Severity::Error,
+            Self::LiveBytesDiffer { counted, found, .. } if counted > found => Severity::Error,
             Self::SuperblockMisplaced { .. }
             | Self::NoSuperblock { .. }
             | Self::LogUnusable { .. }
@@ -342,6 +343,9 @@ impl Issue {
             | Self::SpaceOwnedTwice { .. }
             | Self::SpaceOutside { .. }
             | Self::FileFromFuture { .. }
+            | Self::RefsDiffer { .. }
+            | Self::LiveBytesDiffer { .. }
+            | Self::StoredDisputed { .. }
             | Self::MappingWithoutFile { .. } => Severity::Fatal,
         }
     }

@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 
 use delalloc_backends::{Backend, BackendExt};
 
+use super::log_repeats::check_repeats;
 use super::read_many::read_many;
 use crate::error::Result;
 use crate::log::Record;
@@ -90,7 +91,8 @@ fn finished<'r>(record: &'r Record<'_>) -> Option<&'r NewExtent> {
 /// Reads the log behind `superblock`.
 ///
 /// # Errors
-/// `Corrupt` where a batch in the middle is damaged, or a whole one holds what is no record.
+/// `Corrupt` where a batch in the middle is damaged, or a whole one holds what is no record or gives an address to
+/// two extents.
 pub(crate) fn scan(backend: &dyn Backend, superblock: &Superblock) -> Result<Logged> {
     let log = superblock.log;
     let bytes = read_all(backend, log.extent)?;
@@ -127,6 +129,7 @@ pub(crate) fn scan(backend: &dyn Backend, superblock: &Superblock) -> Result<Log
             last = last.wrapping_sub(1);
         }
     }
+    check_repeats(&batches)?;
     leftover |= scan.candidate_at_tail();
     if leftover {
         next.sequence = next.sequence.wrapping_add(SEQUENCE_JUMP);

@@ -4,24 +4,28 @@
 //! free space, would make commits need space and could disagree with the tree. The price: opening
 //! reads every node, many at a time.
 //!
-//! A volume whose nodes overlap or do not decode does not open: writing to it would destroy more.
+//! A volume whose nodes overlap or do not decode does not open: writing to it would destroy more. The same
+//! goes for a stored extent that counts less than files show of it, or whose mappings disagree about it.
 //! Data is not read here.
+//!
+//! Memory while the walk lasts: as of a check.
 //!
 //! Not here: the log (log_scan, replay), the exhaustive look (check).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use delalloc_backends::Backend;
 
+use super::shown::Shown;
 use super::walk::{Onward, walk};
 use crate::error::Result;
 use crate::meta::btree::TreeRoot;
-use crate::meta::format::{self, ItemKind, Malformed, Superblock};
+use crate::meta::format::{self, Decoded, ItemKind, Malformed, Superblock};
 use crate::meta::node::Node;
 use crate::meta::node_store::{NodeShape, NodeStore};
 use crate::meta::superblock;
-use crate::meta::{ExtentTotals, Inode};
+use crate::meta::{ExtentTotals, FileExtent, Inode, StoredExtent};
 use crate::units::{DiskExtent, DiskOffset, FileId, PAGE_BYTES};
 
 /// A volume as it is on the device.
@@ -37,6 +41,8 @@ pub(crate) struct Opened {
     /// volume was last committed.
     pub(crate) overhanging: Vec<FileId>,
     pub(crate) totals: ExtentTotals,
+    /// Where mappings point that find no stored extent. Nothing new is put there: it would be shown.
+    missing: Vec<DiskExtent>,
 }
 
 /// Reads the newest superblock and walks its tree; nodes stay cached as far as `cache_bytes` goes.
@@ -55,9 +61,11 @@ pub(crate) fn open(backend: &Arc<dyn Backend>, cache_bytes: u64) -> Result<Opene
         files: BTreeMap::new(),
         overhanging: Vec::new(),
         totals: ExtentTotals::default(),
+        missing: Vec::new(),
         superblock,
     };
     let mut seen: HashSet<DiskOffset> = HashSet::new();
+    let mut shown = AllShown::default();
     let (root, level) = (opened.root.root, opened.root.level);
     walk(backend.as_ref(), shape, root, level, &mut |visit| {
         let node = Arc::clone(visit.node.as_ref().map_err(Clone::clone)?);
@@ -75,13 +83,61 @@ pub(crate) fn open(backend: &Arc<dyn Backend>, cache_bytes: u64) -> Result<Opene
         });
         if node.level() == 0 {
             opened
-                .take_leaf(&node)
+                .take_leaf(&node, &mut shown)
                 .map_err(|malformed| malformed.at(at))?;
         }
         opened.store.put_clean(node);
         Ok(Onward::Children)
     })?;
+    opened.missing = shown.into_missing(opened.superblock.capacity_bytes);
     Ok(opened)
+}
+
+/// What files show of stored extents that have not passed.
+#[derive(Debug, Default)]
+struct AllShown(HashMap<DiskOffset, Shown>);
+
+impl AllShown {
+    fn mapping(&mut self, file: FileId, extent: &FileExtent) -> Decoded<()> {
+        let shown = self.0.entry(extent.disk.start);
+        let shown = shown.or_insert_with(|| Shown::by(file, extent));
+        agreed(shown.count(file, extent), extent.disk)
+    }
+
+    fn stored(&mut self, stored: &StoredExtent) -> Decoded<()> {
+        let Some(shown) = self.0.remove(&stored.disk.start) else {
+            return Ok(());
+        };
+        if shown.exceeds(stored) {
+            let expected = format!("{} mappings of {} bytes", shown.refs, shown.live_bytes);
+            let found = format!("{} of {}", stored.refs, stored.live_bytes);
+            return Err(Malformed::new("counts of a stored extent", expected, found));
+        }
+        agreed(shown.dispute(stored), stored.disk)
+    }
+
+    /// Where those are that have not passed, by address.
+    fn into_missing(self, capacity_bytes: u64) -> Vec<DiskExtent> {
+        let extents = self.0.into_iter().map(|(start, shown)| DiskExtent {
+            start,
+            bytes: shown.disk_bytes,
+        });
+        let mut missing: Vec<_> = extents
+            .filter(|extent| format::extent_valid(*extent, capacity_bytes))
+            .collect();
+        missing.sort_unstable();
+        missing
+    }
+}
+
+fn agreed(disputed: Option<&str>, disk: DiskExtent) -> Decoded<()> {
+    match disputed {
+        None => Ok(()),
+        Some(what) => {
+            let expected = format!("agreement about {disk:?}");
+            Err(Malformed::new("file extent item", expected, what))
+        }
+    }
 }
 
 fn check_owners(sorted: &[DiskExtent]) -> Result<()> {
@@ -101,10 +157,25 @@ impl Opened {
         self.used.push(self.superblock.log.extent);
         self.used.retain(|extent| extent.bytes > 0);
         self.used.sort_unstable();
-        check_owners(&self.used)
+        check_owners(&self.used)?;
+        for missing in std::mem::take(&mut self.missing) {
+            self.keep_missing(missing);
+        }
+        Ok(())
     }
 
-    fn take_leaf(&mut self, leaf: &Node) -> std::result::Result<(), Malformed> {
+    /// Takes the space of an extent that is not there, up to what comes behind it.
+    fn keep_missing(&mut self, missing: DiskExtent) {
+        let start = missing.start;
+        let at = self.used.partition_point(|used| used.end() <= start);
+        let next = self.used.get(at).map_or(missing.end(), |next| next.start);
+        if next > start {
+            let bytes = next.min(missing.end()).0 - start.0;
+            self.used.insert(at, DiskExtent { start, bytes });
+        }
+    }
+
+    fn take_leaf(&mut self, leaf: &Node, shown: &mut AllShown) -> Decoded<()> {
         for at in 0..leaf.items() {
             let (key, value) = (leaf.key(at), leaf.value(at));
             match key.kind {
@@ -130,6 +201,7 @@ impl Opened {
                     if extent.range().end > end && self.overhanging.last() != Some(&file) {
                         self.overhanging.push(file);
                     }
+                    shown.mapping(file, &extent)?;
                     self.totals.file_extents += 1;
                 }
                 ItemKind::Stored if key.object != format::STORED_OBJECT => {
@@ -149,6 +221,7 @@ impl Opened {
                             found,
                         ));
                     }
+                    shown.stored(&stored)?;
                     self.used.push(stored.disk);
                     self.totals.extents += 1;
                     self.totals.stored_bytes += stored.disk.bytes;

@@ -51,7 +51,6 @@ impl Logged {
     pub(crate) fn replay(&self, meta: &Metadata) -> Result<Replayed<'_>> {
         let newer = Newer::of(self);
         let mut files = BTreeSet::new();
-        let mut pages = Pages::default();
         for batch in &self.batches {
             let mut records: Vec<_> = batch.records.iter().collect();
             if mutation::on(Mutation::LogReversed) {
@@ -66,16 +65,31 @@ impl Logged {
                 if let Record::Data(page) = record {
                     let is_later = self.later_than.is_some_and(|known| *generation > known);
                     take(meta, page, is_later && !newer.resized(page))?;
-                    if !newer.covers(page) {
-                        pages.take(page);
-                    }
                 } else {
                     replay(meta, record)?;
                 }
                 files.insert(record.file());
             }
         }
+        let pages = self.pages_to_go_home(&newer);
         Ok(Replayed { files, pages })
+    }
+
+    /// The pages that go home when the changes were made, as a superblock names them.
+    pub(super) fn held(&self) -> Decoded<HeldSet> {
+        self.pages_to_go_home(&Newer::of(self)).held()
+    }
+
+    fn pages_to_go_home(&self, newer: &Newer) -> Pages<'_> {
+        let mut pages = Pages::default();
+        for record in self.records() {
+            if let Record::Data(page) = record
+                && !newer.covers(page)
+            {
+                pages.take(page);
+            }
+        }
+        pages
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use delalloc_backends::{Backend, MemBackend};
+use delalloc_backends::{Backend, BackendExt, MemBackend};
 
 use crate::image::{Put, check_spotless, format, open, pages, put};
 
@@ -51,6 +51,27 @@ impl Image {
         meta.commit().expect("the device works");
         check_spotless(&device);
         Self(device.image())
+    }
+
+    /// The bytes of a device as large as that of `new`.
+    pub(crate) fn of(backend: &dyn Backend) -> Self {
+        let mut bytes = Vec::new();
+        while bytes.len() < 4 << 20 {
+            let part = backend.read_blocking(bytes.len() as u64, 1 << 20);
+            bytes.extend_from_slice(&part.expect("memory"));
+        }
+        Self(bytes)
+    }
+
+    /// The image of `new` without the second and third page of the first extent, which two mappings show
+    /// then.
+    pub(crate) fn punched() -> Self {
+        let backend: Arc<dyn Backend> = Arc::new(Self::new(0).device());
+        let meta = open(&backend);
+        let first = meta.find("aa").expect("it was made");
+        meta.punch(first, pages(1, 2), None).expect("room");
+        meta.commit().expect("the device works");
+        Self::of(backend.as_ref())
     }
 
     pub(crate) fn device(&self) -> MemBackend {

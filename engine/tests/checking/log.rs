@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use delalloc_backends::{Backend, BackendExt};
+use delalloc_backends::Backend;
 use delalloc_engine::DiskExtent;
 use delalloc_engine::meta::{MetaConfig, Metadata};
 use delalloc_engine::recover::{Issue, Severity, check};
@@ -38,15 +38,63 @@ pub(crate) fn logged() -> (Image, [DiskExtent; 2]) {
     let last = meta.create("dd").expect("room");
     meta.sync_file(last).expect("the device works");
     let second = extent("dd", pages(2, 2), 60);
-    let mut bytes = Vec::new();
-    while bytes.len() < 4 << 20 {
-        let part = backend.read_blocking(bytes.len() as u64, 1 << 20);
-        bytes.extend_from_slice(&part.expect("memory"));
-    }
-    (Image(bytes), [first, second])
+    (Image::of(backend.as_ref()), [first, second])
 }
 
+/// Where the last of the three batches is, which has one record: an extent of file `DD`.
+const LAST: usize = LOG + 2 * 4096;
+const CC: u64 = 3;
+const DD: u64 = 4;
+/// Pages of that extent.
+const DD_PAGES: [u64; 2] = [2, 4];
+
 impl Image {
+    /// The record of the last batch, of another file if need be.
+    fn finish(&self, file: u64) -> Vec<u8> {
+        let start = LAST + BATCH_HEADER;
+        let mut record = self.0[start..start + self.u16(start)].to_vec();
+        record[RECORD_FILE..RECORD_FILE + 8].copy_from_slice(&file.to_le_bytes());
+        record
+    }
+
+    /// A record as docs/format.md has it, of the generation of the others.
+    fn record(&self, kind: u8, size: (u8, u64), file: u64, body: &[u64]) -> Vec<u8> {
+        let len = u32::try_from(32 + 8 * body.len()).expect("short");
+        let mut record = len.to_le_bytes().to_vec();
+        record.extend_from_slice(&[kind, size.0, 0, 0]);
+        record.extend_from_slice(&self.0[LAST + BATCH_HEADER + 8..][..8]);
+        for word in [file, size.1].iter().chain(body) {
+            record.extend_from_slice(&word.to_le_bytes());
+        }
+        record
+    }
+
+    fn cut(&self, file: u64, pages: [u64; 2]) -> Vec<u8> {
+        self.record(6, (0, 0), file, &[pages[0] * 4096, pages[1] * 4096, 0])
+    }
+
+    /// A page with this number.
+    fn page(&self, number: u64) -> Vec<u8> {
+        let mut record = self.record(7, (1, 4096), CC, &[number * 4096 % (1 << 20), number]);
+        record.resize(record.len() + 4096, 7);
+        let len = u32::try_from(record.len()).expect("short");
+        record[..4].copy_from_slice(&len.to_le_bytes());
+        record
+    }
+
+    /// Puts these records behind those of the last batch.
+    fn log_more(&mut self, records: &[Vec<u8>]) {
+        let mut payload_bytes = self.u16(LAST + 32);
+        for record in records {
+            let at = LAST + BATCH_HEADER + payload_bytes;
+            self.0[at..at + record.len()].copy_from_slice(record);
+            payload_bytes += record.len();
+        }
+        let payload_bytes = u32::try_from(payload_bytes).expect("a few pages");
+        self.set_u32(LAST + 32, payload_bytes);
+        self.seal_batch(LAST);
+    }
+
     fn seal_batch(&mut self, at: usize) {
         let end = at + BATCH_HEADER + self.u16(at + 32);
         let crc = crc32c::crc32c(&self.0[at + 4..end]);
@@ -67,6 +115,71 @@ fn damaged_log(what: &str, opens: bool, damage: impl Fn(&mut Image, [DiskExtent;
     let opened = Metadata::open(Arc::new(image.device()), MetaConfig::default());
     assert_eq!(opened.is_ok(), opens, "{what}: {opened:?}");
     report.issues[0].clone()
+}
+
+/// Logs that nobody writes, sealed: what is found, after a look that none of them opens.
+pub(crate) fn impossible_logs() -> Vec<(&'static str, Issue)> {
+    type Records = fn(&Image) -> Vec<Vec<u8>>;
+    let cases: [(&str, Records); 7] = [
+        ("one address for two files", |image| vec![image.finish(CC)]),
+        ("one address for two places in a file", |image| {
+            let mut moved = image.finish(DD);
+            moved[32..40].copy_from_slice(&(8 * 4096_u64).to_le_bytes());
+            vec![moved]
+        }),
+        ("an extent again after it was cut", |image| {
+            let (cut, finish) = (image.cut(DD, DD_PAGES), image.finish(DD));
+            vec![cut.clone(), finish, cut]
+        }),
+        ("an extent again after a part of it was cut", |image| {
+            vec![image.cut(DD, [3, 4]), image.finish(DD)]
+        }),
+        ("a file removed with what it shows", |image| {
+            let bare = |kind| image.record(kind, (0, 0), CC, &[]);
+            vec![bare(3), bare(4)]
+        }),
+        ("a file of the tree removed with what it shows", |image| {
+            let bare = |kind| image.record(kind, (0, 0), 1, &[]);
+            vec![bare(3), image.cut(1, [0, 9]), bare(4)]
+        }),
+        ("pages too far from each other", |image| {
+            vec![image.page(1), image.page(1 << 40)]
+        }),
+    ];
+    let damaged = |(what, records): (&'static str, Records)| {
+        let found = damaged_log(what, false, |image, _| {
+            let records = records(image);
+            image.log_more(&records);
+        });
+        (what, found)
+    };
+    cases.into_iter().map(damaged).collect()
+}
+
+/// Logs that only look like those: they are sound.
+pub(crate) fn possible_logs() -> Vec<Image> {
+    type Records = fn(&Image) -> Vec<Vec<u8>>;
+    let cases: [Records; 3] = [
+        |image| vec![image.finish(DD)],
+        |image| {
+            vec![
+                image.cut(DD, [4, 5]),
+                image.finish(DD),
+                image.cut(DD, [3, 4]),
+            ]
+        },
+        |image| {
+            let bare = |kind| image.record(kind, (0, 0), 1, &[]);
+            vec![bare(3), image.cut(1, [0, 12]), bare(4)]
+        },
+    ];
+    let logged = |records: Records| {
+        let (mut image, _) = logged();
+        let records = records(&image);
+        image.log_more(&records);
+        image
+    };
+    cases.into_iter().map(logged).collect()
 }
 
 pub(crate) fn damages_of_the_log() -> [(Issue, Severity); 4] {

@@ -380,7 +380,7 @@ pub(crate) const PLANTS: &[Plant] = &[
             })
         },
         kind: "stored_disputed",
-        severity: Severity::Error,
+        severity: Severity::Fatal,
         also: &[],
     },
     Plant {
@@ -395,11 +395,11 @@ pub(crate) const PLANTS: &[Plant] = &[
             });
         },
         kind: "stored_disputed",
-        severity: Severity::Error,
+        severity: Severity::Fatal,
         also: &["refs_differ", "live_bytes_differ", "stored_unused"],
     },
     Plant {
-        what: "references are counted wrongly",
+        what: "more references are counted than there are",
         files: 0,
         damage: |image| image.patch(Kind::Stored, 0, |image, at| image.set_u32(at + 12, 2)),
         kind: "refs_differ",
@@ -407,11 +407,11 @@ pub(crate) const PLANTS: &[Plant] = &[
         also: &[],
     },
     Plant {
-        what: "live bytes are counted wrongly",
+        what: "fewer live bytes are counted than there are",
         files: 0,
         damage: |image| image.patch(Kind::Stored, 0, |image, at| image.set_u32(at + 8, 4096)),
         kind: "live_bytes_differ",
-        severity: Severity::Error,
+        severity: Severity::Fatal,
         also: &[],
     },
     Plant {

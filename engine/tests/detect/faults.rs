@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use delalloc_backends::{AlignedBuf, Durability};
-use delalloc_backends::{Backend, BackendExt, FaultAction, FaultBackend, FaultOn, FaultRule};
+use delalloc_backends::{
+    Backend, BackendExt, FaultAction, FaultBackend, FaultOn, FaultRule, MemBackend,
+};
+use delalloc_engine::meta::{CODEC_RAW, MetaConfig, Metadata, NewExtent};
 use delalloc_engine::recover::check;
-use delalloc_engine::{EngineError, Volume};
+use delalloc_engine::{EngineError, FileRange, FormatOptions, Volume};
 
 use super::case;
 use crate::support::{Dice, config, formatted, open};
@@ -117,6 +120,39 @@ pub(crate) fn accepted_writes_find_room() {
         }
         close(volume, &base);
         assert!(refused > 0, "seed {seed}: the volume was never full");
+    }
+}
+
+/// Pages of a file that lies behind a full leaf, finished from the last to the first.
+pub(crate) fn promises_are_kept_downward() {
+    const PAGES: u64 = 400;
+    case();
+    let base: Arc<dyn Backend> = Arc::new(MemBackend::new(4 << 20));
+    let options = FormatOptions {
+        node_bytes: 4096,
+        ..FormatOptions::default()
+    };
+    Metadata::format(base.as_ref(), &options).expect("memory");
+    let meta = Metadata::open(Arc::clone(&base), MetaConfig::default()).expect("a volume");
+    let mut files = Vec::new();
+    while meta.stats().tree_nodes == 1 {
+        let name = format!("{:0>60}", files.len());
+        files.push(meta.create(&name).expect("room"));
+    }
+    let file = files[files.len() - 2];
+    let mut promise = meta.reserve(PAGES * 4096).expect("room");
+    for page in (0..PAGES).rev() {
+        let disks = meta.allocate_pieces(&mut promise, 4096, 4096, None);
+        let start = 2 * page * 4096;
+        let extent = NewExtent {
+            range: FileRange::new(start, start + 4096),
+            disk: disks.expect("a promise is kept")[0],
+            ram_bytes: 4096,
+            codec: CODEC_RAW,
+            checksums: vec![0],
+        };
+        let finished = meta.finish_extent(file, &extent, None);
+        finished.expect("a promise is kept");
     }
 }
 

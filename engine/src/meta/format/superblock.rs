@@ -146,6 +146,13 @@ pub(crate) fn decode_superblock(bytes: &[u8], at: DiskOffset) -> Decoded<Superbl
         ));
     }
     let capacity_bytes = u64_at(bytes, 40);
+    if !capacity_bytes.is_multiple_of(SECTOR_BYTES) {
+        return Err(Malformed::new(
+            WHAT,
+            "a capacity of whole sectors",
+            capacity_bytes,
+        ));
+    }
     let root = NodePointer {
         address: DiskOffset(u64_at(bytes, 56)),
         generation: Generation(u64_at(bytes, 64)),
