@@ -74,6 +74,9 @@ fn print(finished: &Finished) {
     {
         println!("{}", one_line(line));
     }
+    for line in record.traces().iter().filter_map(|trace| trace.text()) {
+        println!("{}", one_line(&line));
+    }
     for cell in record.cells.iter().filter(|cell| cell.fault.is_some()) {
         let fault = cell.fault.as_deref().unwrap_or_default();
         let said = format!(

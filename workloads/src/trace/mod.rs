@@ -12,7 +12,7 @@
 //! a device are kept as offsets in a sparse file: compacting them would invent neighbours that never were.
 //!
 //! What a form cannot keep, and what a replay cannot (a close, a delete of a file never seen), is counted by reason with its first
-//! line and shown; nothing is dropped in silence. Memory is constant but for two tables: the files that exist at a time, and
+//! line and shown, by an import (`summary`) as by a replay (`told`); nothing is dropped in silence. Memory is constant but for two tables: the files that exist at a time, and
 //! in the summary a bit per 4 KiB touched.
 
 mod convert;
@@ -29,6 +29,7 @@ mod request;
 mod slots;
 mod stream;
 mod summary;
+mod told;
 
 pub use convert::{Converted, convert};
 pub(crate) use digest::digest;
@@ -42,3 +43,4 @@ pub(crate) use request::MOVED_BYTES_MAX;
 pub(crate) use stream::TraceStream;
 pub(crate) use summary::summary_of;
 pub use summary::{KindCount, Malformed, TraceSummary, summarize};
+pub use told::{TraceEar, TraceTold};

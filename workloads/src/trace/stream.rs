@@ -8,9 +8,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 
+use super::notes::{Tallies, note};
 use super::reader::TraceReader;
 use super::request::{Place, Request, RequestKind};
 use super::slots::Slots;
+use super::summary::owned;
+use super::told::{TraceEar, TraceTold};
 use crate::op::{Op, TimedOp};
 use crate::plan::{TraceDeal, TraceOnly, TracePlan, TraceTiming};
 use crate::random::mix_all;
@@ -55,6 +58,10 @@ pub(crate) struct TraceStream {
     /// Closed loop: the last operation, its rest is known when the next one is.
     held: Option<Held>,
     is_over: bool,
+    /// What could not be carried out, by any client.
+    not_replayed: Tallies,
+    closes: u64,
+    ear: TraceEar,
 }
 
 /// An operation and when it was recorded to begin and to end.
@@ -64,9 +71,11 @@ struct Held {
 }
 
 impl TraceStream {
-    pub(crate) fn open(plan: &TracePlan, parts: Parts) -> Result<Self, StreamError> {
+    pub(crate) fn open(plan: &TracePlan, parts: Parts, ear: TraceEar) -> Result<Self, StreamError> {
         let reader = TraceReader::open(&plan.path, &plan.reading, parts.seed)?;
-        Ok(Self::over(reader, plan, parts))
+        let mut stream = Self::over(reader, plan, parts);
+        stream.ear = ear;
+        Ok(stream)
     }
 
     /// The operations of what `reader` reads.
@@ -89,8 +98,16 @@ impl TraceStream {
             ready: VecDeque::new(),
             held: None,
             is_over: false,
+            not_replayed: Tallies::new(),
+            closes: 0,
+            ear: TraceEar::default(),
             plan: plan.clone(),
         }
+    }
+
+    /// Where it tells what it left out.
+    pub(crate) fn ear(&self) -> &TraceEar {
+        &self.ear
     }
 
     /// Reads on until something is ready or the recording is over.
@@ -282,13 +299,14 @@ impl TraceStream {
             return Ok([Some(Op::VolumeSync), None, None, None]);
         }
         if request.kind == RequestKind::Close {
-            self.reader.notes.lose(CLOSE);
+            self.closes += 1;
             return Ok([None; 4]);
         }
         if request.kind == RequestKind::Remove {
             let removed = self.slots.remove(request.place);
             if removed.is_none() {
-                self.reader.notes.lose(REMOVE_UNSEEN);
+                let line = self.reader.line_number();
+                note(&mut self.not_replayed, REMOVE_UNSEEN, line);
             }
             return Ok([
                 removed.map(|slot| Op::Remove { file: slot.file }),
@@ -310,7 +328,7 @@ impl TraceStream {
         slot.is_open |= is_mine;
         let (offset, bytes) = (request.offset, request.bytes);
         if request.kind.has_range() && bytes == 0 {
-            self.reader.notes.lose(NO_BYTES);
+            note(&mut self.not_replayed, NO_BYTES, self.reader.line_number());
             return Ok([None; 4]);
         }
         let op = match request.kind {
@@ -366,6 +384,23 @@ impl Iterator for TraceStream {
             return Some(Err(error));
         }
         self.ready.pop_front().map(Ok)
+    }
+}
+
+impl Drop for TraceStream {
+    /// However it ends, what was met until then is told.
+    fn drop(&mut self) {
+        self.ear.tell(TraceTold {
+            path: std::mem::take(&mut self.path),
+            format: self.reader.form().0,
+            requests: self.requests,
+            malformed: self.reader.malformed,
+            malformed_first: self.reader.malformed_shown(),
+            lost: owned(&self.reader.notes.lost),
+            guessed: owned(&self.reader.notes.mended),
+            not_replayed: owned(&self.not_replayed),
+            closes: self.closes,
+        });
     }
 }
 

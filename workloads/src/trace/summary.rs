@@ -189,22 +189,15 @@ pub(crate) fn summary_of(
         offset_max: counts.offset_max,
         out_of_order: counts.out_of_order,
         malformed: reader.malformed,
-        malformed_first: reader
-            .malformed_first
-            .iter()
-            .map(|bad| Malformed {
-                line: bad.number,
-                reason: bad.reason.to_owned(),
-                text: bad.text.clone(),
-            })
-            .collect(),
+        malformed_first: reader.malformed_shown(),
         lost: owned(&reader.notes.lost),
         mended: owned(&reader.notes.mended),
         not_replayed: owned(&counts.not_replayed),
     })
 }
 
-fn owned(tallies: &Tallies) -> BTreeMap<String, Tally> {
+/// The tallies with reasons of their own.
+pub(super) fn owned(tallies: &Tallies) -> BTreeMap<String, Tally> {
     tallies
         .iter()
         .map(|(reason, tally)| ((*reason).to_owned(), *tally))
