@@ -2,6 +2,8 @@
 
 mod support;
 
+use assert_cmd::Command;
+use delalloc_results::RunRecord;
 use support::Bench;
 
 fn workload(path: &str, keys: &str, clients: u32) -> String {
@@ -61,4 +63,120 @@ fn a_recording_that_is_replayed_whole_raises_no_doubt() {
     assert!(!said.contains("trace r.csv in p"), "{said}");
     let page = std::fs::read_to_string(bench.path("out/report.html")).unwrap();
     assert!(!page.contains("trace-incomplete") && !page.contains("trace-guessed"));
+}
+
+fn good(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}{errors}");
+    said
+}
+
+fn record(bench: &Bench, out: &str) -> RunRecord {
+    delalloc_results::load(&bench.path(out).join("result.json")).unwrap()
+}
+
+/// Two clients that write, sync and rest, on a device in virtual time.
+const RESTING: &str = "version: 1
+name: rests
+deterministic: true
+targets: { raw: { raw: { backend: { sim: { size: 256MiB, device: hdd } } } } }
+content: zeros
+files: { a: {}, b: {} }
+phases:
+  - name: p
+    jobs:
+      - { append: a, block: 64KiB, think: 5ms, ops: 60, fsync_every: 4 }
+      - { append: b, block: 64KiB, think: 5ms, ops: 60, fdatasync_every: 3 }
+";
+
+#[test]
+fn a_recorded_run_rests_as_it_rested_and_syncs_as_it_synced() {
+    let bench = Bench::new();
+    let file = bench.workload("w.yaml", RESTING);
+    let (code, _) = bench.replay(&file, "first", &["--record", "r.trace"]);
+    assert_eq!(code, 0);
+    let (head, _) = RESTING.split_once("files:").unwrap();
+    let again = format!(
+        "{head}phases:\n  - name: p\n    jobs: [{{ trace: {{ path: r.trace, timing: closed_loop, clients_by: thread }}, clients: 2 }}]\n"
+    );
+    let file = bench.workload("again.yaml", &again);
+    let (code, _) = bench.replay(&file, "again", &[]);
+    assert_eq!(code, 0);
+    let (first, again) = (record(&bench, "first"), record(&bench, "again"));
+    let phase = |record: &RunRecord| record.cells[0].phases[0].clone();
+    let (first, again) = (phase(&first), phase(&again));
+    let count = |op: &str| -> [u64; 2] {
+        [&first, &again].map(|phase| {
+            let rows = phase.ops.iter().filter(|row| row.op == op);
+            rows.map(|row| row.count).sum()
+        })
+    };
+    assert_eq!(count("write"), [120, 120]);
+    assert_eq!(count("sync"), [15, 15]);
+    assert_eq!(count("fdatasync"), [20, 20]);
+    // The last rest is nobody's; what the device does may move a little.
+    let ratio = again.wall_ns as f64 / first.wall_ns as f64;
+    assert!(
+        (0.9..1.1).contains(&ratio),
+        "{} to {}",
+        first.wall_ns,
+        again.wall_ns
+    );
+}
+
+#[test]
+fn a_recording_listed_as_csv_comes_back_with_threads_and_durations() {
+    let bench = Bench::new();
+    let file = bench.workload("w.yaml", RESTING);
+    let (code, _) = bench.replay(&file, "first", &["--record", "r.trace"]);
+    assert_eq!(code, 0);
+    let import = |from: &str, flag: &str, to: &str| {
+        good(bench.delalloc().args(["import", from, flag, to]));
+    };
+    import("r.trace", "-o", "a.csv");
+    import("a.csv", "--to", "b.trace");
+    import("b.trace", "-o", "b.csv");
+    let listed = std::fs::read_to_string(bench.path("a.csv")).unwrap();
+    assert_eq!(
+        listed,
+        std::fs::read_to_string(bench.path("b.csv")).unwrap()
+    );
+    let fields = |nth: usize| -> Vec<u64> {
+        let rows = listed.lines().skip(1);
+        rows.map(|row| row.split(',').nth(nth).unwrap().parse().unwrap())
+            .collect()
+    };
+    let threads = fields(2);
+    assert!(threads.contains(&1) && threads.contains(&2) && !threads.contains(&0));
+    assert!(fields(6).iter().all(|took_ns| *took_ns > 0), "{listed}");
+    assert_eq!(listed.matches(",fdatasync,").count(), 20);
+}
+
+#[test]
+fn csv_keeps_a_device_a_device_where_files_are_beside_it_too() {
+    let bench = Bench::new();
+    bench.workload(
+        "r.csv",
+        "ts_us,op,dev,thread,offset,len\n0,W,8:0,7,4096,512\n5,F,8:0,7,0,0\n",
+    );
+    let import = |from: &str, to: &str| {
+        let mut command = bench.delalloc();
+        command.args(["import", from, "-o", to]);
+        command
+    };
+    good(&mut import("r.csv", "a.csv"));
+    let listed = std::fs::read_to_string(bench.path("a.csv")).unwrap();
+    assert_eq!(
+        listed,
+        "ts_ns,op,thread,dev,offset,len,took_ns,has_opens\n0,open,7,trace.0,0,0,0\n0,write,7,trace.0,4096,512,0\n5000,flush,7,,0,0,0\n"
+    );
+    bench.workload(
+        "mixed.csv",
+        "ts_us,op,file,file_offset,dev_offset,len\n0,W,f,0,,512\n1,W,,,8192,512\n",
+    );
+    good(&mut import("mixed.csv", "mixed.out.csv"));
+    let listed = std::fs::read_to_string(bench.path("mixed.out.csv")).unwrap();
+    assert!(listed.ends_with("1000,write,0,,,8192,512,0\n"), "{listed}");
 }

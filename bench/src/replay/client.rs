@@ -244,11 +244,13 @@ impl<'a> Client<'a> {
         let Some(due_ns) = self.wait(timed, now_ns) else {
             return false;
         };
-        if let Some(tape) = self.shared.tape {
-            tape.note(self.number, timed.op, self.shared.files.target());
-        }
+        let (tape, target) = (self.shared.tape, self.shared.files.target());
+        let begun = tape.map(|tape| (tape, tape.begin(self.number, timed.op, target)));
         match self.perform(&timed.op) {
             Ok((begin_ns, end_ns)) => {
+                if let Some((tape, begun)) = begun {
+                    tape.end(begun, target);
+                }
                 self.rests = timed.think_ns > 0 && self.shared.pacing.follow_schedule;
                 let rest_ns = if self.rests { timed.think_ns } else { 0 };
                 self.free_ns = end_ns.saturating_add(rest_ns);

@@ -42,7 +42,7 @@ pub(crate) use share::Share;
 pub(crate) use versions::{STREAM_COUNT_MAX, Versions};
 
 use crate::op::TimedOp;
-use crate::trace::{TraceEar, TraceStream};
+use crate::trace::{TraceEar, TraceStep, TraceStream};
 
 /// Why a stream ends before its time.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +130,15 @@ impl OpStream {
         match &self.source {
             Source::Made(_) => None,
             Source::Trace(stream) => Some(stream.ear().clone()),
+        }
+    }
+
+    /// What a recording says of the request behind the operation that was taken last; none where there is no recording.
+    #[inline]
+    pub fn step(&self) -> Option<&TraceStep> {
+        match &self.source {
+            Source::Made(_) => None,
+            Source::Trace(stream) => Some(stream.step()),
         }
     }
 

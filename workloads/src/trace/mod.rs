@@ -40,6 +40,7 @@ pub use own::{TraceHeader, Units};
 pub(crate) use reader::TraceReader;
 pub use record::{Began, TraceRecording};
 pub(crate) use request::MOVED_BYTES_MAX;
+pub use stream::TraceStep;
 pub(crate) use stream::TraceStream;
 pub(crate) use summary::summary_of;
 pub use summary::{KindCount, Malformed, TraceSummary, summarize};

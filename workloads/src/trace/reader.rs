@@ -104,7 +104,11 @@ impl TraceReader {
 
     /// Does the recording say of every file when it was opened?
     pub(crate) fn has_opens(&self) -> bool {
-        self.header().is_some_and(|header| header.has_opens)
+        match &self.form {
+            Form::Own(own) => own.header().has_opens,
+            Form::Lines(form) => form.has_opens(),
+            Form::Records(_) => false,
+        }
     }
 
     /// The next request; none at the end.

@@ -54,7 +54,9 @@ pub(crate) struct TraceStream {
     threads: HashMap<u32, u32>,
     requests: u64,
     bytes: u64,
-    ready: VecDeque<TimedOp>,
+    ready: VecDeque<(TimedOp, TraceStep)>,
+    /// Of the operation that was taken last.
+    step: TraceStep,
     /// Closed loop: the last operation, its rest is known when the next one is.
     held: Option<Held>,
     is_over: bool,
@@ -64,9 +66,21 @@ pub(crate) struct TraceStream {
     ear: TraceEar,
 }
 
+/// The request behind an operation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TraceStep {
+    /// Who asked; 0 where the recording does not tell.
+    pub thread: u32,
+    /// From the request to its answer; 0 where the recording does not tell.
+    pub took_ns: u64,
+    /// It was of a device, and not of a file.
+    pub is_device: bool,
+}
+
 /// An operation and when it was recorded to begin and to end.
 struct Held {
     timed: TimedOp,
+    step: TraceStep,
     end_ns: u64,
 }
 
@@ -96,6 +110,7 @@ impl TraceStream {
             requests: 0,
             bytes: 0,
             ready: VecDeque::new(),
+            step: TraceStep::default(),
             held: None,
             is_over: false,
             not_replayed: Tallies::new(),
@@ -103,6 +118,11 @@ impl TraceStream {
             ear: TraceEar::default(),
             plan: plan.clone(),
         }
+    }
+
+    /// What the recording says of the request behind the operation that was taken last.
+    pub(crate) fn step(&self) -> &TraceStep {
+        &self.step
     }
 
     /// Where it tells what it left out.
@@ -128,7 +148,8 @@ impl TraceStream {
                 }
                 _ => {
                     self.is_over = true;
-                    self.ready.extend(self.held.take().map(|held| held.timed));
+                    let last = self.held.take();
+                    self.ready.extend(last.map(|held| (held.timed, held.step)));
                 }
             }
         }
@@ -269,6 +290,11 @@ impl TraceStream {
             return Ok(());
         }
         let due_ns = self.due_ns();
+        let step = TraceStep {
+            thread: request.thread,
+            took_ns: request.took_ns,
+            is_device: matches!(request.place, Place::Device(_)),
+        };
         for op in ops.into_iter().flatten() {
             let timed = TimedOp {
                 op,
@@ -279,15 +305,16 @@ impl TraceStream {
                 let now_ns = self.now_ns();
                 let held = Held {
                     timed,
+                    step,
                     end_ns: now_ns.saturating_add(request.took_ns),
                 };
                 if let Some(mut before) = self.held.replace(held) {
                     before.timed.think_ns =
                         scaled(now_ns.saturating_sub(before.end_ns), time_scale);
-                    self.ready.push_back(before.timed);
+                    self.ready.push_back((before.timed, before.step));
                 }
             } else {
-                self.ready.push_back(timed);
+                self.ready.push_back((timed, step));
             }
         }
         Ok(())
@@ -349,6 +376,7 @@ impl TraceStream {
                 bytes,
             },
             RequestKind::Sync => Op::Sync { file },
+            RequestKind::DataSync => Op::DataSync { file },
             RequestKind::Truncate => Op::Truncate { file, bytes },
             RequestKind::Open => Op::Open { file },
             RequestKind::Create => Op::Create { file },
@@ -383,7 +411,9 @@ impl Iterator for TraceStream {
             self.held = None;
             return Some(Err(error));
         }
-        self.ready.pop_front().map(Ok)
+        let (timed, step) = self.ready.pop_front()?;
+        self.step = step;
+        Some(Ok(timed))
     }
 }
 
