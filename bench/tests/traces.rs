@@ -8,7 +8,7 @@ use support::Bench;
 
 fn workload(path: &str, keys: &str, clients: u32) -> String {
     format!(
-        "version: 1\nname: t\ntargets: {{ files: {{ directory: {{ path: files }} }} }}\nphases:\n  - name: p\n    jobs: [{{ trace: {{ path: {path}{keys} }}, clients: {clients} }}]\n"
+        "version: 1\nname: t\ncontent: random\ntargets: {{ files: {{ directory: {{ path: files }} }} }}\nphases:\n  - name: p\n    jobs: [{{ trace: {{ path: {path}{keys} }}, clients: {clients} }}]\n"
     )
 }
 
@@ -81,7 +81,7 @@ fn record(bench: &Bench, out: &str) -> RunRecord {
 const RESTING: &str = "version: 1
 name: rests
 deterministic: true
-targets: { raw: { raw: { backend: { sim: { size: 256MiB, device: hdd } } } } }
+targets: { engine: { engine: { backend: { sim: { size: 256MiB, device: hdd } } } } }
 content: zeros
 files: { a: {}, b: {} }
 phases:
@@ -179,4 +179,94 @@ fn csv_keeps_a_device_a_device_where_files_are_beside_it_too() {
     good(&mut import("mixed.csv", "mixed.out.csv"));
     let listed = std::fs::read_to_string(bench.path("mixed.out.csv")).unwrap();
     assert!(listed.ends_with("1000,write,0,,,8192,512,0\n"), "{listed}");
+}
+
+/// Two threads: one creates files and flushes, the other writes each file that the first created. Both at once, again and again.
+fn handed_over() -> String {
+    let mut lines = "ts_us,op,thread,file,offset,len\n".to_owned();
+    for nth in 0..400 {
+        lines += &format!("{nth},create,1,f{nth},0,0\n{nth},write,2,f{nth},0,4096\n");
+        if nth % 16 == 15 {
+            lines += &format!("{nth},flush,1,,0,0\n");
+        }
+    }
+    lines
+}
+
+/// Replays it on `target` and returns what began when and how long it took, in the order of beginning: time, operation, file, end.
+fn handed_over_on(bench: &Bench, target: &str) -> Vec<(u64, String, String, u64)> {
+    bench.workload("r.csv", &handed_over());
+    let text = format!(
+        "version: 1\nname: t\n{target}\nphases:\n  - name: p\n    jobs: [{{ trace: {{ path: r.csv, timing: as_fast_as_possible, clients_by: thread }}, clients: 2 }}]\n"
+    );
+    let file = bench.workload("w.yaml", &text);
+    let more = ["--record", "done.trace", "--allow-inconclusive"];
+    let (code, _) = bench.replay(&file, "out", &more);
+    assert_eq!(code, 0);
+    good(
+        bench
+            .delalloc()
+            .args(["import", "done.trace", "-o", "done.csv"]),
+    );
+    let listed = std::fs::read_to_string(bench.path("done.csv")).unwrap();
+    let rows = listed.lines().skip(1).map(|row| {
+        let fields: Vec<&str> = row.split(',').collect();
+        let number = |nth: usize| -> u64 { fields[nth].parse().unwrap() };
+        let (at_ns, took_ns) = (number(0), number(6));
+        (
+            at_ns,
+            fields[1].to_owned(),
+            fields[3].to_owned(),
+            at_ns + took_ns,
+        )
+    });
+    rows.collect()
+}
+
+fn assert_is_in_order(done: &[(u64, String, String, u64)]) {
+    let of = |op: &str| -> Vec<&(u64, String, String, u64)> {
+        done.iter().filter(|row| row.1 == op).collect()
+    };
+    let (creates, writes, flushes) = (of("create"), of("write"), of("flush"));
+    assert_eq!((creates.len(), writes.len(), flushes.len()), (400, 400, 25));
+    for (create, write) in creates.iter().zip(&writes) {
+        assert_eq!(create.2, write.2);
+        assert!(
+            create.3 <= write.0,
+            "{create:?} is not over before {write:?}"
+        );
+    }
+    for (nth, flush) in flushes.iter().enumerate() {
+        let (before, behind) = writes.split_at((nth + 1) * 16);
+        assert!(before.iter().all(|write| write.3 <= flush.0), "{flush:?}");
+        assert!(behind.iter().all(|write| write.0 >= flush.3), "{flush:?}");
+    }
+}
+
+#[test]
+fn a_file_is_not_written_before_another_client_has_made_it() {
+    for _ in 0..2 {
+        let bench = Bench::new();
+        let done = handed_over_on(
+            &bench,
+            "content: random\ntargets: { engine: { engine: { backend: { file: { path: v.img, size: 64MiB, buffered: true } } } } }",
+        );
+        assert_is_in_order(&done);
+        good(bench.delalloc().args(["export", "v.img", "files"]));
+        let files = std::fs::read_dir(bench.path("files")).unwrap();
+        let sizes: Vec<u64> = files
+            .map(|entry| entry.unwrap().metadata().unwrap().len())
+            .collect();
+        assert_eq!(sizes, [4096; 400], "none is cut by its creation");
+    }
+}
+
+#[test]
+fn the_order_is_kept_in_virtual_time_too() {
+    let bench = Bench::new();
+    let done = handed_over_on(
+        &bench,
+        "deterministic: true\ncontent: zeros\ntargets: { engine: { engine: { backend: { sim: { size: 256MiB, device: sata_ssd } } } } }",
+    );
+    assert_is_in_order(&done);
 }

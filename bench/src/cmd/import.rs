@@ -139,8 +139,8 @@ fn list(summary: &TraceSummary, reading: &TraceReading, output: &Path) -> anyhow
     for mut stream in streams {
         while let Some(timed) = stream.next() {
             let timed = timed?;
-            let step = *stream.step().expect("the load replays a trace");
-            let line = columns.line(&timed, &step, |file| load.file_name(file).into_owned());
+            let step = stream.step().expect("the load replays a trace");
+            let line = columns.line(&timed, step, |file| load.file_name(file).into_owned());
             writeln!(out, "{line}")?;
             listed.lines += 1;
         }
@@ -260,6 +260,7 @@ mod tests {
             thread: 7,
             took_ns: 20,
             is_device: true,
+            ..TraceStep::default()
         };
         let line = |columns: Columns, timed| columns.line(timed, &step, name);
         assert_eq!(line(Columns::Files, &timed), "1500,write,7,f3,4096,512,20");

@@ -2,13 +2,14 @@
 //!
 //! With several clients, each reads the whole recording and does its part. By file, the requests of a file stay with one client, in
 //! order, and those of a device are dealt out by megabyte. By thread, those of a thread stay with one client, in order, and one client has
-//! one thread where there are as many; nothing orders the threads but their times. Reading it once per client costs a little
+//! one thread where there are as many. What orders clients besides recorded times is in `order`. Reading it once per client costs a little
 //! CPU and buys streams that share nothing.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 
 use super::notes::{Tallies, note};
+use super::order::{Order, Precedes};
 use super::reader::TraceReader;
 use super::request::{Place, Request, RequestKind};
 use super::slots::Slots;
@@ -36,6 +37,8 @@ pub(crate) struct TraceStream {
     path: PathBuf,
     reader: TraceReader,
     slots: Slots,
+    /// None where there is nobody to wait for.
+    order: Option<Order>,
     share: Share,
     versions: Versions,
     /// Due times end here.
@@ -67,8 +70,14 @@ pub(crate) struct TraceStream {
 }
 
 /// The request behind an operation.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TraceStep {
+    /// Its number in what is replayed of the recording.
+    pub number: u64,
+    /// It is over with this operation.
+    pub is_last: bool,
+    /// What of other clients has to be over before this operation starts.
+    pub after: Vec<Precedes>,
     /// Who asked; 0 where the recording does not tell.
     pub thread: u32,
     /// From the request to its answer; 0 where the recording does not tell.
@@ -98,6 +107,10 @@ impl TraceStream {
             path: plan.path.clone(),
             reader,
             slots: Slots::new(plan.first_slot, plan.slot_step),
+            order: (parts.share.clients > 1).then(|| {
+                let shares_files = plan.deal == TraceDeal::Thread;
+                Order::new(parts.share.client, parts.share.clients, shares_files)
+            }),
             share: parts.share,
             versions: parts.versions,
             until_ns: parts.until_ns,
@@ -261,7 +274,8 @@ impl TraceStream {
         }
     }
 
-    fn is_mine(&mut self, request: &Request) -> bool {
+    /// The client that carries it out.
+    fn owner(&mut self, request: &Request) -> u32 {
         let clients = self.share.clients;
         if self.plan.deal == TraceDeal::Thread && request.thread != 0 {
             let turn = u32::try_from(self.threads.len()).expect("no more than 2^16");
@@ -271,31 +285,40 @@ impl TraceStream {
                 let known = self.threads.get(&request.thread);
                 known.copied().unwrap_or(request.thread)
             };
-            return turn % clients == self.share.client;
+            return turn % clients;
         }
         let key = match (request.kind, request.place) {
             // A flush is of everything: one client does it.
-            (RequestKind::Flush, _) => return self.share.client == 0,
+            (RequestKind::Flush, _) => return 0,
             (_, Place::Device(name)) => [name, request.offset / DEVICE_STRIPE_BYTES],
             (_, Place::File(name)) => [name, 0],
         };
-        mix_all(&key) % u64::from(clients) == u64::from(self.share.client)
+        u32::try_from(mix_all(&key) % u64::from(clients)).expect("below a u32")
     }
 
     fn take(&mut self, request: &Request) -> Result<(), StreamError> {
-        let is_mine = self.is_mine(request);
+        let owner = self.owner(request);
+        let is_mine = owner == self.share.client;
         // Every client gives out slots for every request, so that all agree on them.
         let ops = self.ops(request, is_mine)?;
+        let count = ops.iter().flatten().count();
+        let mut after = match &mut self.order {
+            Some(order) if count > 0 => order.note(owner, request, self.requests),
+            _ => Vec::new(),
+        };
         if !is_mine {
             return Ok(());
         }
         let due_ns = self.due_ns();
-        let step = TraceStep {
-            thread: request.thread,
-            took_ns: request.took_ns,
-            is_device: matches!(request.place, Place::Device(_)),
-        };
-        for op in ops.into_iter().flatten() {
+        for (nth, op) in ops.into_iter().flatten().enumerate() {
+            let step = TraceStep {
+                number: self.requests,
+                is_last: nth + 1 == count,
+                after: std::mem::take(&mut after),
+                thread: request.thread,
+                took_ns: request.took_ns,
+                is_device: matches!(request.place, Place::Device(_)),
+            };
             let timed = TimedOp {
                 op,
                 due_ns,
