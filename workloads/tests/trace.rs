@@ -8,7 +8,8 @@ use std::sync::Arc;
 use delalloc_workloads::plan::TraceReading;
 use delalloc_workloads::trace::{TraceSummary, convert, summarize};
 use delalloc_workloads::{
-    Checks, Cursors, FileSlot, LoadError, Op, StreamError, TimedOp, WorkloadPlan, load_str,
+    Checks, Cursors, Estimate, FileSlot, LoadError, Op, StreamError, TimedOp, WorkloadPlan,
+    load_str,
 };
 
 const ROCKS: &str = "\
@@ -227,6 +228,49 @@ ts_us,op,dev,offset,len
     assert!(refused(", fold: 512B").contains("fold is from 4KiB"));
     let fast = ", timing: as_fast_as_possible, gap_max: 1s";
     assert!(refused(fast).contains("`gap_max` means nothing"));
+}
+
+#[test]
+fn an_estimate_counts_what_a_recording_moves_and_how_long_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "ts_us,op,dev,offset,len\n0,W,0,0,4096\n500000,R,0,0,65536\n2000000,W,0,4096,4096\n";
+    let path = written(directory.path(), "b.csv", text);
+    let estimate = |keys: &str, measures: bool| {
+        let text = format!(
+            "version: 1\ntargets: {{ m: {{ engine: {{ backend: {{ mem: {{ size: 64GiB }} }} }} }} }}\ncontent: zeros\nphases:\n  - {{ name: p, jobs: [{{ trace: {{ path: \"{}\"{keys} }}, clients: 3 }}] }}\nrounds: 2\n",
+            path.display()
+        );
+        let plan = load_str(&text, "t", &[], Checks::none()).unwrap();
+        let plan = match measures {
+            true => plan.with_recordings_measured().unwrap(),
+            false => plan,
+        };
+        Estimate::of(&plan, &|_, _| 1 << 20)
+    };
+    let unread = estimate("", false);
+    assert!(unread.is_without_recordings && unread.moved_is_at_least);
+    let read = estimate("", true);
+    assert!(!read.is_without_recordings && !read.moved_is_at_least);
+    assert_eq!((read.runs, read.moved_bytes), (2, 2 * (65_536 + 8192)));
+    assert_eq!(read.time_ns, 2 * 2_000_000_000);
+    let memory = read.memory;
+    assert_eq!(
+        (
+            memory.client_bytes,
+            memory.engine_bytes,
+            memory.device_bytes
+        ),
+        (3 * 65_536, 1 << 20, 64 << 30)
+    );
+    assert_eq!(
+        memory.total_bytes - memory.tracking_bytes,
+        3 * 65_536 + (1 << 20) + (64 << 30)
+    );
+    assert_eq!(estimate(", time_scale: 2", true).time_ns, 8_000_000_000);
+    assert_eq!(estimate(", limit_ops: 2", true).time_ns, 1_000_000_000);
+    assert_eq!(estimate(", only: writes", true).moved_bytes, 2 * 8192);
+    let hurried = estimate(", timing: as_fast_as_possible", true).time_ns;
+    assert!((1..1_000_000_000).contains(&hurried), "{hurried}");
 }
 
 #[test]

@@ -146,7 +146,7 @@ impl LoadPlan {
 }
 
 /// When nothing of `job` is due any more, counted from its start.
-fn until_ns(job: &JobPlan, phase: &PhasePlan) -> Option<u64> {
+pub(super) fn until_ns(job: &JobPlan, phase: &PhasePlan) -> Option<u64> {
     let in_phase = phase.duration_ns.map(|ns| ns.saturating_sub(job.delay_ns));
     match (in_phase, job.duration_ns) {
         (Some(phase), Some(own)) => Some(phase.min(own)),
