@@ -28,7 +28,8 @@ struct DryRun<'a> {
 
 pub(super) fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     if args.dry_run {
-        let workload = plan::load(args)?;
+        let mut workload = plan::load(args)?;
+        plan::keep_targets(&mut workload, &args.targets).or_usage()?;
         plan::check_points(&workload)?;
         let workload = workload.with_recordings_measured().or_usage()?;
         let estimate = Estimate::of(&workload, &|target, point| match target.kind {

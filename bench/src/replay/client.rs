@@ -152,8 +152,9 @@ impl<'a> Client<'a> {
 
     /// The same client, which waits for what its recording puts before its operations. Who has no schedule to follow does not.
     pub fn following(mut self, precedence: &'a Precedence) -> Self {
-        let follows = self.shared.pacing.follow_schedule && self.stream.step().is_some();
-        self.precedence = follows.then_some(precedence);
+        let follows = self.shared.pacing.follow_schedule;
+        let has_order = self.stream.step().is_some() && precedence.is_shared(self.stream.job());
+        self.precedence = (follows && has_order).then_some(precedence);
         self
     }
 
@@ -330,7 +331,8 @@ impl<'a> Client<'a> {
     /// The operation is over; with the last of its request, others that wait for that go on.
     #[inline]
     fn reached(&self) {
-        if let (Some(precedence), Some(step)) = (self.precedence, self.stream.step())
+        if let Some(precedence) = self.precedence
+            && let Some(step) = self.stream.step()
             && step.is_last
         {
             precedence.done(self.stream.job(), self.stream.client(), step.number);

@@ -41,6 +41,11 @@ impl Precedence {
         }
     }
 
+    /// Has `job` several clients?
+    pub fn is_shared(&self, job: usize) -> bool {
+        self.reached[job].len() > 1
+    }
+
     /// Is everything over that comes before a request of `job`?
     pub fn is_over(&self, job: usize, before: &[Precedes]) -> bool {
         before.iter().all(|one| {
