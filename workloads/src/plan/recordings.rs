@@ -117,7 +117,6 @@ fn measured(plan: &TracePlan, until_ns: u64) -> Result<TraceMeasure, StreamError
     for timed in TraceStream::open(plan, parts, TraceEar::default())? {
         let timed = timed?;
         let bytes = timed.op.payload_bytes();
-        measure.ops += 1;
         measure.bytes = measure.bytes.saturating_add(bytes);
         measure.op_bytes_max = measure.op_bytes_max.max(bytes);
         rests_ns = rests_ns.saturating_add(timed.think_ns);

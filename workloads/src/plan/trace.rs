@@ -78,8 +78,6 @@ impl TracePlan {
 /// What a recording comes to when it is replayed by one client.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TraceMeasure {
-    /// Operations.
-    pub ops: u64,
     /// Bytes read and written.
     pub bytes: u64,
     /// When the last is due, or how long it rests in all; 0 where it does neither.
