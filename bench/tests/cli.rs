@@ -413,8 +413,8 @@ fn a_trace_is_summarised_and_converted() {
         .code(0)
         .stdout(predicate::str::contains("lines=4"));
     let own = std::fs::read_to_string(bench.path("own.csv")).unwrap();
-    assert!(own.starts_with("ts_ns,op,thread,file,offset,len\n"));
-    assert!(own.contains("25000,read,0,trace.0,0,4096"), "{own}");
+    assert!(own.starts_with("ts_ns,op,thread,dev,offset,len,took_ns,has_opens\n"));
+    assert!(own.contains("25000,read,0,trace.0,0,4096,0\n"), "{own}");
     bench
         .delalloc()
         .args(["import", "own.csv"])

@@ -29,7 +29,7 @@ rubbish
     let (code, said) = bench.replay(&file, "out", &["--allow-inconclusive"]);
     assert_eq!(code, 0);
 
-    let line = "trace run.strace in p: of 5 requests read: 1 malformed lines (line 4: ";
+    let line = "trace run.strace in p: of 5 requests read: 1 malformed line (line 4: ";
     assert!(said.contains(line), "{said}");
     let lost = "lost 1 x copy inside the kernel (first: line 5)";
     assert!(said.contains(lost), "{said}");

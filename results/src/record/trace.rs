@@ -93,7 +93,9 @@ impl TraceRecord {
                 .map(|bad| format!("{} {}: {}", self.unit, bad.line, bad.reason))
                 .collect();
             let (count, unit) = (self.malformed, &self.unit);
-            parts.push(format!("{count} malformed {unit}s ({})", first.join(", ")));
+            let plural = if count == 1 { "" } else { "s" };
+            let first = first.join(", ");
+            parts.push(format!("{count} malformed {unit}{plural} ({first})"));
         }
         for (word, tallies) in [
             ("lost", &self.lost),
@@ -169,7 +171,7 @@ mod tests {
         assert!((trace.missing_share() - 0.1).abs() < 1e-12);
         assert_eq!(
             trace.text().unwrap(),
-            "trace run.strace in serve: of 95 requests read: 1 malformed lines (line 3: no time); lost 4 x a copy (first: line 7); \
+            "trace run.strace in serve: of 95 requests read: 1 malformed line (line 3: no time); lost 4 x a copy (first: line 7); \
              not replayed 5 x no bytes (first: line 8); guessed 6 x an end (first: line 9)"
         );
     }
