@@ -68,6 +68,37 @@ fn what_is_included_is_part_of_the_workload_and_of_its_faults() {
 }
 
 #[test]
+fn a_dry_run_tells_memory_of_device_engine_and_clients_as_text_and_as_json() {
+    let bench = Bench::new();
+    let text = small("engine: { cache: { bytes: 512MiB } }\n").replace("64MiB }", "64GiB }");
+    bench.workload("large.yaml", &text);
+    let dry_run = |more: &[&str]| {
+        let mut command = bench.delalloc();
+        command
+            .args(["replay", "large.yaml", "--dry-run"])
+            .args(more);
+        let output = command.output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let shown: serde_json::Value = serde_json::from_str(&dry_run(&["--json"])).unwrap();
+    assert_eq!(shown["name"], "small", "the plan is there as before");
+    let memory = &shown["estimate"]["memory"];
+    let number = |name: &str| memory[name].as_u64().unwrap();
+    assert_eq!(number("device_bytes"), 64 << 30);
+    assert_eq!(
+        number("client_bytes"),
+        64 << 10,
+        "the load has a larger block"
+    );
+    assert!(((512 << 20)..(1 << 30)).contains(&number("engine_bytes")));
+    assert!(number("total_bytes") > (64 << 30) + (512 << 20));
+    assert_eq!(shown["estimate"]["runs"], 1);
+    let text = dry_run(&[]);
+    assert!(text.contains("memory: up to 64."), "{text}");
+    assert!(text.contains("device in memory 64.0GiB"), "{text}");
+}
+
+#[test]
 fn a_key_written_twice_is_a_usage_error() {
     let bench = Bench::new();
     let twice = bench.workload("twice.yaml", &small("rounds: 1\nrounds: 2\n"));
@@ -382,8 +413,8 @@ fn a_trace_is_summarised_and_converted() {
         .code(0)
         .stdout(predicate::str::contains("lines=4"));
     let own = std::fs::read_to_string(bench.path("own.csv")).unwrap();
-    assert!(own.starts_with("ts_ns,op,thread,file,offset,len\n"));
-    assert!(own.contains("25000,read,0,trace.0,0,4096"), "{own}");
+    assert!(own.starts_with("ts_ns,op,thread,dev,offset,len,took_ns,has_opens\n"));
+    assert!(own.contains("25000,read,0,trace.0,0,4096,0\n"), "{own}");
     bench
         .delalloc()
         .args(["import", "own.csv"])

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use crate::load::{LoadError, load_str};
 use crate::op::{FileSlot, Op};
 use crate::plan::{
-    Bound, FioWait, LoadPlan, Pace, TraceDeal, TraceEvents, TraceFormat, TracePlan, TraceReading,
-    TraceTiming, Work, WorkloadPlan, dry_run_text,
+    Bound, Estimate, FioWait, LoadPlan, Pace, TraceDeal, TraceEvents, TraceFormat, TracePlan,
+    TraceReading, TraceTiming, Work, WorkloadPlan, dry_run_text,
 };
 use crate::stream::{Cursors, Pacer, Parts, Share, Versions};
 use crate::trace::{Input, TraceReader, TraceStream, forge, summary_of};
@@ -47,7 +47,8 @@ pub fn workload(bytes: &[u8]) {
 }
 
 fn use_plan(plan: &WorkloadPlan) {
-    assert!(!dry_run_text(plan).is_empty());
+    let estimate = Estimate::of(plan, &|_, _| 0);
+    assert!(!dry_run_text(plan, &estimate).is_empty());
     for load in plan.loads.iter().take(2) {
         let cursors = Arc::new(Cursors::new(load));
         for phase in 0..load.phases.len().min(4) {

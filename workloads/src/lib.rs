@@ -36,7 +36,7 @@ pub use knob::{AssertCheck, AssertFault, Checks, KnobCheck, KnobFault, Knobs};
 pub use library::library;
 pub use load::{LoadError, load, load_str};
 pub use op::{FileSlot, Op, OpKind, TimedOp, renamed};
-pub use plan::{LoadPlan, PointPlan, WorkloadPlan, dry_run_text};
+pub use plan::{Estimate, LoadPlan, PointPlan, WorkloadPlan, dry_run_text};
 pub use reference::workload_reference;
 pub use schema::workload_schema;
 pub use stream::{Cursors, OpStream, StreamError};

@@ -230,7 +230,8 @@ fn as_done(ops: impl IntoIterator<Item = Op>, met: &mut HashMap<FileSlot, u32>) 
                 offset,
                 bytes,
             },
-            Op::Sync { file } | Op::DataSync { file } => Op::Sync { file: slot(file) },
+            Op::Sync { file } => Op::Sync { file: slot(file) },
+            Op::DataSync { file } => Op::DataSync { file: slot(file) },
             Op::Truncate { file, bytes } => Op::Truncate {
                 file: slot(file),
                 bytes,
@@ -254,7 +255,7 @@ fn as_done(ops: impl IntoIterator<Item = Op>, met: &mut HashMap<FileSlot, u32>) 
 #[test]
 fn a_recorded_run_is_replayed_as_it_was() {
     let directory = tempfile::tempdir().unwrap();
-    let text = "version: 1\ntargets: { idle: null }\nfiles: { t: { size: 1MiB, filled: true }, log: {} }\nphases:\n  - name: p\n    jobs:\n      - { mix: { read: 50, write: 50 }, file: t, pattern: random, block: 4KiB, ops: 300, clients: 2 }\n      - { append: log, block: 512B, fsync_every: 2, ops: 100 }\n      - { trim: t, block: 64KiB }\n      - { truncate: t, to: 4KiB }\n";
+    let text = "version: 1\ntargets: { idle: null }\nfiles: { t: { size: 1MiB, filled: true }, log: {}, more: {} }\nphases:\n  - name: p\n    jobs:\n      - { mix: { read: 50, write: 50 }, file: t, pattern: random, block: 4KiB, ops: 300, clients: 2 }\n      - { append: log, block: 512B, fsync_every: 2, ops: 100 }\n      - { append: more, block: 512B, fdatasync_every: 3, ops: 100 }\n      - { trim: t, block: 64KiB }\n      - { truncate: t, to: 4KiB }\n";
     let plan = load_str(text, "t", &[], Checks::none()).unwrap_or_else(|error| panic!("{error}"));
     let load = &plan.loads[0];
     let phase = load.phases.len() - 1;
@@ -274,6 +275,7 @@ fn a_recorded_run_is_replayed_as_it_was() {
                 at_ns += 1000;
                 let began = Began {
                     at_ns,
+                    took_ns: 10 + client as u64,
                     client: u32::try_from(client).unwrap(),
                     op,
                 };
@@ -291,6 +293,9 @@ fn a_recorded_run_is_replayed_as_it_was() {
     assert_eq!(recording.finish().unwrap(), order.len() as u64);
 
     let replayed = ops(&path, "");
+    let syncs = |wanted: fn(&Op) -> bool| replayed.iter().filter(|timed| wanted(&timed.op)).count();
+    assert_eq!(syncs(|op| matches!(op, Op::Sync { .. })), 50);
+    assert_eq!(syncs(|op| matches!(op, Op::DataSync { .. })), 33);
     let times: Vec<u64> = replayed.iter().map(|timed| timed.due_ns.unwrap()).collect();
     assert!(
         times
@@ -395,6 +400,7 @@ fn our_own_form_is_written_and_read_in_constant_memory() {
         };
         let began = Began {
             at_ns: nth * 700,
+            took_ns: 0,
             client: 0,
             op,
         };

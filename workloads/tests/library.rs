@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use delalloc_workloads::{
-    Checks, Cursors, LoadPlan, Op, WorkloadPlan, dry_run_text, library, load, workload_reference,
-    workload_schema,
+    Checks, Cursors, Estimate, LoadPlan, Op, WorkloadPlan, dry_run_text, library, load,
+    workload_reference, workload_schema,
 };
 
 /// Hashes of the first 10,000 operations of each workload. A change here changes results: it is to be meant, and said
@@ -64,7 +64,7 @@ fn every_workload_loads_and_can_be_shown() {
         let plan = plan(name);
         assert_eq!(plan.name, *name);
         assert!(!plan.about.is_empty(), "{name} says nothing about itself");
-        let text = dry_run_text(&plan);
+        let text = dry_run_text(&plan, &Estimate::of(&plan, &|_, _| 0));
         assert!(text.contains("estimate"), "{text}");
         assert!(serde_json::to_value(&plan).is_ok());
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use delalloc_workloads::{
-    Checks, Cursors, LoadError, Op, TimedOp, WorkloadPlan, dry_run_text, load_str,
+    Checks, Cursors, Estimate, LoadError, Op, TimedOp, WorkloadPlan, dry_run_text, load_str,
 };
 
 const KIB: u64 = 1 << 10;
@@ -354,7 +354,8 @@ fn the_dry_run_tells_these_apart() {
             "2ms after every 8",
         ),
     ] {
-        let text = dry_run_text(&plan(job, ""));
+        let plan = plan(job, "");
+        let text = dry_run_text(&plan, &Estimate::of(&plan, &|_, _| 0));
         assert!(text.contains(expected), "{job}: {text}");
     }
 }

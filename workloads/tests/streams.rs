@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use delalloc_workloads::{
-    Checks, Cursors, Op, OpStream, StreamError, TimedOp, WorkloadPlan, dry_run_text, load_str,
+    Checks, Cursors, Estimate, Op, OpStream, StreamError, TimedOp, WorkloadPlan, dry_run_text,
+    load_str,
 };
 
 const FILES: &str = "table: { size: 256KiB }, set: { count: 50, size: { lognormal: { median: 8KiB, sigma: 1, max: 200KiB } } }, same: { count: 6, size: 12KiB }, log: {}";
@@ -397,7 +398,7 @@ fn the_duration_of_a_phase_holds_its_warm_up_and_its_wait() {
     );
     let phase = &plan.loads[0].phases[0];
     assert_eq!(phase.duration_ns, Some(33_000_000_000));
-    let text = dry_run_text(&plan);
+    let text = dry_run_text(&plan, &Estimate::of(&plan, &|_, _| 0));
     assert!(
         text.contains("p: 10s after 3s of warm-up, once p99 is within 5% over 2s (20s at most)"),
         "{text}"
@@ -406,7 +407,10 @@ fn the_duration_of_a_phase_holds_its_warm_up_and_its_wait() {
 
 #[test]
 fn the_dry_run_tells_the_new_parts_apart() {
-    let text = |job: &str| dry_run_text(&plan(job));
+    let text = |job: &str| {
+        let plan = plan(job);
+        dry_run_text(&plan, &Estimate::of(&plan, &|_, _| 0))
+    };
     let has = |job: &str, expected: &str| {
         let text = text(job);
         assert!(text.contains(expected), "{job}\n{text}");

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use delalloc_workloads::plan::TraceReading;
 use delalloc_workloads::trace::{TraceSummary, convert, summarize};
 use delalloc_workloads::{
-    Checks, Cursors, FileSlot, LoadError, Op, StreamError, TimedOp, WorkloadPlan, load_str,
+    Checks, Cursors, Estimate, FileSlot, LoadError, Op, StreamError, TimedOp, WorkloadPlan,
+    load_str,
 };
 
 const ROCKS: &str = "\
@@ -230,6 +231,49 @@ ts_us,op,dev,offset,len
 }
 
 #[test]
+fn an_estimate_counts_what_a_recording_moves_and_how_long_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "ts_us,op,dev,offset,len\n0,W,0,0,4096\n500000,R,0,0,65536\n2000000,W,0,4096,4096\n";
+    let path = written(directory.path(), "b.csv", text);
+    let estimate = |keys: &str, measures: bool| {
+        let text = format!(
+            "version: 1\ntargets: {{ m: {{ engine: {{ backend: {{ mem: {{ size: 64GiB }} }} }} }} }}\ncontent: zeros\nphases:\n  - {{ name: p, jobs: [{{ trace: {{ path: \"{}\"{keys} }}, clients: 3 }}] }}\nrounds: 2\n",
+            path.display()
+        );
+        let plan = load_str(&text, "t", &[], Checks::none()).unwrap();
+        let plan = match measures {
+            true => plan.with_recordings_measured().unwrap(),
+            false => plan,
+        };
+        Estimate::of(&plan, &|_, _| 1 << 20)
+    };
+    let unread = estimate("", false);
+    assert!(unread.is_without_recordings && unread.moved_is_at_least);
+    let read = estimate("", true);
+    assert!(!read.is_without_recordings && !read.moved_is_at_least);
+    assert_eq!((read.runs, read.moved_bytes), (2, 2 * (65_536 + 8192)));
+    assert_eq!(read.time_ns, 2 * 2_000_000_000);
+    let memory = read.memory;
+    assert_eq!(
+        (
+            memory.client_bytes,
+            memory.engine_bytes,
+            memory.device_bytes
+        ),
+        (3 * 65_536, 1 << 20, 64 << 30)
+    );
+    assert_eq!(
+        memory.total_bytes - memory.tracking_bytes,
+        3 * 65_536 + (1 << 20) + (64 << 30)
+    );
+    assert_eq!(estimate(", time_scale: 2", true).time_ns, 8_000_000_000);
+    assert_eq!(estimate(", limit_ops: 2", true).time_ns, 1_000_000_000);
+    assert_eq!(estimate(", only: writes", true).moved_bytes, 2 * 8192);
+    let hurried = estimate(", timing: as_fast_as_possible", true).time_ns;
+    assert!((1..1_000_000_000).contains(&hurried), "{hurried}");
+}
+
+#[test]
 fn limits_stop_it() {
     let directory = tempfile::tempdir().unwrap();
     let lines: String = (0..100)
@@ -373,7 +417,48 @@ fn a_missing_or_foreign_file_is_refused() {
     );
 }
 
-/// Counts of real recordings, where DELALLOC_TRACES names a directory that has them.
+/// What recordings that are not part of the project are known to hold.
+const TABLE: &str = include_str!("traces.table");
+
+/// Name and the eight numbers behind it, in the order of the table.
+fn known() -> Vec<(&'static str, Vec<u64>)> {
+    let rows = TABLE
+        .lines()
+        .filter(|row| !row.is_empty() && !row.starts_with('#'));
+    rows.map(|row| {
+        let (name, numbers) = row.split_once(' ').unwrap();
+        let numbers = numbers.split(' ').map(|number| number.parse().unwrap());
+        (name, numbers.collect())
+    })
+    .collect()
+}
+
+fn counted(summary: &TraceSummary) -> Vec<u64> {
+    let count = |kind: &str| summary.by_kind.get(kind).copied().unwrap_or_default();
+    let (read, write) = (count("read"), count("write"));
+    let flushes = ["flush", "fsync", "fdatasync"].map(|kind| count(kind).requests);
+    vec![
+        summary.requests(),
+        read.requests,
+        write.requests,
+        read.bytes,
+        write.bytes,
+        count("discard").requests,
+        flushes.iter().sum(),
+        summary.lost.values().map(|tally| tally.count).sum(),
+    ]
+}
+
+#[test]
+fn the_table_of_real_recordings_has_eight_numbers_in_every_row() {
+    let known = known();
+    assert!(known.len() > 10);
+    for (name, numbers) in known {
+        assert_eq!(numbers.len(), 8, "{name}");
+    }
+}
+
+/// To the byte, where DELALLOC_TRACES names a directory that has them.
 #[test]
 fn real_recordings_have_the_counts_they_are_known_for() {
     let Some(home) = std::env::var_os("DELALLOC_TRACES").map(PathBuf::from) else {
@@ -384,41 +469,10 @@ fn real_recordings_have_the_counts_they_are_known_for() {
         .unwrap();
         return;
     };
-    // File, requests, reads, writes, flushes and syncs, GB written to a tenth.
-    let known = [
-        ("rocksdb_ycsba_nvme.csv.zst", 1, 64_188, 0, 8.4),
-        ("win11_boot.csv.zst", 156_028, 16_259, 343, 0.3),
-        ("cloudphysics_vm.csv.zst", 46_974, 66_898, 0, 2.4),
-        ("msr_rw_20_80.105.csv.zst", 2_020, 7_980, 0, 0.1),
-        ("msr_most_thpt_rand_iops.1006.csv.zst", 8_316, 1_684, 0, 0.1),
-        ("android_facebook.csv.zst", 2_730, 7_701, 996, 0.0),
-        ("hadoop_hdd.csv.zst", 80, 15_444, 0, 0.1),
-        ("raw/hadoop_hdd.blkparse.txt.zst", 80, 15_444, 0, 0.1),
-        ("raw/cloudphysics_vm.vscsi.zst", 46_974, 66_898, 0, 2.4),
-        ("raw/msr_rw_20_80.105.trace.zst", 2_020, 7_980, 0, 0.1),
-        (
-            "raw/msr_most_thpt_rand_iops.1006.trace.zst",
-            8_316,
-            1_684,
-            0,
-            0.1,
-        ),
-        // More than the comma-separated one, which leaves out what goes to pipes; 812 reads failed.
-        ("raw/android_facebook.mobigen.zst", 9_095, 14_429, 997, 0.0),
-    ];
-    for (name, reads, writes, syncs, gigabytes) in known {
+    for (name, numbers) in known() {
         let summary = sum_up(&home.join(name), 0).unwrap();
         writeln!(std::io::stderr(), "{}", summary.text()).unwrap();
-        let count = |kind: &str| summary.by_kind.get(kind).copied().unwrap_or_default();
-        assert_eq!(count("read").requests, reads, "{name}");
-        assert_eq!(count("write").requests, writes, "{name}");
-        assert_eq!(
-            count("flush").requests + count("fsync").requests,
-            syncs,
-            "{name}"
-        );
-        let tenths = (count("write").bytes as f64 / 1e8).round() / 10.0;
-        assert!((tenths - gigabytes).abs() < 0.001, "{name}: {tenths}");
+        assert_eq!(counted(&summary), numbers, "{name}");
         let to = tempfile::NamedTempFile::new().unwrap();
         let reading = TraceReading::default();
         let kept = convert(&summary, &reading, to.path(), "a test").unwrap();

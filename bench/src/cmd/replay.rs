@@ -5,7 +5,8 @@ use delalloc_results::metric::Unit;
 use delalloc_results::printable::{lines, one_line};
 use delalloc_results::record::{Cell, HarnessCost, NamedPhase, OpRecord, point_label};
 use delalloc_results::{ExitCode, RunRecord, recommendations, stats};
-use delalloc_workloads::dry_run_text;
+use delalloc_workloads::plan::TargetKind;
+use delalloc_workloads::{Estimate, WorkloadPlan, dry_run_text};
 
 use super::times;
 use crate::args::ReplayArgs;
@@ -15,17 +16,35 @@ use crate::replay::calibrate::OPS_ENOUGH;
 use crate::run::{self, Finished};
 use crate::signals::Signals;
 use crate::table::Table;
-use crate::targets::{self, Opening, Plant};
+use crate::targets::{self, EngineKnobs, Opening, Plant};
+
+/// What `--dry-run --json` prints: the plan, and beside its keys what it would cost.
+#[derive(serde::Serialize)]
+struct DryRun<'a> {
+    #[serde(flatten)]
+    workload: &'a WorkloadPlan,
+    estimate: &'a Estimate,
+}
 
 pub(super) fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     if args.dry_run {
-        let workload = plan::load(args)?;
+        let mut workload = plan::load(args)?;
+        plan::keep_targets(&mut workload, &args.targets).or_usage()?;
         plan::check_points(&workload)?;
+        let workload = workload.with_recordings_measured().or_usage()?;
+        let estimate = Estimate::of(&workload, &|target, point| match target.kind {
+            TargetKind::Engine(_) => EngineKnobs::memory_bytes(&point.knobs_for(target)),
+            _ => 0,
+        });
         if args.json {
-            let text = serde_json::to_string_pretty(&workload).or_failed()?;
+            let shown = DryRun {
+                workload: &workload,
+                estimate: &estimate,
+            };
+            let text = serde_json::to_string_pretty(&shown).or_failed()?;
             println!("{text}");
         } else {
-            print!("{}", dry_run_text(&workload));
+            print!("{}", dry_run_text(&workload, &estimate));
         }
         return Ok(ExitCode::Good);
     }
@@ -67,6 +86,9 @@ fn print(finished: &Finished) {
         .chain(&times::schedules(record))
     {
         println!("{}", one_line(line));
+    }
+    for line in record.traces().iter().filter_map(|trace| trace.text()) {
+        println!("{}", one_line(&line));
     }
     for cell in record.cells.iter().filter(|cell| cell.fault.is_some()) {
         let fault = cell.fault.as_deref().unwrap_or_default();

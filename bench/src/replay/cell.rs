@@ -27,6 +27,7 @@ use super::client::{Halt, Pacing, Shared};
 use super::files::FileTable;
 use super::pacer::{Pacer, SleepSlack};
 use super::phase;
+use super::recordings::Recordings;
 use super::tape::Tape;
 use super::verify::Expected;
 use crate::host::{self, Usage};
@@ -131,6 +132,7 @@ impl CellRun {
                 halt: &halt,
                 tape: setup.tape,
             };
+            let recordings = Recordings::of(&streams);
             watch.phase_started(plan);
             let start_ns = time.now_ns();
             let mut finished = phase::run(plan, streams, &shared, setup.slack, &mut |sample| {
@@ -138,6 +140,7 @@ impl CellRun {
             });
             finished.record.start_ns += start_ns;
             watch.phase_finished(&finished.record);
+            self.cell.traces.extend(recordings.rows(plan));
             self.cell.phases.push(finished.record);
             totals.merge(&finished.totals);
             if plan.end != PhaseEnd::None {

@@ -27,6 +27,7 @@ use super::files::{FileTable, OpenFiles};
 use super::gates::Gates;
 use super::lateness::{Lateness, Start};
 use super::pacer::Pacer;
+use super::precedence::Precedence;
 use super::tape::Tape;
 use super::verify::Expected;
 use super::window::Window;
@@ -107,6 +108,8 @@ pub struct Client<'a> {
     /// Its number in the phase: its slot in `Expected`.
     number: usize,
     stream: OpStream,
+    /// Clients that it may have to wait for; none where it waits for nobody.
+    precedence: Option<&'a Precedence>,
     /// Taken from the stream and not yet issued.
     next: Option<TimedOp>,
     /// Its last operation and the rest after it are over then.
@@ -136,6 +139,7 @@ impl<'a> Client<'a> {
             pacer,
             number,
             stream,
+            precedence: None,
             next: None,
             free_ns: 0,
             rests: false,
@@ -146,9 +150,20 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// The same client, which waits for what its recording puts before its operations. Who has no schedule to follow does not.
+    pub fn following(mut self, precedence: &'a Precedence) -> Self {
+        let follows = self.shared.pacing.follow_schedule;
+        let has_order = self.stream.step().is_some() && precedence.is_shared(self.stream.job());
+        self.precedence = (follows && has_order).then_some(precedence);
+        self
+    }
+
     /// Carries out the stream: what counts of it, and what does not.
     pub fn run(mut self, gates: &Gates) -> (Totals, Totals) {
         let _through = gates.leaves_on_drop(self.job(), self.pacer.clone());
+        let (job, client) = (self.stream.job(), self.stream.client());
+        let precedence = self.precedence;
+        let _reached = precedence.map(|precedence| precedence.leaves_on_drop(job, client));
         if self.start(gates) {
             self.free_ns = self.pacer.now_ns();
             while let Some(timed) = self.pull() {
@@ -218,6 +233,21 @@ impl<'a> Client<'a> {
         Some(self.free_ns.max(due_ns.unwrap_or(0)).min(end_ns))
     }
 
+    /// Something of another client has to be over before what was taken may be issued.
+    pub fn is_held(&self) -> bool {
+        match (self.precedence, self.stream.step()) {
+            (Some(precedence), Some(step)) => !precedence.is_over(self.stream.job(), &step.after),
+            _ => false,
+        }
+    }
+
+    /// The client is through.
+    pub fn leave(&self) {
+        if let Some(precedence) = self.precedence {
+            precedence.leave(self.stream.job(), self.stream.client());
+        }
+    }
+
     /// Issues what was taken, once it is due; it is now `now_ns`. False where the client is through.
     ///
     /// # Panics
@@ -244,11 +274,17 @@ impl<'a> Client<'a> {
         let Some(due_ns) = self.wait(timed, now_ns) else {
             return false;
         };
-        if let Some(tape) = self.shared.tape {
-            tape.note(self.number, timed.op, self.shared.files.target());
+        if self.precedence.is_some() && !self.wait_for_others() {
+            return false;
         }
+        let (tape, target) = (self.shared.tape, self.shared.files.target());
+        let begun = tape.map(|tape| (tape, tape.begin(self.number, timed.op, target)));
         match self.perform(&timed.op) {
             Ok((begin_ns, end_ns)) => {
+                if let Some((tape, begun)) = begun {
+                    tape.end(begun, target);
+                }
+                self.reached();
                 self.rests = timed.think_ns > 0 && self.shared.pacing.follow_schedule;
                 let rest_ns = if self.rests { timed.think_ns } else { 0 };
                 self.free_ns = end_ns.saturating_add(rest_ns);
@@ -273,6 +309,33 @@ impl<'a> Client<'a> {
                 self.shared.halt.raise(error.context(label));
                 false
             }
+        }
+    }
+
+    /// Waits until what comes before the operation is over; false where the phase is over by then.
+    fn wait_for_others(&mut self) -> bool {
+        if !self.is_held() {
+            return true;
+        }
+        self.recorder.post();
+        let is_over = match (self.precedence, self.stream.step()) {
+            (Some(precedence), Some(step)) => {
+                precedence.wait(self.stream.job(), &step.after, || self.is_over())
+            }
+            _ => true,
+        };
+        self.lateness.held_until(self.pacer.now_ns());
+        is_over
+    }
+
+    /// The operation is over; with the last of its request, others that wait for that go on.
+    #[inline]
+    fn reached(&self) {
+        if let Some(precedence) = self.precedence
+            && let Some(step) = self.stream.step()
+            && step.is_last
+        {
+            precedence.done(self.stream.job(), self.stream.client(), step.number);
         }
     }
 

@@ -41,6 +41,11 @@ impl Lateness {
         start
     }
 
+    /// The next operation could not begin before `ns`, whoever had been its generator.
+    pub fn held_until(&mut self, ns: u64) {
+        self.free_ns = self.free_ns.max(ns);
+    }
+
     /// The client rests before its next operation.
     pub fn rest(&mut self, think_ns: u64) {
         self.free_ns = self.free_ns.saturating_add(think_ns);
@@ -90,6 +95,13 @@ mod tests {
             lateness.note(Some(9 * MS), 9 * MS, 10 * MS),
             start(0, false)
         );
+    }
+
+    #[test]
+    fn who_waits_for_another_client_is_not_late() {
+        let mut lateness = Lateness::default();
+        lateness.held_until(9 * MS);
+        assert_eq!(lateness.note(Some(MS), 9 * MS, 10 * MS), start(0, true));
     }
 
     #[test]

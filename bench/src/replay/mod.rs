@@ -17,6 +17,8 @@ pub mod lateness;
 pub mod order;
 pub mod pacer;
 pub mod phase;
+pub mod precedence;
+mod recordings;
 mod sampler;
 mod start_line;
 pub mod steady;

@@ -92,12 +92,10 @@ pub fn role(planned: plan::PhaseRole) -> PhaseRole {
 /// Carries out what the phase ends with, and says how long that took.
 pub(super) fn end(phase: &PhasePlan, shared: &Shared<'_>, pacer: &Pacer) -> anyhow::Result<u64> {
     let begin_ns = pacer.now_ns();
-    if phase.end != PhaseEnd::None
-        && let Some(tape) = shared.tape
-    {
-        // Either end is a flush of everything, to whoever replays the recording.
-        tape.note(0, Op::VolumeSync, shared.files.target());
-    }
+    let target = shared.files.target();
+    // Either end is a flush of everything, to whoever replays the recording.
+    let tape = shared.tape.filter(|_| phase.end != PhaseEnd::None);
+    let begun = tape.map(|tape| (tape, tape.begin(0, Op::VolumeSync, target)));
     match phase.end {
         PhaseEnd::None => {}
         PhaseEnd::Sync => {
@@ -105,7 +103,10 @@ pub(super) fn end(phase: &PhasePlan, shared: &Shared<'_>, pacer: &Pacer) -> anyh
                 file.sync()?;
             }
         }
-        PhaseEnd::Commit => shared.files.target().sync_all()?,
+        PhaseEnd::Commit => target.sync_all()?,
+    }
+    if let Some((tape, begun)) = begun {
+        tape.end(begun, target);
     }
     Ok(pacer.now_ns() - begin_ns)
 }

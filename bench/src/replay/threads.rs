@@ -23,6 +23,7 @@ use super::client::{Client, Shared};
 use super::gates::Gates;
 use super::pacer::{Pacer, SleepSlack};
 use super::phase::{Ran, end, panicked};
+use super::precedence::Precedence;
 use super::sampler::Sampler;
 use super::start_line::StartLine;
 use crate::recorder::{Recorder, Totals};
@@ -54,17 +55,19 @@ fn run_on(
     let (mut totals, mut warm_up) = (Totals::default(), Totals::default());
     let (mut end_ns, mut over_ns) = (0, 0);
     let gates = Gates::new(streams.iter().map(OpStream::job));
+    let precedence = Precedence::of(&streams);
 
     std::thread::scope(|scope| {
         let mut clients = Vec::new();
         for (number, stream) in streams.into_iter().enumerate() {
             let recorder = Recorder::new(sampler.mailbox(number));
             let (line, running) = (&line, &running);
-            let (window, gates) = (sampler.window(), &gates);
+            let (window, gates, precedence) = (sampler.window(), &gates, &precedence);
             let body = move || {
                 let started = line.stand()?;
                 let pacer = Pacer::new(started, slack);
-                let client = Client::new(shared, window, pacer.clone(), number, stream, recorder);
+                let client = Client::new(shared, window, pacer.clone(), number, stream, recorder)
+                    .following(precedence);
                 let _leaves = running.leaves_on_drop();
                 let (counted, not) = client.run(gates);
                 Some((counted, not, pacer.now_ns()))

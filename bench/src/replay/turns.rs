@@ -12,6 +12,8 @@
 //!
 //! A client whose job waits for another one joins the line when the last client of that is through.
 //!
+//! Of a recording, an operation that has to wait for another client's stands aside until that is over.
+//!
 //! A call cannot be looked into: the sample that falls due during one is taken when it returns.
 
 use std::cmp::Reverse;
@@ -26,6 +28,7 @@ use delalloc_workloads::plan::PhasePlan;
 use super::client::{Client, Shared};
 use super::pacer::{Pacer, SleepSlack};
 use super::phase::{Ran, end, panicked};
+use super::precedence::Precedence;
 use super::sampler::Sampler;
 use crate::recorder::{Recorder, Totals};
 
@@ -38,6 +41,7 @@ pub(super) fn run(
     sampler: &mut Sampler<'_>,
 ) -> Ran {
     let pacer = Pacer::start(Some(clock), slack);
+    let precedence = Precedence::of(&streams);
     let mut clients: Vec<Client<'_>> = streams
         .into_iter()
         .enumerate()
@@ -51,6 +55,7 @@ pub(super) fn run(
                 stream,
                 recorder,
             )
+            .following(&precedence)
         })
         .collect();
     // A panic below a call is the target's, as on threads.
@@ -98,6 +103,10 @@ fn play(clients: &mut [Client<'_>], pacer: &Pacer, sampler: &mut Sampler<'_>) {
         }
     }
     while let Some(Reverse((ready_ns, number))) = line.ready.pop() {
+        if clients[number].is_held() {
+            line.aside.push((ready_ns, number));
+            continue;
+        }
         // The phase may have got an earlier end since.
         let ready_ns = ready_ns.min(clients[number].end_ns()).max(pacer.now_ns());
         while sampler.next_ns() < ready_ns {
@@ -110,16 +119,21 @@ fn play(clients: &mut [Client<'_>], pacer: &Pacer, sampler: &mut Sampler<'_>) {
         } else {
             line.leave(clients, number, pacer.now_ns());
         }
+        line.ready.extend(line.aside.drain(..).map(Reverse));
         if pacer.now_ns() >= sampler.next_ns() {
             sampler.sample(pacer.now_ns());
         }
     }
+    // Nobody waits for what stands behind it in the recording, so of those who wait the first one never does.
+    assert!(line.aside.is_empty(), "clients wait for one another");
 }
 
 /// Who may issue when, and who waits for a job to be through.
 #[derive(Default)]
 struct Line {
     ready: BinaryHeap<Reverse<(u64, usize)>>,
+    /// Those whose next operation has to wait for another client's.
+    aside: Vec<(u64, usize)>,
     /// The job that is waited for, and the client.
     waiting: Vec<(usize, usize)>,
     /// Clients of each job that are not through.
@@ -142,6 +156,7 @@ impl Line {
 
     /// The client is through; who waits for the last one of its job begins.
     fn leave(&mut self, clients: &mut [Client<'_>], number: usize, now_ns: u64) {
+        clients[number].leave();
         let job = clients[number].job();
         let left = self.at_work.get_mut(&job).expect("it was at work");
         *left -= 1;

@@ -22,6 +22,22 @@ impl EngineKnobs {
         })
     }
 
+    /// What an engine with these knobs keeps in memory at most: its caches, and what is on its way to the device. 0 where they
+    /// make no configuration.
+    pub fn memory_bytes(knobs: &Knobs) -> u64 {
+        let Ok(config) = Self::config(knobs) else {
+            return 0;
+        };
+        [
+            config.cache.bytes,
+            config.meta.node_cache_bytes,
+            config.meta.front_gate_bytes,
+            config.budget.bytes,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
+    }
+
     /// Every knob of a configuration, for the record.
     pub fn dump(config: &EngineConfig) -> Vec<Knob> {
         let knob = |setting: Setting| Knob {

@@ -3,6 +3,7 @@
 use super::run::KnobValue;
 use super::schedule::ScheduleRecord;
 use super::span::SpanRecord;
+use super::trace::TraceRecord;
 use crate::hist::{Latency, LatencyHist};
 use crate::stats::sum;
 use schemars::JsonSchema;
@@ -34,6 +35,9 @@ pub struct Cell {
     pub spans: Vec<SpanRecord>,
     /// The worker pools.
     pub pools: Vec<PoolRecord>,
+    /// What of its recordings was left out or guessed, one row for each job that replays one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub traces: Vec<TraceRecord>,
 }
 
 /// One swept knob's value.

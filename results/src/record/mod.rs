@@ -12,6 +12,7 @@
 //!       schedule how it was kept, and by whose fault not  schedule.rs
 //!       stages, pools, counters, verification             cell.rs
 //!       spans    until accepted, at home, synced          span.rs
+//!       traces   what of a recording was not replayed      trace.rs
 //! ```
 //!
 //! Invariants
@@ -28,6 +29,7 @@ mod run;
 mod schedule;
 mod span;
 mod store;
+mod trace;
 
 pub use crate::hist::Latency;
 pub use cell::{
@@ -45,3 +47,4 @@ pub use schedule::ScheduleRecord;
 pub use span::SpanRecord;
 pub use store::{RecordError, load, parse, result_schema, save};
 pub(crate) use store::{check_version, write_whole};
+pub use trace::{MalformedLine, TraceLoss, TraceRecord};

@@ -1,7 +1,7 @@
 //! What may have disturbed this run, the gravest first.
 //!
 //! The machine's doubts were taken before the run (the record has them); the others are read from the
-//! rounds themselves: spread, drift, few operations, little time, the harness's own share. Pure.
+//! rounds themselves: spread, drift, few operations, little time, what of a trace is missing, the harness's own share. Pure.
 
 use super::summary::{Summary, TargetSummary};
 use crate::metric::Unit;
@@ -50,6 +50,8 @@ const PHASE_SHORT_NS: u64 = 5_000_000_000;
 const STOLEN_PART: f64 = 0.01;
 /// A generator later than this is in the tail of fast operations.
 const LATE_NS: f64 = 500_000.0;
+/// Of a recording; where more of it is missing, the replay is of another load.
+const MISSING_GRAVE: f64 = 0.01;
 /// The harness's share of a median operation.
 const HARNESS_PART: f64 = 0.10;
 
@@ -121,6 +123,14 @@ pub(super) fn ranked(summary: &Summary<'_>) -> Vec<RankedDoubt> {
             "late-generator",
             seen,
             "fewer clients than processors, or a lower rate: response times hold this delay",
+        );
+    }
+    for (grade, code, seen) in traces(record) {
+        doubt(
+            grade,
+            code,
+            seen,
+            "delalloc import FILE shows what is lost of the trace; these requests took no part in any number",
         );
     }
     if !record.cells.is_empty() && record.verified().0 == 0 {
@@ -279,6 +289,20 @@ fn stolen(record: &RunRecord) -> Option<String> {
     })
 }
 
+/// Recordings that were not replayed whole, or by guesses.
+fn traces(record: &RunRecord) -> Vec<(Grade, &'static str, String)> {
+    let rows = record.traces().into_iter();
+    rows.filter_map(|trace| {
+        let (grade, code) = match trace.missing() {
+            0 => (Grade::Slight, "trace-guessed"),
+            _ if trace.missing_share() > MISSING_GRAVE => (Grade::Grave, "trace-incomplete"),
+            _ => (Grade::Worth, "trace-incomplete"),
+        };
+        Some((grade, code, trace.text()?))
+    })
+    .collect()
+}
+
 /// The phase of which most was due and never issued.
 fn overloaded(record: &RunRecord) -> Option<String> {
     let phases = record.cells.iter().flat_map(|cell| {
@@ -346,7 +370,9 @@ fn harness(summary: &Summary<'_>) -> Option<String> {
 mod tests {
     use super::*;
     use crate::hist::LatencyHist;
-    use crate::record::{Cell, Doubt, OpRecord, PhaseRecord, Target, Tool, Workload};
+    use crate::record::{
+        Cell, Doubt, OpRecord, PhaseRecord, Target, Tool, TraceLoss, TraceRecord, Workload,
+    };
 
     /// One target, one round per wall time, as many writes of 1 ms each.
     fn record(walls_s: &[u64], operations: u64) -> RunRecord {
@@ -398,6 +424,28 @@ mod tests {
         assert_eq!(
             codes(&record(&[1, 1], 50)),
             ["worth knowing few-operations", "worth knowing short"]
+        );
+        let mut lossy = record(&[10, 10], 5000);
+        lossy.cells[1].traces = [(0, 9), (1, 0), (20, 0)]
+            .into_iter()
+            .zip(["a", "b", "c"])
+            .map(|((malformed, guesses), path)| TraceRecord {
+                path: path.to_owned(),
+                requests: 1000,
+                malformed,
+                guessed: (0..guesses)
+                    .map(|nth: u64| (nth.to_string(), TraceLoss::default()))
+                    .collect(),
+                ..TraceRecord::default()
+            })
+            .collect();
+        assert_eq!(
+            codes(&lossy),
+            [
+                "grave trace-incomplete",
+                "worth knowing trace-incomplete",
+                "slight trace-guessed"
+            ]
         );
         let mut unverified = record(&[10, 10], 5000);
         for cell in &mut unverified.cells {

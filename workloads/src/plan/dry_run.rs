@@ -2,22 +2,20 @@
 
 use std::fmt::Write as _;
 
-use super::estimate::{
-    Amount, GUESSED_BYTES_PER_S, cells, content_bytes, load_bytes, load_ns, phase_ns,
-    tracking_bytes,
-};
+use super::estimate::{Amount, GUESSED_BYTES_PER_S, phase_ns};
+use super::forecast::Estimate;
 use super::job_text::job_text;
 use super::{
     BackendPlan, DevicePlan, LoadPlan, Mover, PhaseEnd, PhasePlan, PhaseRole, TargetKind,
-    TargetPlan, Work, WorkloadPlan,
+    TargetPlan, WorkloadPlan,
 };
 use crate::units::{format_duration, format_percent, format_size};
 
 /// More points than this are not listed one by one.
 const POINTS_SHOWN: usize = 64;
 
-/// What would be run, and what it would cost.
-pub fn dry_run_text(plan: &WorkloadPlan) -> String {
+/// What would be run, and what it would cost by `estimate`, which is of the same plan.
+pub fn dry_run_text(plan: &WorkloadPlan, estimate: &Estimate) -> String {
     let mut out = Text::default();
     out.line(0, &format!("{}: {}", plan.name, plan.about));
     out.line(
@@ -76,7 +74,7 @@ pub fn dry_run_text(plan: &WorkloadPlan) -> String {
     for assert in &plan.asserts {
         out.line(0, &format!("assert {assert}"));
     }
-    estimate(plan, &mut out);
+    estimate_lines(estimate, &mut out);
     out.0
 }
 
@@ -341,39 +339,23 @@ pub(super) fn rounded_size(bytes: u64) -> String {
     }
 }
 
-fn has_trace(load: &LoadPlan) -> bool {
-    let mut jobs = load.phases.iter().flat_map(|phase| &phase.jobs);
-    jobs.any(|job| matches!(job.work, Work::Trace(_)))
-}
-
-fn estimate(plan: &WorkloadPlan, out: &mut Text) {
-    let per_point: Vec<(Amount, u64)> = plan
-        .points
-        .iter()
-        .map(|point| {
-            let load = plan.load(point);
-            (load_bytes(load), load_ns(load))
-        })
-        .collect();
-    let each = cells(plan) / plan.points.len() as u64;
-    let bytes: u64 = per_point.iter().map(|(amount, _)| amount.bytes).sum();
-    let ns: u64 = per_point.iter().map(|(_, ns)| *ns).sum();
-    let all = Amount {
-        bytes: bytes.saturating_mul(each),
-        is_at_least: per_point.iter().any(|(amount, _)| amount.is_at_least),
-    };
-    let about = match plan.loads.iter().any(|load| has_trace(load)) {
+fn estimate_lines(estimate: &Estimate, out: &mut Text) {
+    let about = match estimate.is_without_recordings {
         true => "besides the recording",
         false => "about",
     };
-    let seconds = ns.saturating_mul(each) as f64 / 1e9;
+    let moved = Amount {
+        bytes: estimate.moved_bytes,
+        is_at_least: estimate.moved_is_at_least,
+    };
+    let seconds = estimate.time_ns as f64 / 1e9;
     out.line(0, "estimate");
     out.line(
         1,
         &format!(
             "{} (points x targets x rounds), {} moved",
-            counted(cells(plan), "run"),
-            amount_text(all)
+            counted(estimate.runs, "run"),
+            amount_text(moved)
         ),
     );
     out.line(
@@ -383,24 +365,22 @@ fn estimate(plan: &WorkloadPlan, out: &mut Text) {
             format_size(GUESSED_BYTES_PER_S)
         ),
     );
-    let content = plan
-        .loads
-        .iter()
-        .map(|load| content_bytes(load))
-        .max_by_key(|amount| amount.bytes)
-        .unwrap_or_default();
-    let corpus = if content.is_at_least {
+    let memory = &estimate.memory;
+    let corpus = if memory.has_corpus {
         " and the corpus"
     } else {
         ""
     };
-    let tracking = plan.loads.iter().map(|load| tracking_bytes(load)).max();
     out.line(
         1,
         &format!(
-            "memory: content {}{corpus}, keeping track of files {}; the engine's cache is a knob",
-            rounded_size(content.bytes),
-            rounded_size(tracking.unwrap_or(0))
+            "memory: up to {}: content {}{corpus}, keeping track of files {}, buffers of clients {}, engine {}, device in memory {}",
+            rounded_size(memory.total_bytes),
+            rounded_size(memory.content_bytes),
+            rounded_size(memory.tracking_bytes),
+            rounded_size(memory.client_bytes),
+            rounded_size(memory.engine_bytes),
+            rounded_size(memory.device_bytes),
         ),
     );
 }

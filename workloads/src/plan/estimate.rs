@@ -31,6 +31,12 @@ impl Amount {
 /// Bytes that a job reads and writes.
 pub(crate) fn job_bytes(load: &LoadPlan, phase: &PhasePlan, job: &JobPlan) -> Amount {
     if let Work::Trace(trace) = &job.work {
+        if let Some(measure) = trace.measured {
+            return Amount {
+                bytes: measure.bytes,
+                is_at_least: false,
+            };
+        }
         return Amount {
             bytes: trace.limit_bytes.unwrap_or(0),
             is_at_least: trace.limit_bytes.is_none(),
@@ -114,12 +120,21 @@ fn end_ns(load: &LoadPlan, phase: &PhasePlan, at: usize) -> u64 {
                 .ops_per_s(None)
                 .map_or(0, |rate| whole(ops / rate * 1e9)),
         )
+        .max(recorded_ns(&job.work))
         .min(job.duration_ns.unwrap_or(u64::MAX))
         .max(match job.bound {
             Bound::Phase => job.duration_ns.unwrap_or(0),
             _ => 0,
         });
     after.saturating_add(job.delay_ns).saturating_add(own)
+}
+
+/// What a recording takes by its own times, where it was read.
+fn recorded_ns(work: &Work) -> u64 {
+    match work {
+        Work::Trace(trace) => trace.measured.map_or(0, |measure| measure.duration_ns),
+        _ => 0,
+    }
 }
 
 fn at_guess(bytes: u64) -> u64 {
@@ -280,6 +295,23 @@ pub(crate) fn tracking_bytes(load: &LoadPlan) -> u64 {
     let phases = load.phases.iter();
     let of_jobs = phases.map(|phase| phase.jobs.iter().map(of_job).sum::<u64>());
     load.files.len() as u64 * 16 + of_jobs.max().unwrap_or(0)
+}
+
+/// Memory of the clients of the phase that takes most: each has a buffer of its largest operation.
+pub(crate) fn client_bytes(load: &LoadPlan) -> u64 {
+    let largest = |job: &JobPlan| match &job.work {
+        Work::Access(access) => {
+            let writes = access.write_block.as_ref().map_or(0, BlockPlan::largest);
+            access.block.largest().max(writes)
+        }
+        Work::Append { block, .. } => block.largest(),
+        Work::Each { block, .. } => block.as_ref().map_or(0, BlockPlan::largest),
+        Work::Trace(trace) => trace.measured.map_or(0, |measure| measure.op_bytes_max),
+        _ => 0,
+    };
+    let of_job = |job: &JobPlan| largest(job).saturating_mul(u64::from(job.clients));
+    let of_phase = |phase: &PhasePlan| phase.jobs.iter().map(of_job).fold(0, u64::saturating_add);
+    load.phases.iter().map(of_phase).max().unwrap_or(0)
 }
 
 /// Memory that content takes, once for each distinct one; a corpus takes what it is.

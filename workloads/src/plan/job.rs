@@ -375,6 +375,7 @@ fn trace_plan(spec: &TraceSpec, names: &mut Names<'_>, report: &mut Report) -> T
     // Slots are known when all traces are counted: `load` deals them out.
     TracePlan {
         holds: names.recordings.digest(spec, report),
+        measured: None,
         deal: spec.deal,
         only: spec.only,
         gap_max_ns: spec.gap_max_ns.as_ref().map(|at| at.value),

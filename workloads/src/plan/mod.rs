@@ -19,6 +19,7 @@ mod deterministic;
 mod dry_run;
 mod estimate;
 mod file_names;
+mod forecast;
 mod job;
 mod job_text;
 mod load;
@@ -40,11 +41,13 @@ pub use content::{
     ContentPlan, DedupePlan, Looks, MixPart, MosaicPlan, RatioCodec, Recipe, RecipePlan,
 };
 pub use dry_run::dry_run_text;
+pub use forecast::{EngineBytes, Estimate, MemoryEstimate};
 pub use objective::ObjectivePlan;
 pub use pace::{Arrivals, Distribution, Pace, RateShape, WeightedValue};
 pub(crate) use resolve::resolve;
 pub use trace::{
-    FioWait, TraceDeal, TraceEvents, TraceFormat, TraceOnly, TracePlan, TraceReading, TraceTiming,
+    FioWait, TraceDeal, TraceEvents, TraceFormat, TraceMeasure, TraceOnly, TracePlan, TraceReading,
+    TraceTiming,
 };
 pub use vocabulary::{UnknownWord, Vocabulary};
 pub use work::{

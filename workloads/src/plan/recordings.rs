@@ -1,19 +1,24 @@
 //! Recordings that a workload names, looked at when it is loaded: can each be read, and what does it hold?
 //!
-//! A sweep reads the same job once per point; each file is looked at once.
+//! A sweep reads the same job once per point; each file is looked at once. For an estimate it is read through as well.
 //!
 //! Not here: how it is read (`trace`), when its requests are due (`plan/trace`).
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::{JobPlan, LoadPlan, TraceFormat, Work};
+use super::streams::until_ns;
+use super::{
+    Bound, JobPlan, LoadPlan, Pace, TraceFormat, TraceMeasure, TracePlan, Work, WorkloadPlan,
+};
 use crate::decode::Report;
 use crate::fault::Fault;
+use crate::op::FileSlot;
 use crate::spec::TraceSpec;
-use crate::stream::StreamError;
-use crate::trace::{TraceReader, digest};
+use crate::stream::{Pacer, Parts, Share, StreamError, Versions};
+use crate::trace::{TraceEar, TraceReader, TraceStream, digest};
 
 /// What was seen of each, by file and form: the digest of what it holds, or why it cannot be replayed.
 pub(crate) struct Recordings {
@@ -51,6 +56,73 @@ impl Recordings {
             }
         }
     }
+}
+
+impl WorkloadPlan {
+    /// The same with what its recordings come to, for an estimate: each is read once, from end to end.
+    ///
+    /// # Errors
+    /// Where one cannot be read.
+    pub fn with_recordings_measured(mut self) -> Result<Self, StreamError> {
+        let mut known: Vec<(TracePlan, u64, TraceMeasure)> = Vec::new();
+        for load in &mut self.loads {
+            let load = Arc::make_mut(load);
+            for phase in &mut load.phases {
+                let ends: Vec<Option<u64>> =
+                    phase.jobs.iter().map(|job| until_ns(job, phase)).collect();
+                for (job, until_ns) in phase.jobs.iter_mut().zip(ends) {
+                    let Work::Trace(trace) = &mut job.work else {
+                        continue;
+                    };
+                    let until_ns = until_ns.unwrap_or(u64::MAX);
+                    let alike = TracePlan {
+                        first_slot: FileSlot(0),
+                        slot_step: 1,
+                        ..trace.clone()
+                    };
+                    let found = known
+                        .iter()
+                        .find(|(plan, end, _)| (plan, *end) == (&alike, until_ns));
+                    let measure = match found {
+                        Some((.., measure)) => *measure,
+                        None => {
+                            let measure = measured(&alike, until_ns)?;
+                            known.push((alike, until_ns, measure));
+                            measure
+                        }
+                    };
+                    trace.measured = Some(measure);
+                }
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// What a recording comes to up to `until_ns`.
+fn measured(plan: &TracePlan, until_ns: u64) -> Result<TraceMeasure, StreamError> {
+    let parts = Parts {
+        share: Share {
+            client: 0,
+            clients: 1,
+        },
+        bound: Bound::Once,
+        pacer: Pacer::new(&Pace::Recorded, (0, 1), None, &[]),
+        versions: Versions::new(0),
+        seed: 0,
+        until_ns,
+    };
+    let mut measure = TraceMeasure::default();
+    let mut rests_ns: u64 = 0;
+    for timed in TraceStream::open(plan, parts, TraceEar::default())? {
+        let timed = timed?;
+        let bytes = timed.op.payload_bytes();
+        measure.bytes = measure.bytes.saturating_add(bytes);
+        measure.op_bytes_max = measure.op_bytes_max.max(bytes);
+        rests_ns = rests_ns.saturating_add(timed.think_ns);
+        measure.duration_ns = measure.duration_ns.max(timed.due_ns.unwrap_or(rests_ns));
+    }
+    Ok(measure)
 }
 
 impl LoadPlan {

@@ -8,6 +8,7 @@ use crate::stream::{
     AccessStream, AppendStream, Cursors, EachStream, FileStream, FileVerb, Layout, MixStream,
     OpStream, Pacer, Parts, Share, Source, Start, StreamError, Versions,
 };
+use crate::trace::{TraceEar, TraceStream};
 
 impl LoadPlan {
     /// The streams of a phase: one for each client of each job, in that order. `cursors` are those of the run (a round on
@@ -36,6 +37,7 @@ impl LoadPlan {
                 }
                 _ => None,
             };
+            let ear = TraceEar::default();
             for client in 0..job.clients {
                 let share = Share {
                     client,
@@ -55,7 +57,7 @@ impl LoadPlan {
                     duration_ns: job.duration_ns,
                     after: job.start_after,
                 };
-                let source = self.source(job, layout.as_ref(), parts, cursors)?;
+                let source = self.source(job, layout.as_ref(), parts, cursors, &ear)?;
                 streams.push(OpStream::new(job_index, client, start, source));
             }
         }
@@ -68,21 +70,22 @@ impl LoadPlan {
         layout: Option<&Layout>,
         parts: Parts,
         cursors: &Arc<Cursors>,
+        ear: &TraceEar,
     ) -> Result<Source, StreamError> {
         let on_files = |verb, files: FileSpan, parts| {
             let stream = FileStream::new(verb, files, parts, Arc::clone(cursors));
-            Box::new(stream.map(Ok)) as Source
+            Source::made(stream)
         };
         Ok(match &job.work {
             Work::Access(access) => match layout {
                 Some(layout) => {
                     let moves_ends = self.is_end_used(access.files).then(|| Arc::clone(cursors));
                     let layout = layout.clone();
-                    Box::new(AccessStream::new(access, layout, parts, moves_ends).map(Ok))
+                    Source::made(AccessStream::new(access, layout, parts, moves_ends))
                 }
                 None => {
                     let cursors = Arc::clone(cursors);
-                    Box::new(MixStream::new(access, &self.files, parts, cursors).map(Ok))
+                    Source::made(MixStream::new(access, &self.files, parts, cursors))
                 }
             },
             Work::Append {
@@ -91,7 +94,7 @@ impl LoadPlan {
                 syncs,
             } => {
                 let cursors = Arc::clone(cursors);
-                Box::new(AppendStream::new(*files, block, *syncs, parts, cursors).map(Ok))
+                Source::made(AppendStream::new(*files, block, *syncs, parts, cursors))
             }
             Work::Each {
                 files,
@@ -100,7 +103,7 @@ impl LoadPlan {
             } => {
                 let (block, cursors) = (block.as_ref(), Arc::clone(cursors));
                 let stream = EachStream::new(*files, steps, block, &self.files, parts, cursors);
-                Box::new(stream.map(Ok))
+                Source::made(stream)
             }
             Work::Truncate { files, to_bytes } => on_files(
                 FileVerb::Truncate {
@@ -113,7 +116,9 @@ impl LoadPlan {
             Work::Remove { files } => on_files(FileVerb::Remove, *files, parts),
             Work::Rename { files } => on_files(FileVerb::Rename, *files, parts),
             Work::Sync { files } => on_files(FileVerb::Sync, *files, parts),
-            Work::Trace(trace) => Box::new(crate::trace::TraceStream::open(trace, parts)?),
+            Work::Trace(trace) => {
+                Source::Trace(Box::new(TraceStream::open(trace, parts, ear.clone())?))
+            }
         })
     }
 
@@ -141,7 +146,7 @@ impl LoadPlan {
 }
 
 /// When nothing of `job` is due any more, counted from its start.
-fn until_ns(job: &JobPlan, phase: &PhasePlan) -> Option<u64> {
+pub(super) fn until_ns(job: &JobPlan, phase: &PhasePlan) -> Option<u64> {
     let in_phase = phase.duration_ns.map(|ns| ns.saturating_sub(job.delay_ns));
     match (in_phase, job.duration_ns) {
         (Some(phase), Some(own)) => Some(phase.min(own)),

@@ -16,6 +16,9 @@ pub struct TracePlan {
     /// What it holds, as a digest; none where it was not looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holds: Option<String>,
+    /// What it comes to; none where it was not read through. It decides nothing of the replay.
+    #[serde(skip)]
+    pub measured: Option<TraceMeasure>,
     /// How it is read.
     #[serde(flatten)]
     pub reading: TraceReading,
@@ -54,6 +57,7 @@ impl TracePlan {
         Self {
             path,
             holds: None,
+            measured: None,
             reading,
             timing: TraceTiming::Recorded { time_scale: 1.0 },
             deal: TraceDeal::File,
@@ -69,6 +73,17 @@ impl TracePlan {
             slot_step: 1,
         }
     }
+}
+
+/// What a recording comes to when it is replayed by one client.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TraceMeasure {
+    /// Bytes read and written.
+    pub bytes: u64,
+    /// When the last is due, or how long it rests in all; 0 where it does neither.
+    pub duration_ns: u64,
+    /// The most that one operation reads or writes.
+    pub op_bytes_max: u64,
 }
 
 /// How a recording is read.

@@ -42,6 +42,7 @@ pub(crate) use share::Share;
 pub(crate) use versions::{STREAM_COUNT_MAX, Versions};
 
 use crate::op::TimedOp;
+use crate::trace::{TraceEar, TraceStep, TraceStream};
 
 /// Why a stream ends before its time.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +58,27 @@ pub enum StreamError {
 }
 
 /// Where the operations come from.
-pub(crate) type Source = Box<dyn Iterator<Item = Result<TimedOp, StreamError>> + Send>;
+pub(crate) enum Source {
+    /// They are made up.
+    Made(Box<dyn Iterator<Item = Result<TimedOp, StreamError>> + Send>),
+    /// They are read.
+    Trace(Box<TraceStream>),
+}
+
+impl Source {
+    /// Operations that cannot fail to come.
+    pub(crate) fn made(ops: impl Iterator<Item = TimedOp> + Send + 'static) -> Self {
+        Self::Made(Box::new(ops.map(Ok)))
+    }
+
+    #[inline]
+    fn next(&mut self) -> Option<Result<TimedOp, StreamError>> {
+        match self {
+            Self::Made(ops) => ops.next(),
+            Self::Trace(ops) => ops.next(),
+        }
+    }
+}
 
 /// What one client does.
 ///
@@ -102,6 +123,23 @@ impl OpStream {
     pub fn end_ns(&self) -> Option<u64> {
         let duration_ns = self.start.duration_ns?;
         Some(self.start.delay_ns.saturating_add(duration_ns))
+    }
+
+    /// Where the clients of its job tell what of their recording is not replayed; none where the job has none.
+    pub fn trace_ear(&self) -> Option<TraceEar> {
+        match &self.source {
+            Source::Made(_) => None,
+            Source::Trace(stream) => Some(stream.ear().clone()),
+        }
+    }
+
+    /// What a recording says of the request behind the operation that was taken last; none where there is no recording.
+    #[inline]
+    pub fn step(&self) -> Option<&TraceStep> {
+        match &self.source {
+            Source::Made(_) => None,
+            Source::Trace(stream) => Some(stream.step()),
+        }
     }
 
     /// Index of the job in its phase.

@@ -12,7 +12,7 @@
 //! a device are kept as offsets in a sparse file: compacting them would invent neighbours that never were.
 //!
 //! What a form cannot keep, and what a replay cannot (a close, a delete of a file never seen), is counted by reason with its first
-//! line and shown; nothing is dropped in silence. Memory is constant but for two tables: the files that exist at a time, and
+//! line and shown, by an import (`summary`) as by a replay (`told`); nothing is dropped in silence. Memory is constant but for two tables: the files that exist at a time, and
 //! in the summary a bit per 4 KiB touched.
 
 mod convert;
@@ -21,6 +21,7 @@ mod footprint;
 mod form;
 mod input;
 mod notes;
+mod order;
 mod own;
 mod reader;
 mod record;
@@ -29,16 +30,20 @@ mod request;
 mod slots;
 mod stream;
 mod summary;
+mod told;
 
 pub use convert::{Converted, convert};
 pub(crate) use digest::digest;
 pub(crate) use input::Input;
 pub use notes::Tally;
+pub use order::Precedes;
 pub(crate) use own::forge;
 pub use own::{TraceHeader, Units};
 pub(crate) use reader::TraceReader;
 pub use record::{Began, TraceRecording};
 pub(crate) use request::MOVED_BYTES_MAX;
+pub use stream::TraceStep;
 pub(crate) use stream::TraceStream;
 pub(crate) use summary::summary_of;
 pub use summary::{KindCount, Malformed, TraceSummary, summarize};
+pub use told::{TraceEar, TraceTold};

@@ -9,6 +9,7 @@ use super::input::{Input, LINE_BYTES_MAX};
 use super::notes::Notes;
 use super::own::TraceHeader;
 use super::request::{Parsed, Place, Request};
+use super::summary::Malformed;
 use crate::plan::{TraceFormat, TraceReading};
 use crate::stream::StreamError;
 
@@ -19,10 +20,10 @@ const _: () = assert!(LINE_BYTES_MAX == 64 << 10, "it is said in words below");
 
 /// A line that was not understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct BadLine {
-    pub(crate) number: u64,
-    pub(crate) reason: &'static str,
-    pub(crate) text: String,
+struct BadLine {
+    number: u64,
+    reason: &'static str,
+    text: String,
 }
 
 /// The file being read.
@@ -37,7 +38,7 @@ pub(crate) struct TraceReader {
     ready: VecDeque<Request>,
     malformed_max: u64,
     pub(crate) malformed: u64,
-    pub(crate) malformed_first: Vec<BadLine>,
+    malformed_first: Vec<BadLine>,
     pub(crate) notes: Notes,
 }
 
@@ -103,7 +104,11 @@ impl TraceReader {
 
     /// Does the recording say of every file when it was opened?
     pub(crate) fn has_opens(&self) -> bool {
-        self.header().is_some_and(|header| header.has_opens)
+        match &self.form {
+            Form::Own(own) => own.header().has_opens,
+            Form::Lines(form) => form.has_opens(),
+            Form::Records(_) => false,
+        }
     }
 
     /// The next request; none at the end.
@@ -187,6 +192,18 @@ impl TraceReader {
     /// `place` is no more.
     pub(crate) fn forget(&mut self, place: Place) {
         self.notes.forget(place);
+    }
+
+    /// The first malformed lines, for people.
+    pub(crate) fn malformed_shown(&self) -> Vec<Malformed> {
+        let shown = self.malformed_first.iter();
+        shown
+            .map(|bad| Malformed {
+                line: bad.number,
+                reason: bad.reason.to_owned(),
+                text: bad.text.clone(),
+            })
+            .collect()
     }
 
     fn broken(&self, error: &io::Error) -> StreamError {

@@ -20,6 +20,8 @@ pub struct TraceRecording {
 pub struct Began {
     /// When, from the start of the run.
     pub at_ns: u64,
+    /// From then until its client went on; 0 where that is not known.
+    pub took_ns: u64,
     /// Which client began it, from 0.
     pub client: u32,
     /// What.
@@ -100,8 +102,8 @@ fn request(began: &Began) -> Request {
         Op::Write { offset, bytes, .. } => (RequestKind::Write, offset, bytes),
         Op::PunchHole { offset, bytes, .. } => (RequestKind::Discard, offset, bytes),
         Op::Truncate { bytes, .. } => (RequestKind::Truncate, 0, bytes),
-        // Recordings know one sync of a file.
-        Op::Sync { .. } | Op::DataSync { .. } => (RequestKind::Sync, 0, 0),
+        Op::Sync { .. } => (RequestKind::Sync, 0, 0),
+        Op::DataSync { .. } => (RequestKind::DataSync, 0, 0),
         Op::VolumeSync => (RequestKind::Flush, 0, 0),
         Op::Create { .. } => (RequestKind::Create, 0, 0),
         Op::Open { .. } => (RequestKind::Open, 0, 0),
@@ -114,6 +116,7 @@ fn request(began: &Began) -> Request {
         bytes,
         // 0 is for recordings that do not tell.
         thread: began.client + 1,
+        took_ns: began.took_ns,
         ..Request::new(began.at_ns, kind, place)
     }
 }

@@ -7,6 +7,8 @@ pub(crate) enum RequestKind {
     Write,
     /// Of one file.
     Sync,
+    /// Of one file's bytes and size: fdatasync.
+    DataSync,
     /// Of everything.
     Flush,
     Discard,
@@ -24,6 +26,7 @@ impl RequestKind {
             Self::Read => "read",
             Self::Write => "write",
             Self::Sync => "fsync",
+            Self::DataSync => "fdatasync",
             Self::Flush => "flush",
             Self::Discard => "discard",
             Self::Truncate => "truncate",

@@ -2,15 +2,19 @@
 //!
 //! With several clients, each reads the whole recording and does its part. By file, the requests of a file stay with one client, in
 //! order, and those of a device are dealt out by megabyte. By thread, those of a thread stay with one client, in order, and one client has
-//! one thread where there are as many; nothing orders the threads but their times. Reading it once per client costs a little
+//! one thread where there are as many. What orders clients besides recorded times is in `order`. Reading it once per client costs a little
 //! CPU and buys streams that share nothing.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 
+use super::notes::{Tallies, note};
+use super::order::{Order, Precedes};
 use super::reader::TraceReader;
 use super::request::{Place, Request, RequestKind};
 use super::slots::Slots;
+use super::summary::owned;
+use super::told::{TraceEar, TraceTold};
 use crate::op::{Op, TimedOp};
 use crate::plan::{TraceDeal, TraceOnly, TracePlan, TraceTiming};
 use crate::random::mix_all;
@@ -33,6 +37,8 @@ pub(crate) struct TraceStream {
     path: PathBuf,
     reader: TraceReader,
     slots: Slots,
+    /// None where there is nobody to wait for.
+    order: Option<Order>,
     share: Share,
     versions: Versions,
     /// Due times end here.
@@ -51,22 +57,48 @@ pub(crate) struct TraceStream {
     threads: HashMap<u32, u32>,
     requests: u64,
     bytes: u64,
-    ready: VecDeque<TimedOp>,
+    ready: VecDeque<(TimedOp, TraceStep)>,
+    /// Of the operation that was taken last.
+    step: TraceStep,
     /// Closed loop: the last operation, its rest is known when the next one is.
     held: Option<Held>,
     is_over: bool,
+    /// What could not be carried out, by any client.
+    not_replayed: Tallies,
+    closes: u64,
+    ear: TraceEar,
+}
+
+/// The request behind an operation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TraceStep {
+    /// Its number in what is replayed of the recording.
+    pub number: u64,
+    /// It is over with this operation.
+    pub is_last: bool,
+    /// What of other clients has to be over before this operation starts.
+    pub after: Vec<Precedes>,
+    /// Who asked; 0 where the recording does not tell.
+    pub thread: u32,
+    /// From the request to its answer; 0 where the recording does not tell.
+    pub took_ns: u64,
+    /// It was of a device, and not of a file.
+    pub is_device: bool,
 }
 
 /// An operation and when it was recorded to begin and to end.
 struct Held {
     timed: TimedOp,
+    step: TraceStep,
     end_ns: u64,
 }
 
 impl TraceStream {
-    pub(crate) fn open(plan: &TracePlan, parts: Parts) -> Result<Self, StreamError> {
+    pub(crate) fn open(plan: &TracePlan, parts: Parts, ear: TraceEar) -> Result<Self, StreamError> {
         let reader = TraceReader::open(&plan.path, &plan.reading, parts.seed)?;
-        Ok(Self::over(reader, plan, parts))
+        let mut stream = Self::over(reader, plan, parts);
+        stream.ear = ear;
+        Ok(stream)
     }
 
     /// The operations of what `reader` reads.
@@ -75,6 +107,10 @@ impl TraceStream {
             path: plan.path.clone(),
             reader,
             slots: Slots::new(plan.first_slot, plan.slot_step),
+            order: (parts.share.clients > 1).then(|| {
+                let shares_files = plan.deal == TraceDeal::Thread;
+                Order::new(parts.share.client, parts.share.clients, shares_files)
+            }),
             share: parts.share,
             versions: parts.versions,
             until_ns: parts.until_ns,
@@ -87,10 +123,24 @@ impl TraceStream {
             requests: 0,
             bytes: 0,
             ready: VecDeque::new(),
+            step: TraceStep::default(),
             held: None,
             is_over: false,
+            not_replayed: Tallies::new(),
+            closes: 0,
+            ear: TraceEar::default(),
             plan: plan.clone(),
         }
+    }
+
+    /// What the recording says of the request behind the operation that was taken last.
+    pub(crate) fn step(&self) -> &TraceStep {
+        &self.step
+    }
+
+    /// Where it tells what it left out.
+    pub(crate) fn ear(&self) -> &TraceEar {
+        &self.ear
     }
 
     /// Reads on until something is ready or the recording is over.
@@ -111,7 +161,8 @@ impl TraceStream {
                 }
                 _ => {
                     self.is_over = true;
-                    self.ready.extend(self.held.take().map(|held| held.timed));
+                    let last = self.held.take();
+                    self.ready.extend(last.map(|held| (held.timed, held.step)));
                 }
             }
         }
@@ -223,7 +274,8 @@ impl TraceStream {
         }
     }
 
-    fn is_mine(&mut self, request: &Request) -> bool {
+    /// The client that carries it out.
+    fn owner(&mut self, request: &Request) -> u32 {
         let clients = self.share.clients;
         if self.plan.deal == TraceDeal::Thread && request.thread != 0 {
             let turn = u32::try_from(self.threads.len()).expect("no more than 2^16");
@@ -233,26 +285,40 @@ impl TraceStream {
                 let known = self.threads.get(&request.thread);
                 known.copied().unwrap_or(request.thread)
             };
-            return turn % clients == self.share.client;
+            return turn % clients;
         }
         let key = match (request.kind, request.place) {
             // A flush is of everything: one client does it.
-            (RequestKind::Flush, _) => return self.share.client == 0,
+            (RequestKind::Flush, _) => return 0,
             (_, Place::Device(name)) => [name, request.offset / DEVICE_STRIPE_BYTES],
             (_, Place::File(name)) => [name, 0],
         };
-        mix_all(&key) % u64::from(clients) == u64::from(self.share.client)
+        u32::try_from(mix_all(&key) % u64::from(clients)).expect("below a u32")
     }
 
     fn take(&mut self, request: &Request) -> Result<(), StreamError> {
-        let is_mine = self.is_mine(request);
+        let owner = self.owner(request);
+        let is_mine = owner == self.share.client;
         // Every client gives out slots for every request, so that all agree on them.
         let ops = self.ops(request, is_mine)?;
+        let count = ops.iter().flatten().count();
+        let mut after = match &mut self.order {
+            Some(order) if count > 0 => order.note(owner, request, self.requests),
+            _ => Vec::new(),
+        };
         if !is_mine {
             return Ok(());
         }
         let due_ns = self.due_ns();
-        for op in ops.into_iter().flatten() {
+        for (nth, op) in ops.into_iter().flatten().enumerate() {
+            let step = TraceStep {
+                number: self.requests,
+                is_last: nth + 1 == count,
+                after: std::mem::take(&mut after),
+                thread: request.thread,
+                took_ns: request.took_ns,
+                is_device: matches!(request.place, Place::Device(_)),
+            };
             let timed = TimedOp {
                 op,
                 due_ns,
@@ -262,15 +328,16 @@ impl TraceStream {
                 let now_ns = self.now_ns();
                 let held = Held {
                     timed,
+                    step,
                     end_ns: now_ns.saturating_add(request.took_ns),
                 };
                 if let Some(mut before) = self.held.replace(held) {
                     before.timed.think_ns =
                         scaled(now_ns.saturating_sub(before.end_ns), time_scale);
-                    self.ready.push_back(before.timed);
+                    self.ready.push_back((before.timed, before.step));
                 }
             } else {
-                self.ready.push_back(timed);
+                self.ready.push_back((timed, step));
             }
         }
         Ok(())
@@ -282,13 +349,14 @@ impl TraceStream {
             return Ok([Some(Op::VolumeSync), None, None, None]);
         }
         if request.kind == RequestKind::Close {
-            self.reader.notes.lose(CLOSE);
+            self.closes += 1;
             return Ok([None; 4]);
         }
         if request.kind == RequestKind::Remove {
             let removed = self.slots.remove(request.place);
             if removed.is_none() {
-                self.reader.notes.lose(REMOVE_UNSEEN);
+                let line = self.reader.line_number();
+                note(&mut self.not_replayed, REMOVE_UNSEEN, line);
             }
             return Ok([
                 removed.map(|slot| Op::Remove { file: slot.file }),
@@ -310,7 +378,7 @@ impl TraceStream {
         slot.is_open |= is_mine;
         let (offset, bytes) = (request.offset, request.bytes);
         if request.kind.has_range() && bytes == 0 {
-            self.reader.notes.lose(NO_BYTES);
+            note(&mut self.not_replayed, NO_BYTES, self.reader.line_number());
             return Ok([None; 4]);
         }
         let op = match request.kind {
@@ -331,6 +399,7 @@ impl TraceStream {
                 bytes,
             },
             RequestKind::Sync => Op::Sync { file },
+            RequestKind::DataSync => Op::DataSync { file },
             RequestKind::Truncate => Op::Truncate { file, bytes },
             RequestKind::Open => Op::Open { file },
             RequestKind::Create => Op::Create { file },
@@ -365,7 +434,26 @@ impl Iterator for TraceStream {
             self.held = None;
             return Some(Err(error));
         }
-        self.ready.pop_front().map(Ok)
+        let (timed, step) = self.ready.pop_front()?;
+        self.step = step;
+        Some(Ok(timed))
+    }
+}
+
+impl Drop for TraceStream {
+    /// However it ends, what was met until then is told.
+    fn drop(&mut self) {
+        self.ear.tell(TraceTold {
+            path: std::mem::take(&mut self.path),
+            format: self.reader.form().0,
+            requests: self.requests,
+            malformed: self.reader.malformed,
+            malformed_first: self.reader.malformed_shown(),
+            lost: owned(&self.reader.notes.lost),
+            guessed: owned(&self.reader.notes.mended),
+            not_replayed: owned(&self.not_replayed),
+            closes: self.closes,
+        });
     }
 }
 

@@ -9,7 +9,7 @@ use super::footprint::Footprint;
 use super::notes::{Tallies, Tally, note};
 use super::own::TraceHeader;
 use super::reader::TraceReader;
-use super::request::{Request, RequestKind};
+use super::request::{Place, Request, RequestKind};
 use super::slots::Slots;
 use crate::op::FileSlot;
 use crate::plan::{TraceFormat, TraceReading};
@@ -54,6 +54,8 @@ pub struct TraceSummary {
     pub by_kind: BTreeMap<String, KindCount>,
     /// Devices and files addressed.
     pub files: u64,
+    /// How many of them are devices.
+    pub devices: u64,
     /// From the first request to the last.
     pub duration_ns: u64,
     /// Distinct bytes read, written or discarded, in whole pages of 4 KiB.
@@ -181,6 +183,7 @@ pub(crate) fn summary_of(
             .map(|(kind, count)| (kind.name().to_owned(), *count))
             .collect(),
         files: counts.seen,
+        devices: counts.devices,
         duration_ns: counts
             .last_ns
             .saturating_sub(counts.first_ns.unwrap_or_default()),
@@ -189,22 +192,15 @@ pub(crate) fn summary_of(
         offset_max: counts.offset_max,
         out_of_order: counts.out_of_order,
         malformed: reader.malformed,
-        malformed_first: reader
-            .malformed_first
-            .iter()
-            .map(|bad| Malformed {
-                line: bad.number,
-                reason: bad.reason.to_owned(),
-                text: bad.text.clone(),
-            })
-            .collect(),
+        malformed_first: reader.malformed_shown(),
         lost: owned(&reader.notes.lost),
         mended: owned(&reader.notes.mended),
         not_replayed: owned(&counts.not_replayed),
     })
 }
 
-fn owned(tallies: &Tallies) -> BTreeMap<String, Tally> {
+/// The tallies with reasons of their own.
+pub(super) fn owned(tallies: &Tallies) -> BTreeMap<String, Tally> {
     tallies
         .iter()
         .map(|(reason, tally)| ((*reason).to_owned(), *tally))
@@ -216,6 +212,7 @@ struct Counts {
     by_kind: BTreeMap<RequestKind, KindCount>,
     slots: Slots,
     seen: u64,
+    devices: u64,
     first_ns: Option<u64>,
     last_ns: u64,
     out_of_order: u64,
@@ -231,6 +228,7 @@ impl Default for Counts {
             by_kind: BTreeMap::new(),
             slots: Slots::new(FileSlot(0), 1),
             seen: 0,
+            devices: 0,
             first_ns: None,
             last_ns: 0,
             out_of_order: 0,
@@ -269,7 +267,10 @@ impl Counts {
             return Some(super::stream::TOO_MANY_FILES);
         };
         let file = slot.file;
-        self.seen = u64::from(self.slots.count());
+        if u64::from(self.slots.count()) > self.seen {
+            self.seen += 1;
+            self.devices += u64::from(matches!(request.place, Place::Device(_)));
+        }
         if !request.kind.has_range() {
             return None;
         }

@@ -8,7 +8,8 @@
 //! | `ts_ns,op,dev_offset,len,...,file,file_name,file_offset,...` | files; a blank `file` is the device under them (metadata, log) |
 //! | `ts_us,op,thread,file,offset,len,...` | files |
 //!
-//! A column `rwbs`, where there is one, adds the flags of blktrace. Columns that mean nothing here may hold anything, commas
+//! A column `rwbs`, where there is one, adds the flags of blktrace, `thread` who asked and `took_ns` how long it took. One called
+//! `has_opens`, whose fields may be missing, says that opens are there wherever a file was opened. Columns that mean nothing here may hold anything, commas
 //! included as long as they come last.
 
 use super::super::notes::Notes;
@@ -30,6 +31,8 @@ pub(crate) struct Csv {
     address: Address,
     rwbs: Option<usize>,
     thread: Option<usize>,
+    took_ns: Option<usize>,
+    has_opens: bool,
     /// What people call the file.
     file_name: Option<usize>,
     /// Lines have at least so many fields.
@@ -107,6 +110,8 @@ impl Csv {
             address,
             rwbs: find("rwbs").filter(|at| *at < COLUMNS_MAX),
             thread: find("thread").filter(|at| *at < COLUMNS_MAX),
+            took_ns: find("took_ns").filter(|at| *at < COLUMNS_MAX),
+            has_opens: find("has_opens").is_some(),
             file_name: find("file_name").filter(|at| *at < COLUMNS_MAX),
             columns_min,
         })
@@ -159,6 +164,10 @@ impl LineForm for Csv {
         self.dialect
     }
 
+    fn has_opens(&self) -> bool {
+        self.has_opens
+    }
+
     fn parse(&mut self, line: &str, notes: &mut Notes) -> Parsed {
         if line.is_empty() {
             return Parsed::Skipped;
@@ -180,7 +189,8 @@ impl LineForm for Csv {
             "W" | "write" => RequestKind::Write,
             "F" | "flush" => RequestKind::Flush,
             "D" | "discard" => RequestKind::Discard,
-            "fsync" | "fdatasync" => RequestKind::Sync,
+            "fsync" => RequestKind::Sync,
+            "fdatasync" => RequestKind::DataSync,
             "truncate" => RequestKind::Truncate,
             "open" => RequestKind::Open,
             "create" => RequestKind::Create,
@@ -208,10 +218,12 @@ impl LineForm for Csv {
             .rwbs
             .map_or_else(Flags::default, |at| Flags::parse(fields[at]));
         let thread = self.thread.and_then(|at| fields[at].parse().ok());
+        let took_ns = self.took_ns.and_then(|at| fields[at].parse().ok());
         let request = Request {
             flush_before: flags.flush_before && kind != RequestKind::Flush,
             through: flags.through && kind == RequestKind::Write,
             thread: thread.unwrap_or(0),
+            took_ns: took_ns.unwrap_or(0),
             ..Request::new(at_ns, kind, place)
         };
         request.at(offset, bytes).into()
@@ -281,6 +293,13 @@ mod tests {
             request(parse(&mut csv, "82472,fsync,7,10,,,")).kind,
             RequestKind::Sync
         );
+        assert_eq!(
+            request(parse(&mut csv, "82473,fdatasync,7,10,,,")).kind,
+            RequestKind::DataSync
+        );
+        let mut timed = Csv::from_header("ts_ns,op,thread,file,offset,len,took_ns").unwrap();
+        let write = request(parse(&mut timed, "1,write,7,a,0,512,350"));
+        assert_eq!((write.thread, write.took_ns), (7, 350));
         let close = request(parse(&mut csv, "97404,close,7,9,,,"));
         assert_eq!((close.kind, close.thread), (RequestKind::Close, 7));
         assert!(matches!(

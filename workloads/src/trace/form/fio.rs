@@ -113,7 +113,8 @@ impl LineForm for Iolog {
             ("read", Some(_)) => RequestKind::Read,
             ("write", Some(_)) => RequestKind::Write,
             ("trim", Some(_)) => RequestKind::Discard,
-            ("sync" | "datasync", Some(_)) => RequestKind::Sync,
+            ("sync", Some(_)) => RequestKind::Sync,
+            ("datasync", Some(_)) => RequestKind::DataSync,
             _ => return Parsed::Malformed("the action is not known, or has not its fields"),
         };
         let request = Request::new(self.now_ns, kind, notes.file(name));

@@ -76,6 +76,7 @@ enum What {
     },
     Sync {
         fd: u32,
+        kind: RequestKind,
     },
     Transfer {
         fd: u32,
@@ -147,10 +148,16 @@ fn call(line: &str) -> Result<Call, Parsed> {
             let fd = number()
                 .and_then(|fd| u32::try_from(fd).ok())
                 .ok_or(NO_NUMBERS)?;
-            if name == "close" {
-                What::Close { fd }
-            } else {
-                What::Sync { fd }
+            match name {
+                "close" => What::Close { fd },
+                "fsync" => What::Sync {
+                    fd,
+                    kind: RequestKind::Sync,
+                },
+                _ => What::Sync {
+                    fd,
+                    kind: RequestKind::DataSync,
+                },
             }
         }
         "read" | "write" | "pread" | "pwrite" => {
@@ -223,10 +230,10 @@ impl Mobigen {
                 Some(open) => Parsed::Request(request(RequestKind::Close, open.file)),
                 None => Parsed::Lost("close of a descriptor that was not used"),
             },
-            What::Sync { fd } => match self.open_at(fd, notes) {
+            What::Sync { fd, kind } => match self.open_at(fd, notes) {
                 Some(open) => {
                     let file = open.file;
-                    Parsed::Request(request(RequestKind::Sync, file))
+                    Parsed::Request(request(kind, file))
                 }
                 None => Parsed::Lost("descriptor beyond the 2^16th at a time"),
             },

@@ -39,6 +39,11 @@ pub(crate) trait LineForm: Send {
         None
     }
 
+    /// Does it say of every file when it was opened?
+    fn has_opens(&self) -> bool {
+        false
+    }
+
     /// What its requests address.
     fn dialect(&self) -> &'static str {
         "devices"

@@ -13,7 +13,7 @@ const DEVICE: u8 = 1 << 6;
 const TOOK: u8 = 1 << 7;
 
 /// Numbers of kinds, which are in files: they never change.
-const KINDS: [RequestKind; 11] = [
+const KINDS: [RequestKind; 12] = [
     RequestKind::Read,
     RequestKind::Write,
     RequestKind::Sync,
@@ -25,17 +25,23 @@ const KINDS: [RequestKind; 11] = [
     RequestKind::Remove,
     RequestKind::Rename,
     RequestKind::Close,
+    RequestKind::DataSync,
 ];
+/// So many of them are in files of version 1.
+const KINDS_V1: usize = 11;
+const _: () = assert!(KINDS.len() <= 16, "a kind has four bits");
 
 /// A number of ten bytes at most, six of them and a flag byte.
 const OP_BYTES_MAX: u32 = 61;
 const _: () = assert!(OP_BYTES_MAX * ITEMS_MAX <= PLAIN_BYTES_MAX);
 
 /// From one operation to the next.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Chain {
     pub(super) at_ns: u64,
     end: u64,
+    /// Kinds from this number on are none.
+    kind_count: usize,
 }
 
 impl Chain {
@@ -44,7 +50,14 @@ impl Chain {
         Self {
             at_ns: clock_ns,
             end: 0,
+            kind_count: KINDS.len(),
         }
+    }
+
+    /// The same in a file of `version`.
+    pub(super) fn of_version(self, version: u16) -> Self {
+        let kind_count = if version == 1 { KINDS_V1 } else { KINDS.len() };
+        Self { kind_count, ..self }
     }
 
     /// Puts an operation at the end of `bytes`; its place is a number already.
@@ -78,7 +91,7 @@ impl Chain {
     pub(super) fn take(&mut self, bytes: &mut &[u8]) -> Option<Request> {
         let (&head, rest) = bytes.split_first()?;
         *bytes = rest;
-        let kind = *KINDS.get(usize::from(head & 0xf))?;
+        let kind = *KINDS[..self.kind_count].get(usize::from(head & 0xf))?;
         let at_ns = unzigzag(self.at_ns, take_number(bytes)?);
         let file = u64::from(u32::try_from(take_number(bytes)?).ok()?);
         let thread = u32::try_from(take_number(bytes)?).ok()?;
@@ -220,6 +233,16 @@ mod tests {
         for len in 0..bytes.len() {
             assert_eq!(Chain::from(1000).take(&mut &bytes[..len]), None, "{len}");
         }
+        let data_sync = Request::new(10, RequestKind::DataSync, Place::File(7));
+        let mut newer = Vec::new();
+        Chain::from(0).put(&data_sync, &mut newer);
+        assert_eq!(Chain::from(0).take(&mut &newer[..]), Some(data_sync));
+        let mut of_first = Chain::from(0).of_version(1);
+        assert_eq!(
+            of_first.take(&mut &newer[..]),
+            None,
+            "version 1 has no such kind"
+        );
         bytes[0] |= 0xf;
         assert_eq!(
             Chain::from(1000).take(&mut &bytes[..]),

@@ -8,7 +8,9 @@ use xxhash_rust::xxh3::xxh3_64;
 /// How a file begins, and its trailer ends.
 pub(super) const MAGIC: [u8; 8] = *b"DELALTRC";
 const END_MAGIC: [u8; 8] = *b"DELALEND";
-const VERSION: u16 = 1;
+/// The version that is written. The one before it knows no fdatasync, and is read.
+const VERSION: u16 = 2;
+const VERSION_FIRST: u16 = 1;
 
 pub(super) const PREAMBLE_BYTES: usize = 24;
 pub(super) const BLOCK_HEADER_BYTES: usize = 48;
@@ -65,7 +67,7 @@ impl Default for Units {
 pub(super) enum Refused {
     #[error("it does not begin as a trace of delalloc's own")]
     Magic,
-    #[error("version {0} of the form; version {VERSION} is read")]
+    #[error("version {0} of the form; versions {VERSION_FIRST} and {VERSION} are read")]
     Version(u16),
     #[error("the header is damaged")]
     Header,
@@ -109,20 +111,32 @@ pub(super) fn encode_header(header: &TraceHeader) -> Vec<u8> {
     bytes
 }
 
-/// How long the header behind a preamble is.
-pub(super) fn decode_preamble(bytes: &[u8; PREAMBLE_BYTES]) -> Result<(usize, u64), Refused> {
+/// What a preamble says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Preamble {
+    pub(super) version: u16,
+    /// Of the header behind it.
+    pub(super) header_bytes: usize,
+    pub(super) header_sum: u64,
+}
+
+pub(super) fn decode_preamble(bytes: &[u8; PREAMBLE_BYTES]) -> Result<Preamble, Refused> {
     if !bytes.starts_with(&MAGIC) {
         return Err(Refused::Magic);
     }
     let version = u16::from_le_bytes(array(bytes, 8));
-    if version != VERSION {
+    if !(VERSION_FIRST..=VERSION).contains(&version) {
         return Err(Refused::Version(version));
     }
     let len = word(bytes, 12);
     if len > HEADER_BYTES_MAX || array::<2>(bytes, 10) != [0; 2] {
         return Err(Refused::Header);
     }
-    Ok((usize::try_from(len).expect("64 KiB"), long(bytes, 16)))
+    Ok(Preamble {
+        version,
+        header_bytes: usize::try_from(len).expect("64 KiB"),
+        header_sum: long(bytes, 16),
+    })
 }
 
 /// The header whose checksum is known.

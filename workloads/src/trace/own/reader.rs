@@ -25,6 +25,7 @@ pub(crate) struct OwnReader {
     taken: usize,
     left: u32,
     chain: Chain,
+    version: u16,
     /// Number of the next operation.
     next_op: u64,
     block_offset: u64,
@@ -38,11 +39,12 @@ impl OwnReader {
     pub(crate) fn open(input: &mut Input) -> io::Result<Self> {
         let mut preamble = [0; PREAMBLE_BYTES];
         input.rest(&mut preamble).map_err(|_| Refused::Magic)?;
-        let (len, sum) = decode_preamble(&preamble)?;
+        let preamble = decode_preamble(&preamble)?;
+        let len = preamble.header_bytes;
         let mut text = vec![0; len];
         input.rest(&mut text).map_err(|_| Refused::Header)?;
         Ok(Self {
-            header: decode_header(&text, sum)?,
+            header: decode_header(&text, preamble.header_sum)?,
             begin: (PREAMBLE_BYTES + len) as u64,
             offset: (PREAMBLE_BYTES + len) as u64,
             unpacker: zstd::bulk::Decompressor::new()?,
@@ -50,7 +52,8 @@ impl OwnReader {
             plain: Vec::new(),
             taken: 0,
             left: 0,
-            chain: Chain::default(),
+            chain: Chain::from(0).of_version(preamble.version),
+            version: preamble.version,
             next_op: 0,
             block_offset: 0,
             has_devices: false,
@@ -121,7 +124,7 @@ impl OwnReader {
                     return Err(damaged.into());
                 }
                 (self.left, self.taken) = (header.items, 0);
-                self.chain = Chain::from(header.clock_ns);
+                self.chain = Chain::from(header.clock_ns).of_version(self.version);
             }
             BlockKind::Names => {
                 let mut bytes = &self.plain[..];

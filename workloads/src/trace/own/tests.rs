@@ -17,6 +17,7 @@ fn requests(count: u64) -> Vec<Request> {
         RequestKind::Write,
         RequestKind::Write,
         RequestKind::Sync,
+        RequestKind::DataSync,
         RequestKind::Flush,
         RequestKind::Discard,
         RequestKind::Truncate,
@@ -237,4 +238,19 @@ fn sound_checksums_over_wrong_numbers_are_refused() {
             assert!(sought.is_err() || read(&forged).is_err(), "{wrong:?}");
         }
     }
+}
+
+#[test]
+fn a_file_of_version_1_is_read_and_knows_no_fdatasync() {
+    let of_first = |requests: &[Request]| {
+        let mut bytes = written(requests);
+        bytes[8..10].copy_from_slice(&1_u16.to_le_bytes());
+        read(&bytes)
+    };
+    let mut older = requests(3000);
+    older.retain(|request| request.kind != RequestKind::DataSync);
+    assert_eq!(of_first(&older).unwrap(), numbered(&older));
+    let newer = [Request::new(1, RequestKind::DataSync, Place::File(3))];
+    let error = of_first(&newer).unwrap_err().to_string();
+    assert!(error.contains("is damaged"), "{error}");
 }

@@ -59,7 +59,7 @@ impl<W: Write> OwnWriter<W> {
             name_count: 0,
             plain: Vec::new(),
             items: 0,
-            chain: Chain::default(),
+            chain: Chain::from(0),
             first_op: 0,
             block_clock_ns: 0,
             clock_ns: 0,

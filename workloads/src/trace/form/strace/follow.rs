@@ -176,7 +176,8 @@ impl Follower {
                 result,
                 notes,
             ),
-            "fsync" | "fdatasync" => self.on_descriptor(call, caller, RequestKind::Sync, notes),
+            "fsync" => self.on_descriptor(call, caller, RequestKind::Sync, notes),
+            "fdatasync" => self.on_descriptor(call, caller, RequestKind::DataSync, notes),
             "sync" | "syncfs" => Ok(vec![Request {
                 place: Place::File(0),
                 ..caller.request(RequestKind::Flush, 0)

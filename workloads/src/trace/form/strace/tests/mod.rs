@@ -94,7 +94,7 @@ fn positions_are_followed_through_open_lseek_append_and_dup() {
             ("write", 1, 30, 4),
             ("truncate", 1, 0, 1000),
             ("write", 1, 1000, 1),
-            ("fsync", 1, 0, 0),
+            ("fdatasync", 1, 0, 0),
             ("discard", 1, 4096, 8192),
             ("close", 1, 0, 0),
             ("flush", 0, 0, 0),
