@@ -550,20 +550,26 @@ fn flipped_bits_are_errors_and_not_bytes() {
     let faulty = Arc::new(FaultBackend::new(Arc::clone(&base)));
     let handle = faulty.handle();
     let backend: Arc<dyn Backend> = faulty;
-    let volume = open(&backend, &config(&[]));
+    // What is ahead is nobody's error.
+    let volume = open(&backend, &config(&[("read.ahead_max", "0")]));
     let file = volume.create("file").expect("a new file");
     let bytes = Dice::new(7).bytes(BYTES);
     file.write_at(0, &bytes).expect("a write");
-    volume.drop_caches().expect("caches drop");
-    handle.arm(FaultRule::once(FaultOn::Read, 1, FaultAction::FlipBit));
-    let mut found = vec![0; 4096];
-    assert!(matches!(
-        file.read_at(0, &mut found),
-        Err(EngineError::Corrupt { .. })
-    ));
-    file.read_at(0, &mut found)
-        .expect("the device was right the second time");
-    assert!(found == bytes[..4096]);
+    // Of the tree's node, then of the extent.
+    for nth in [1, 2] {
+        volume.drop_caches().expect("caches drop");
+        handle.arm(FaultRule::once(FaultOn::Read, nth, FaultAction::FlipBit));
+        let mut found = vec![0; 4096];
+        let read = file.read_at(0, &mut found);
+        assert!(
+            matches!(read, Err(EngineError::Corrupt { .. })),
+            "{nth}: {read:?}"
+        );
+        file.read_at(0, &mut found)
+            .expect("the device was right the second time");
+        assert!(found == bytes[..4096]);
+        handle.disarm();
+    }
 }
 
 /// Address of the second leaf that has mappings of the first file, and where in the file they begin.

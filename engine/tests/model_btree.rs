@@ -218,14 +218,6 @@ fn ascending_keys_leave_full_nodes_behind() {
     model.check_all();
 }
 
-fn extent_key(object: u64, offset: u64) -> Key {
-    Key {
-        object,
-        kind: ItemKind::FileExtent,
-        offset,
-    }
-}
-
 /// A tree of two full leaves and more, with gaps between its keys; the key that the second leaf begins with.
 fn spaced() -> (Model, u64) {
     const GAP: u64 = 100_000;

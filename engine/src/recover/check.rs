@@ -9,8 +9,8 @@
 //!
 //! Memory: names, and a few dozen bytes for each stored extent and node.
 //!
-//! Not here: the words for what is wrong (issue), sums by stored extent (shown), walking (walk), reading data (stored_data), the
-//! superblocks (slots).
+//! Not here: the words for what is wrong (issue), sums by stored extent (shown), walking (walk), reading
+//! data (stored_data), the superblocks (slots).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

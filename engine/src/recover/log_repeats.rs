@@ -64,7 +64,7 @@ impl<'l> Finished<'l> {
 
     /// `range` of a file shows this from now on, or nothing.
     fn take(&mut self, file: FileId, range: FileRange, what: Option<DiskOffset>) {
-        let shown = self.shown.entry(file).or_insert_with(IntervalMap::new);
+        let shown = self.shown.entry(file).or_default();
         let range = range.start..range.end;
         match what {
             Some(at) => shown.insert(range, &at),

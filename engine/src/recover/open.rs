@@ -168,7 +168,10 @@ impl Opened {
     fn keep_missing(&mut self, missing: DiskExtent) {
         let start = missing.start;
         let at = self.used.partition_point(|used| used.end() <= start);
-        let next = self.used.get(at).map_or(missing.end(), |next| next.start);
+        let next = self
+            .used
+            .get(at)
+            .map_or_else(|| missing.end(), |next| next.start);
         if next > start {
             let bytes = next.min(missing.end()).0 - start.0;
             self.used.insert(at, DiskExtent { start, bytes });

@@ -125,7 +125,7 @@ pub(crate) fn accepted_writes_find_room() {
 
 /// Pages of a file that lies behind a full leaf, finished from the last to the first.
 pub(crate) fn promises_are_kept_downward() {
-    const PAGES: u64 = 400;
+    const PAGES: u64 = 600;
     case();
     let base: Arc<dyn Backend> = Arc::new(MemBackend::new(4 << 20));
     let options = FormatOptions {

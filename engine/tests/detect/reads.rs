@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use delalloc_backends::{Backend, RequestKind};
+use delalloc_engine::{File, Volume};
 
 use super::case;
 use super::device::Hold;
@@ -10,6 +11,19 @@ use crate::support::{Dice, config, formatted, open};
 
 const EXTENT: usize = 128 << 10;
 const PAGE: usize = 4096;
+
+/// A file of which nothing is stored.
+fn hole(volume: &Volume) -> File {
+    let hole = volume.create("hole").expect("a new file");
+    hole.truncate(PAGE as u64).expect("a truncate");
+    hole
+}
+
+/// Empties the caches but for the tree, whose one node comes with a look at the hole.
+fn drop_pages(volume: &Volume, hole: &File) {
+    volume.drop_caches().expect("caches drop");
+    hole.read_at(0, &mut [0; PAGE]).expect("a read");
+}
 
 /// A read brings an extent while the middle of it is overwritten: the cache shows the new bytes.
 pub(crate) fn a_late_read_does_not_bring_old_bytes_back() {
@@ -23,7 +37,7 @@ pub(crate) fn a_late_read_does_not_bring_old_bytes_back() {
         let mut dice = Dice::new(seed);
         let mut expected = dice.text(EXTENT);
         file.write_at(0, &expected).expect("a write fits");
-        volume.drop_caches().expect("caches drop");
+        drop_pages(&volume, &hole(&volume));
         device.hold(2);
         std::thread::scope(|scope| {
             let reader = scope.spawn(|| {
@@ -63,7 +77,7 @@ pub(crate) fn mappings_of_one_extent_are_told_apart() {
         file.write_at(8 * PAGE as u64, &middle)
             .expect("a write fits");
         expected[8 * PAGE..12 * PAGE].copy_from_slice(&middle);
-        volume.drop_caches().expect("caches drop");
+        drop_pages(&volume, &hole(&volume));
         device.hold(2);
         std::thread::scope(|scope| {
             let read = |page: usize| {
@@ -101,7 +115,7 @@ pub(crate) fn a_slow_read_does_not_show_another_file() {
         let mut dice = Dice::new(seed);
         let versions = [dice.noise(PAGE), dice.noise(PAGE)];
         file.write_at(0, &versions[0]).expect("a write fits");
-        volume.drop_caches().expect("caches drop");
+        drop_pages(&volume, &hole(&volume));
         device.hold(1);
         std::thread::scope(|scope| {
             let reader = scope.spawn(|| {
