@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::estimate::{
-    Amount, GUESSED_BYTES_PER_S, cells, content_bytes, load_bytes, load_ns, phase_ns,
-    tracking_bytes,
+    Amount, GUESSED_BYTES_PER_S, cells, cells_per_load, content_bytes, load_bytes, load_ns,
+    phase_ns, tracking_bytes,
 };
 use super::job_text::job_text;
 use super::{
@@ -346,33 +346,37 @@ fn has_trace(load: &LoadPlan) -> bool {
     jobs.any(|job| matches!(job.work, Work::Trace(_)))
 }
 
+/// A target is not run at every point.
+fn runs_less(plan: &WorkloadPlan) -> bool {
+    plan.points.len() > plan.loads.len() && !plan.targets.iter().all(TargetPlan::has_knobs)
+}
+
 fn estimate(plan: &WorkloadPlan, out: &mut Text) {
-    let per_point: Vec<(Amount, u64)> = plan
-        .points
-        .iter()
-        .map(|point| {
-            let load = plan.load(point);
-            (load_bytes(load), load_ns(load))
-        })
-        .collect();
-    let each = cells(plan) / plan.points.len() as u64;
-    let bytes: u64 = per_point.iter().map(|(amount, _)| amount.bytes).sum();
-    let ns: u64 = per_point.iter().map(|(_, ns)| *ns).sum();
-    let all = Amount {
-        bytes: bytes.saturating_mul(each),
-        is_at_least: per_point.iter().any(|(amount, _)| amount.is_at_least),
-    };
+    let (mut all, mut ns) = (Amount::default(), 0_u64);
+    let runs = cells_per_load(plan);
+    for load in &plan.loads {
+        let once = load_bytes(load);
+        all = all.plus(Amount {
+            bytes: once.bytes.saturating_mul(runs),
+            ..once
+        });
+        ns = ns.saturating_add(load_ns(load).saturating_mul(runs));
+    }
     let about = match plan.loads.iter().any(|load| has_trace(load)) {
         true => "besides the recording",
         false => "about",
     };
-    let seconds = ns.saturating_mul(each) as f64 / 1e9;
+    let seconds = ns as f64 / 1e9;
     out.line(0, "estimate");
     out.line(
         1,
         &format!(
-            "{} (points x targets x rounds), {} moved",
+            "{} (points x targets x rounds{}), {} moved",
             counted(cells(plan), "run"),
+            match runs_less(plan) {
+                true => "; a target without knobs runs once for each load",
+                false => "",
+            },
             amount_text(all)
         ),
     );
