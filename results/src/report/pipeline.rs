@@ -5,7 +5,8 @@
 //! work itself; *waiting for the head of the line* is the price of order. With the *device* no thread is busy, so that
 //! is a colour of its own.
 //!
-//! Stages of reads are no part of it, nor is what a caller of `sync` waited, which holds the others: the table has those.
+//! Stages of reads are no part of it and stand in the table alone; what a caller of `sync` waited holds the others, and is
+//! among the whole ways (`spans.rs`).
 
 use super::axis::Axis;
 use super::canvas::{Align, Ink, cut_to, svg, text_width};
