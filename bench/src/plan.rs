@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use delalloc_results::ExitCode;
-use delalloc_workloads::plan::{BackendPlan, TargetKind};
+use delalloc_workloads::plan::{BackendPlan, TargetKind, TargetPlan};
 use delalloc_workloads::{Checks, LoadError, WorkloadPlan};
 
 use crate::args::ReplayArgs;
@@ -48,12 +48,7 @@ impl RunPlan {
         faults.extend(layout_faults(&workload));
         faults.extend(out_fault(&out));
         refuse(&faults)?;
-        let places = interleaved(
-            workload.seed,
-            workload.rounds,
-            workload.points.len(),
-            workload.targets.len(),
-        );
+        let places = places(&workload);
         if args.record.is_some() && places.len() != 1 {
             return Err(Failure::usage(anyhow!(
                 "--record writes down one replay, and this would be {}: choose with --target, --rounds 1 and a workload without a sweep",
@@ -69,6 +64,15 @@ impl RunPlan {
             command_line: std::env::args().collect(),
         })
     }
+}
+
+/// Every cell in the order it runs.
+fn places(workload: &WorkloadPlan) -> Vec<Place> {
+    let points = workload.points.iter();
+    let loads: Vec<usize> = points.map(|point| point.load).collect();
+    let targets = workload.targets.iter();
+    let have_knobs: Vec<bool> = targets.map(TargetPlan::has_knobs).collect();
+    interleaved(workload.seed, workload.rounds, &loads, &have_knobs)
 }
 
 /// Every point's knobs go together, on every target, and its files have a place on every raw device.
@@ -167,7 +171,7 @@ fn target_faults(workload: &WorkloadPlan) -> Vec<String> {
 fn knob_faults(workload: &WorkloadPlan) -> Vec<String> {
     let mut faults = Vec::new();
     for target in &workload.targets {
-        if !matches!(target.kind, TargetKind::Engine(_)) {
+        if !target.has_knobs() {
             continue;
         }
         for point in &workload.points {

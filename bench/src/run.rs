@@ -17,7 +17,7 @@ use anyhow::Context;
 use delalloc_results::export::{CellKey, cells_csv, hdr_log, intervals_csv};
 use delalloc_results::record::{
     Cell, Doubt, Knob, KnobValue, Machine, ObjectiveRecord, PhaseRecord, RunStatus, Sample,
-    Setting, SweepAxis, Target as TargetRecord, Tool, Workload,
+    Setting, SweepAxis, Target as TargetRecord, Tool, Workload, point_label,
 };
 use delalloc_results::{Event, EventLog, RunRecord, RunVerdict, render, save};
 use delalloc_workloads::plan::{BackendPlan, PhasePlan, TargetKind, TargetPlan};
@@ -153,12 +153,13 @@ impl Run<'_> {
         );
         let key = CellKey {
             target: target.name.clone(),
-            point: settings(point),
+            point: settings(workload, point, target),
             round: place.round,
         };
-        let name = match point.label() {
-            label if label.is_empty() => target.name.clone(),
-            label => format!("{} {label}", target.name),
+        let name = if key.point.is_empty() {
+            target.name.clone()
+        } else {
+            format!("{} {}", target.name, point_label(&key.point))
         };
         self.progress.cell(name, done, phases_max(self.plan));
         self.log.append(&Event::CellStarted { cell: key.clone() })?;
@@ -369,12 +370,13 @@ fn knobs(target: &TargetPlan, point: &PointPlan) -> Vec<Knob> {
     EngineKnobs::dump(&config)
 }
 
-fn settings(point: &PointPlan) -> Vec<Setting> {
+/// The swept values that mean anything to the target.
+fn settings(workload: &WorkloadPlan, point: &PointPlan, target: &TargetPlan) -> Vec<Setting> {
     let setting = |setting: &delalloc_workloads::plan::Setting| Setting {
         knob: setting.name.clone(),
         value: knob_value(&setting.value),
     };
-    point.settings.iter().map(setting).collect()
+    workload.settings_for(point, target).map(setting).collect()
 }
 
 /// A value as YAML would read it.
@@ -472,10 +474,12 @@ fn status(record: &RunRecord, result: anyhow::Result<()>, signals: &Signals) -> 
 fn leave(record: &RunRecord, out: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let at = |name: &str| out.join(name);
     save(record, &at("result.json"))?;
+    let label = record.label();
+    let runs = [(label.as_str(), record)];
     let texts = [
         ("report.html", render(record)),
-        ("cells.csv", cells_csv(record)),
-        ("intervals.csv", intervals_csv(record)),
+        ("cells.csv", cells_csv(&runs)),
+        ("intervals.csv", intervals_csv(&runs)),
         ("latency.hlog", hdr_log(record)?),
     ];
     let mut files = vec![at("result.json"), at("events.ndjson")];

@@ -99,19 +99,23 @@ fn a_record_follows_its_published_schema() {
 #[test]
 fn targets_and_sweep_points_each_get_their_cells() {
     let bench = Bench::new();
-    let text = small("sweep: { thread_pool_size: [1, 2] }\nrounds: 2\n").replace(
-        "content:",
-        "  directory: { directory: { path: . } }\n  nothing: { null: {} }\ncontent:",
-    );
+    let text = small("sweep: { thread_pool_size: [1, 2], content.ratio: [2, 3] }\nrounds: 2\n")
+        .replace(
+            "content:",
+            "  directory: { directory: { path: . } }\n  nothing: { null: {} }\ncontent:",
+        );
     let workload = bench.workload("sweep.yaml", &text);
-    assert_eq!(bench.replay(&workload, "out", &[]).0, 0);
+    let (code, said) = bench.replay(&workload, "out", &[]);
+    assert_eq!(code, 0);
     let record = record(&bench, "out");
-    assert_eq!(record.cells.len(), 3 * 2 * 2);
-    assert_eq!(record.points().len(), 2);
-    for target in ["engine", "directory"] {
+    // The engine at each of four points; what has no knobs once for each content.
+    assert_eq!(record.cells.len(), (4 + 2 + 2) * 2);
+    assert_eq!(record.grid_points().len(), 4);
+    for (target, knobs, count) in [("engine", 2, 8), ("directory", 1, 4)] {
         let cells = record.cells.iter().filter(|cell| cell.target == target);
-        assert!(cells.clone().count() == 4);
+        assert_eq!(cells.clone().count(), count, "{target}");
         for cell in cells {
+            assert_eq!(cell.point.len(), knobs, "{target}");
             assert!(
                 cell.verification.bytes_verified > 2 << 20,
                 "{target}: {:?}",
@@ -119,6 +123,17 @@ fn targets_and_sweep_points_each_get_their_cells() {
             );
         }
     }
+    assert!(said.contains("\ndirectory  -  "), "{said}");
+    let output = bench
+        .delalloc()
+        .args(["report", "out", "./out", "--format", "csv"])
+        .output()
+        .expect("the binary");
+    let table = String::from_utf8(output.stdout).expect("text");
+    assert_eq!(table.matches("run,target,round,").count(), 1, "one head");
+    let rows = |begin: &str| table.lines().filter(|row| row.starts_with(begin)).count();
+    assert!(rows("out,engine,") > 8, "{table}");
+    assert_eq!(rows("out,"), rows("./out,"));
     let kept: Vec<_> = std::fs::read_dir(bench.path("."))
         .unwrap()
         .flatten()
@@ -208,5 +223,28 @@ phases:
         record.cells[0]
             .counters
             .contains_key("generator.late_ns_p99")
+    );
+}
+
+#[test]
+fn the_example_of_the_readme_runs_a_kernel_filesystem_once_a_round() {
+    let bench = Bench::new();
+    let readme = include_str!("../../README.md");
+    let begin = readme
+        .find("version: 1\nname: example")
+        .expect("the example");
+    let example = readme[begin..].split("```").next().expect("an end");
+    let workload = bench.workload("example.yaml", example);
+    let output = bench
+        .delalloc()
+        .args(["replay", "--dry-run"])
+        .arg(&workload)
+        .output()
+        .expect("the binary");
+    let said = String::from_utf8(output.stdout).expect("text");
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(
+        said.contains("12 runs (points x targets x rounds; a target without knobs"),
+        "three times three and three: {said}"
     );
 }

@@ -74,7 +74,8 @@ fn use_record(record: &RunRecord) {
     assert!(!render_markdown(record, None).is_empty());
     assert!(!render_comparison(("left", record), ("right", record)).is_empty());
     assert!(!go_bench(record, "left").is_empty());
-    assert!(!cells_csv(record).is_empty() && !intervals_csv(record).is_empty());
+    let runs = [("run", record)];
+    assert!(!cells_csv(&runs).is_empty() && !intervals_csv(&runs).is_empty());
     // A damaged histogram is an error here and nowhere else.
     let _log = hdr_log(record);
     assert_eq!(evaluate(record).len(), record.assertions.len());

@@ -187,8 +187,12 @@ fn digits(value: f64) -> String {
         format!("{value:.1}")
     } else if magnitude >= 0.0995 {
         format!("{value:.2}")
+    } else if magnitude >= 1e-6 {
+        let fits = |zeros: &u8| magnitude >= 0.0995 / 10.0_f64.powi(i32::from(*zeros));
+        let zeros = (1..6).find(fits).unwrap_or(6);
+        format!("{value:.*}", 3 + usize::from(zeros))
     } else {
-        format!("{value:.4}")
+        format!("{value:.2e}")
     }
 }
 
@@ -229,6 +233,15 @@ mod tests {
         assert_eq!(Unit::Count.format(1_234_567.0), "1,234,567");
         assert_eq!(Unit::Ratio.format(2.414), "2.41");
         assert_eq!(Unit::PerSecond.format(1500.0), "1.50 k/s");
+    }
+
+    #[test]
+    fn small_numbers_keep_their_digits() {
+        assert_eq!(Unit::Ratio.format(0.05), "0.0500");
+        assert_eq!(Unit::Ratio.format(0.012_34), "0.0123");
+        assert_eq!(Unit::Ratio.format(0.000_012_34), "0.0000123");
+        assert_eq!(Unit::Plain.format(-1.5e-9), "-1.50e-9");
+        assert_eq!(Unit::Nanoseconds.number(12_000.0, 1e9), "0.0000120");
     }
 
     #[test]

@@ -108,11 +108,11 @@ fn fields_of_a_later_version_are_ignored_and_a_later_shape_is_refused() {
 #[test]
 fn tables_are_tidy() {
     let record = support::record(SMALL);
-    let table = cells_csv(&record);
+    let table = cells_csv(&[("a run", &record)]);
     let mut lines = table.lines();
     let head = lines.next().expect("a head");
     assert!(
-        head.starts_with("target,round,knob:thread_pool_size,knob:delalloc.idle_thresh,"),
+        head.starts_with("run,target,round,knob:thread_pool_size,knob:delalloc.idle_thresh,"),
         "{head}"
     );
     let columns = head.split(',').count();
@@ -123,7 +123,74 @@ fn tables_are_tidy() {
         "{table}"
     );
     let samples: usize = phases(&record).map(|phase| phase.series.len()).sum();
-    assert_eq!(intervals_csv(&record).lines().count(), samples + 1);
+    let intervals = intervals_csv(&[("a run", &record)]);
+    assert_eq!(intervals.lines().count(), samples + 1);
+}
+
+#[test]
+fn what_is_broken_is_told_from_what_is_whole_and_one_run_from_another() {
+    let mut broken = support::record(SMALL);
+    broken.sweep.clear();
+    for cell in &mut broken.cells {
+        cell.point.clear();
+    }
+    broken.cells.truncate(2);
+    broken.cells[0].fault = Some("no space, \"disk\" full".to_owned());
+    broken.cells[1].fault = Some("not opened".to_owned());
+    broken.cells[1].phases.clear();
+    let whole = support::record(SMALL);
+    let runs = [("broken", &broken), ("whole", &whole)];
+    for table in [cells_csv(&runs), intervals_csv(&runs)] {
+        let (head, rows) = table.split_once('\n').expect("a head");
+        assert!(
+            head.starts_with("run,target,") && head.ends_with(",fault"),
+            "{head}"
+        );
+        assert_eq!(table.matches("run,target,").count(), 1, "one head");
+        assert!(
+            head.contains("knob:dirty.background"),
+            "of the second run alone"
+        );
+        let mut faults = rows.lines().filter(|row| row.starts_with("broken,"));
+        assert!(faults.clone().count() > 0);
+        assert!(faults.all(|row| row.ends_with("full\"") || row.ends_with(",not opened")));
+        let mut good = rows.lines().filter(|row| row.starts_with("whole,"));
+        assert!(good.clone().count() > 0 && good.all(|row| row.ends_with(',')));
+    }
+    let cells = cells_csv(&runs);
+    assert_eq!(
+        cells.matches(",not opened\n").count(),
+        1,
+        "a row without numbers"
+    );
+    let columns = cells.lines().next().expect("a head").split(',').count();
+    let row = cells.lines().find(|row| row.ends_with(",not opened"));
+    assert_eq!(row.expect("its row").split(',').count(), columns);
+}
+
+#[test]
+fn no_name_becomes_a_formula() {
+    for name in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"] {
+        let mut record = support::record(SMALL);
+        record.cells.truncate(1);
+        let cell = &mut record.cells[0];
+        cell.target = name.to_owned();
+        cell.point[0].value = name.into();
+        cell.point[1].value = (-8_i64).into();
+        for phase in &mut cell.phases {
+            phase.name = name.to_owned();
+        }
+        cell.fault = Some(name.to_owned());
+        let runs = [(name, &record)];
+        for table in [cells_csv(&runs), intervals_csv(&runs)] {
+            for row in table.lines().skip(1) {
+                let begins = format!("'{name},'{name},0,'{name},-8,");
+                assert!(row.starts_with(&begins), "{row}");
+                assert!(row.ends_with(&format!(",'{name}")), "{row}");
+                assert!(!row.contains(&format!(",{name}")), "{row}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -131,7 +198,8 @@ fn a_name_with_a_comma_is_quoted() {
     let mut record = support::record(SMALL);
     record.cells.truncate(1);
     record.cells[0].target = "a,\"b\"".to_owned();
-    assert!(cells_csv(&record).contains("\n\"a,\"\"b\"\"\",0,"));
+    let table = cells_csv(&[("run", &record)]);
+    assert!(table.contains("\nrun,\"a,\"\"b\"\"\",0,"), "{table}");
 }
 
 #[test]

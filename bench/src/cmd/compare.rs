@@ -210,3 +210,91 @@ fn coloured(line: &str, code: Option<&str>, is_coloured: bool) -> String {
         None => line.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use delalloc_results::LatencyHist;
+    use delalloc_results::record::{
+        Cell, OpRecord, PhaseRecord, RunStatus, Sample, Target, Tool, Workload,
+    };
+
+    /// Three rounds of a write with this p50, half of the bytes in the first of two intervals.
+    fn record(ns: u64) -> RunRecord {
+        let mut record =
+            RunRecord::begin(Tool::default(), "2026-01-01T00:00:00Z", Workload::default());
+        record.status = RunStatus::Complete;
+        record.targets.push(Target {
+            name: "engine".to_owned(),
+            ..Target::default()
+        });
+        for round in 0..3 {
+            let mut hist = LatencyHist::new();
+            hist.record_n(ns + u64::from(round), 1000);
+            let sample = |t_ns, bytes| Sample {
+                t_ns,
+                bytes,
+                ..Sample::default()
+            };
+            record.cells.push(Cell {
+                target: "engine".to_owned(),
+                round,
+                phases: vec![PhaseRecord {
+                    name: "load".to_owned(),
+                    wall_ns: 1_000_000_000,
+                    ops: vec![OpRecord::new("write", 1 << 20, 0, &hist, &hist)],
+                    series: vec![sample(500_000_000, 4 << 20), sample(1_000_000_000, 1 << 20)],
+                    ..PhaseRecord::default()
+                }],
+                ..Cell::default()
+            });
+        }
+        record
+    }
+
+    fn said(is_coloured: bool) -> String {
+        let (before, after) = (record(1000), record(100_000));
+        let comparison = Comparison::of(&before, &after);
+        let rows: Vec<&Row> = comparison.rows.iter().collect();
+        let records = [("a", &before), ("\u{1b}[2Jb", &after)];
+        text(&comparison, &rows, records, true, is_coloured)
+    }
+
+    #[test]
+    fn colours_follow_how_a_number_stands_and_change_no_word() {
+        let (plain, coloured) = (said(false), said(true));
+        assert!(!plain.contains('\u{1b}'), "{plain}");
+        let of = |number: &str| {
+            let line = coloured.lines().find(|line| line.contains(number));
+            line.expect("its line").to_owned()
+        };
+        // Slower in yellow to its end, what is the same in no colour.
+        let slower = of("p50(load.write)");
+        assert!(slower.starts_with("\u{1b}[33mengine") && slower.ends_with("worse\u{1b}[0m"));
+        assert!(!of("iops(load.write)").contains('\u{1b}'));
+        let stripped = coloured.replace("\u{1b}[33m", "").replace("\u{1b}[0m", "");
+        assert_eq!(stripped, plain, "no other code, and no other word");
+    }
+
+    #[test]
+    fn both_shapes_stand_on_one_scale() {
+        let plain = said(false);
+        let line = |word: &str| {
+            let is_shape = |line: &&str| line.starts_with(word) && line.contains('|');
+            plain.lines().find(is_shape).expect("a shape").to_owned()
+        };
+        for word in ["before", "after "] {
+            let line = line(word);
+            let shape: Vec<char> = line.split('|').nth(1).expect("a shape").chars().collect();
+            assert_eq!(shape.len(), 32, "{line}");
+            assert!(
+                shape[..16].iter().all(|block| *block == '\u{2588}'),
+                "{line}"
+            );
+            assert!(
+                shape[16..].iter().all(|block| *block == '\u{2582}'),
+                "{line}"
+            );
+        }
+    }
+}

@@ -18,14 +18,20 @@ pub(super) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
     // All are read before the first is written: a wrong path leaves nothing half done.
     let records = args.results.iter().map(|path| find_record(path));
     let records = records.collect::<Result<Vec<_>, _>>()?;
-    for ((record, file), path) in records.iter().zip(&args.results) {
-        if let Some(format) = args.format {
-            print!(
-                "{}",
-                text(record, format, args, &path.display().to_string())?
-            );
-            continue;
-        }
+    let labels: Vec<String> = args
+        .results
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    if let Some(format) = args.format {
+        let labels = labels.iter().map(String::as_str);
+        let runs: Vec<(&str, &RunRecord)> = labels
+            .zip(records.iter().map(|(record, _)| record))
+            .collect();
+        print!("{}", text(&runs, format, args));
+        return Ok(ExitCode::Good);
+    }
+    for (record, file) in &records {
         let output = args
             .output
             .clone()
@@ -38,16 +44,20 @@ pub(super) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Good)
 }
 
-fn text(
-    record: &RunRecord,
-    format: Format,
-    args: &ReportArgs,
-    label: &str,
-) -> Result<String, Failure> {
-    Ok(match format {
-        Format::Markdown => render_markdown(record, args.objective.clone()),
-        Format::Csv => cells_csv(record),
-        Format::Json => serde_json::to_string(record).or_failed()? + "\n",
-        Format::GoBench => go_bench(record, label),
-    })
+/// One table where that is one format, and one text after the other where it is not.
+fn text(runs: &[(&str, &RunRecord)], format: Format, args: &ReportArgs) -> String {
+    let each = |text: &dyn Fn(&str, &RunRecord) -> String| -> String {
+        let texts = runs.iter().map(|(label, record)| text(label, record));
+        texts.collect()
+    };
+    match format {
+        Format::Csv => cells_csv(runs),
+        Format::Markdown => each(&|_, record| render_markdown(record, args.objective.clone())),
+        Format::Json => each(&|_, record| {
+            serde_json::to_string(record).expect("a record has only string keys")
+                + "
+"
+        }),
+        Format::GoBench => each(&|label, record| go_bench(record, label)),
+    }
 }

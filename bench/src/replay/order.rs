@@ -6,7 +6,12 @@
 //! targets within a point, are shuffled anew in each round, so that nobody always goes first. The
 //! refused alternative, all rounds of a cell in a row, measures the drift.
 //!
+//! A target without knobs does the same at every point of one load. It is run once for each load and round, beside a
+//! point drawn anew each time.
+//!
 //! The order is a pure function of the seed and the sizes.
+
+use std::collections::HashSet;
 
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -22,22 +27,39 @@ pub struct Place {
     pub target: usize,
 }
 
-/// Every cell once.
-pub fn interleaved(seed: u64, rounds: u32, points: usize, targets: usize) -> Vec<Place> {
+/// Every cell once. `loads` is what each point replays, `have_knobs` says it of each target.
+pub fn interleaved(seed: u64, rounds: u32, loads: &[usize], have_knobs: &[bool]) -> Vec<Place> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut places = Vec::new();
     for round in 0..rounds {
-        for point in shuffled(points, &mut rng) {
-            for target in shuffled(targets, &mut rng) {
-                places.push(Place {
-                    round,
-                    point,
-                    target,
-                });
+        // At which point of its load each target without knobs is run.
+        let hosts: Vec<HashSet<usize>> = have_knobs
+            .iter()
+            .map(|has_knobs| match has_knobs {
+                true => HashSet::new(),
+                false => one_of_each(loads, &mut rng),
+            })
+            .collect();
+        for point in shuffled(loads.len(), &mut rng) {
+            for target in shuffled(have_knobs.len(), &mut rng) {
+                if have_knobs[target] || hosts[target].contains(&point) {
+                    places.push(Place {
+                        round,
+                        point,
+                        target,
+                    });
+                }
             }
         }
     }
     places
+}
+
+/// A point of each load.
+fn one_of_each(loads: &[usize], rng: &mut impl Rng) -> HashSet<usize> {
+    let mut seen = HashSet::new();
+    let points = shuffled(loads.len(), rng).into_iter();
+    points.filter(|point| seen.insert(loads[*point])).collect()
 }
 
 /// 0..`count` in random order (Fisher and Yates).

@@ -18,7 +18,7 @@ use delalloc_engine::pool::Series;
 use delalloc_engine::stats::{EngineStats, StageSnapshot};
 use delalloc_engine::{EngineConfig, EngineError, File, FileRange, FormatOptions, Volume, recover};
 use delalloc_results::metric::{Better, Class, Metric, Unit};
-use delalloc_results::record::{PoolRecord, SpanRecord, StageRecord};
+use delalloc_results::record::{PoolRecord, SpanRecord, StageKind, StageRecord};
 use parking_lot::Mutex;
 
 use super::device::device_readings;
@@ -143,7 +143,7 @@ impl Target for EngineTarget {
             return Levels::default();
         };
         let mut seen = self.seen.lock();
-        for (name, stage) in stages_of(&stats) {
+        for (name, _, stage) in stages_of(&stats) {
             let peak = seen.entry(name).or_default();
             peak.depth = peak.depth.max(stage.depth);
             peak.held_bytes = peak.held_bytes.max(stage.held_bytes);
@@ -213,7 +213,7 @@ impl Target for EngineTarget {
         let seen = self.seen.lock();
         stages_of(&stats)
             .into_iter()
-            .map(|(name, stage)| {
+            .map(|(name, kind, stage)| {
                 // Waiting before and after compression belongs to it: one row, three times. Room in the byte
                 // budget is waited for, and nothing else.
                 let own_ns = stage.time.sum_ns;
@@ -228,6 +228,7 @@ impl Target for EngineTarget {
                 let peak = seen.get(name).copied().unwrap_or_default();
                 StageRecord {
                     name: name.to_owned(),
+                    kind: Some(kind),
                     items: stage.time.count,
                     bytes: bytes(name),
                     queued_ns,
@@ -370,23 +371,24 @@ fn span(name: &str, series: &Series) -> SpanRecord {
     }
 }
 
-/// The stages in the order they pass, under the names the record uses. Times that run across several of them
-/// are no stages; they are the target's spans.
-fn stages_of(stats: &EngineStats) -> [(&'static str, &StageSnapshot); 12] {
+/// The stages in the order they pass, under the names the record uses, and on whose way each lies. Times that run across
+/// several of them are no stages; they are the target's spans.
+fn stages_of(stats: &EngineStats) -> [(&'static str, StageKind, &StageSnapshot); 12] {
+    use StageKind::{Caller, Device, Read, Write};
     let times = &stats.stages;
     [
-        ("dirty", &times.dirty),
-        ("collect", &times.collect),
-        ("budget", &times.budget),
-        ("compress", &times.encode),
-        ("place", &times.place),
-        ("submit", &times.submit),
-        ("device", &times.device),
-        ("finish", &times.finish),
-        ("sync", &times.sync),
-        ("read device", &times.read_device),
-        ("decode", &times.decode),
-        ("fill", &times.fill),
+        ("dirty", Write, &times.dirty),
+        ("collect", Write, &times.collect),
+        ("budget", Write, &times.budget),
+        ("compress", Write, &times.encode),
+        ("place", Write, &times.place),
+        ("submit", Write, &times.submit),
+        ("device", Device, &times.device),
+        ("finish", Write, &times.finish),
+        ("sync", Caller, &times.sync),
+        ("read device", Read, &times.read_device),
+        ("decode", Read, &times.decode),
+        ("fill", Read, &times.fill),
     ]
 }
 

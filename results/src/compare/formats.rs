@@ -1,11 +1,11 @@
 //! A comparison as text for other programs.
 
 use super::{Comparison, Row};
-use crate::export::quote;
+use crate::export::{harmless, quote};
 use crate::markdown::cell;
 use std::fmt::Write as _;
 
-/// RFC 4180, one row per number, values unscaled in the unit of the `unit` column.
+/// RFC 4180, one row per number, values unscaled in the unit of the `unit` column. No text reads as a formula.
 #[must_use]
 pub fn csv(rows: &[&Row]) -> String {
     let mut text = String::from(
@@ -14,9 +14,9 @@ pub fn csv(rows: &[&Row]) -> String {
     );
     for row in rows {
         let mut fields = vec![
-            row.target.clone(),
-            row.point.clone(),
-            row.number.clone(),
+            harmless(&row.target).into_owned(),
+            harmless(&row.point).into_owned(),
+            harmless(&row.number).into_owned(),
             row.unit.to_string(),
         ];
         for spread in [&row.before, &row.after] {

@@ -218,8 +218,9 @@ struct Number {
 fn numbers(record: &RunRecord) -> BTreeMap<Key, Number> {
     let mut numbers: BTreeMap<Key, Number> = BTreeMap::new();
     for cell in record.cells.iter().filter(|cell| cell.fault.is_none()) {
+        let point = point_label(&record.own_point(cell));
         let mut put = |name: String, is_of_operation: bool, unit, better, value: f64| {
-            let key = (cell.target.clone(), point_label(&cell.point), name);
+            let key = (cell.target.clone(), point.clone(), name);
             let number = numbers.entry(key).or_insert_with(|| Number {
                 unit,
                 better,

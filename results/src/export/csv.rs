@@ -1,17 +1,22 @@
 //! Tidy tables: one observation per row, one variable per column, every unit in the header.
 //!
 //! Every swept knob is a column of its own, named `knob:NAME`, so that a data frame groups by it
-//! without parsing.
+//! without parsing. Several runs are one table: `run` says whose a row is. `fault` is why a cell did not end well, and empty
+//! where it did: who groups without looking at it mixes what is whole with what is not.
+//!
+//! Texts are foreign. One that a spreadsheet would take for a formula begins with an apostrophe here.
 
 use crate::record::{Cell, KnobValue, Latency, PhaseRecord, PhaseRole, RunRecord};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// One row per cell, phase and operation; `start_ns`, from the beginning of the cell, tells repetitions of a phase apart. `late` is the generator's own lateness in the whole phase, where it has a
-/// schedule.
+/// One row per cell, phase and operation of each run, which goes by the name beside it; `start_ns`, from the beginning of
+/// the cell, tells repetitions of a phase apart. `late` is the generator's own lateness in the whole phase, where it has a
+/// schedule. A cell with a fault and without operations has a row that says so.
 #[must_use]
-pub fn cells_csv(record: &RunRecord) -> String {
+pub fn cells_csv(runs: &[(&str, &RunRecord)]) -> String {
     let mut table = Table::new(
-        record,
+        runs,
         &[
             "phase",
             "role",
@@ -37,7 +42,11 @@ pub fn cells_csv(record: &RunRecord) -> String {
             "late_ns_max",
         ],
     );
-    for cell in &record.cells {
+    for (run, cell) in cells(runs) {
+        let has_ops = cell.phases.iter().any(|phase| !phase.ops.is_empty());
+        if cell.fault.is_some() && !has_ops {
+            table.row(run, cell, &[]);
+        }
         for phase in &cell.phases {
             let seconds = phase.wall_ns as f64 / 1e9;
             let late = |ns: fn(&Latency) -> u64| {
@@ -53,12 +62,13 @@ pub fn cells_csv(record: &RunRecord) -> String {
                     }
                 };
                 table.row(
+                    run,
                     cell,
                     &[
-                        phase.name.clone(),
+                        text(&phase.name),
                         role_word(phase.role).to_owned(),
                         phase.start_ns.to_string(),
-                        op.op.clone(),
+                        text(&op.op),
                         op.count.to_string(),
                         op.bytes.to_string(),
                         op.errors.to_string(),
@@ -88,9 +98,9 @@ pub fn cells_csv(record: &RunRecord) -> String {
 /// One row per interval. The first interval of a phase begins at 0. `latency_counts` is where a bucket of
 /// responses begins, in ns, and how many are in it.
 #[must_use]
-pub fn intervals_csv(record: &RunRecord) -> String {
+pub fn intervals_csv(runs: &[(&str, &RunRecord)]) -> String {
     let mut table = Table::new(
-        record,
+        runs,
         &[
             "phase",
             "role",
@@ -109,15 +119,24 @@ pub fn intervals_csv(record: &RunRecord) -> String {
             "latency_counts",
         ],
     );
-    for cell in &record.cells {
+    for (run, cell) in cells(runs) {
         for phase in &cell.phases {
-            interval_rows(&mut table, cell, phase);
+            interval_rows(&mut table, run, cell, phase);
         }
     }
     table.text
 }
 
-fn interval_rows(table: &mut Table<'_>, cell: &Cell, phase: &PhaseRecord) {
+/// Every cell with the name of its run.
+fn cells<'a>(runs: &'a [(&str, &RunRecord)]) -> impl Iterator<Item = (&'a str, &'a Cell)> {
+    let of_run = |(run, record): &'a (&str, &RunRecord)| {
+        let cells = record.cells.iter();
+        cells.map(move |cell| (*run, cell))
+    };
+    runs.iter().flat_map(of_run)
+}
+
+fn interval_rows(table: &mut Table<'_>, run: &str, cell: &Cell, phase: &PhaseRecord) {
     let mut previous_ns = 0;
     for sample in &phase.series {
         let levels = |levels: &BTreeMap<String, u64>| {
@@ -127,9 +146,10 @@ fn interval_rows(table: &mut Table<'_>, cell: &Cell, phase: &PhaseRecord) {
         let counts = sample.spectrum.iter();
         let counts: Vec<String> = counts.map(|(floor, n)| format!("{floor}={n}")).collect();
         table.row(
+            run,
             cell,
             &[
-                phase.name.clone(),
+                text(&phase.name),
                 role_word(phase.role).to_owned(),
                 phase.start_ns.to_string(),
                 sample.t_ns.to_string(),
@@ -143,8 +163,8 @@ fn interval_rows(table: &mut Table<'_>, cell: &Cell, phase: &PhaseRecord) {
                     .dirty_bytes
                     .map_or_else(String::new, |bytes| bytes.to_string()),
                 sample.stalled_ns().to_string(),
-                levels(&sample.queues),
-                levels(&sample.workers),
+                text(&levels(&sample.queues)),
+                text(&levels(&sample.workers)),
                 counts.join(";"),
             ],
         );
@@ -152,38 +172,51 @@ fn interval_rows(table: &mut Table<'_>, cell: &Cell, phase: &PhaseRecord) {
     }
 }
 
-/// The columns every row begins with (target, round, one per swept knob), and the text so far.
+/// The columns every row begins with (run, target, round, one per swept knob) and ends with (the fault), and the text so
+/// far.
 struct Table<'a> {
     knobs: Vec<&'a str>,
+    /// Between those.
+    columns: usize,
     text: String,
 }
 
 impl<'a> Table<'a> {
-    fn new(record: &'a RunRecord, columns: &[&str]) -> Self {
-        let mut knobs: Vec<&str> = record.sweep.iter().map(|axis| axis.knob.as_str()).collect();
-        for setting in record.cells.iter().flat_map(|cell| &cell.point) {
-            if !knobs.contains(&setting.knob.as_str()) {
-                knobs.push(&setting.knob);
+    fn new(runs: &[(&str, &'a RunRecord)], columns: &[&str]) -> Self {
+        let mut knobs: Vec<&str> = Vec::new();
+        for (_, record) in runs {
+            let axes = record.sweep.iter().map(|axis| axis.knob.as_str());
+            let settings = record.cells.iter().flat_map(|cell| &cell.point);
+            for knob in axes.chain(settings.map(|setting| setting.knob.as_str())) {
+                if !knobs.contains(&knob) {
+                    knobs.push(knob);
+                }
             }
         }
         let mut table = Self {
             knobs,
+            columns: columns.len(),
             text: String::new(),
         };
-        let mut head = vec!["target".to_owned(), "round".to_owned()];
+        let mut head = ["run", "target", "round"].map(str::to_owned).to_vec();
         head.extend(table.knobs.iter().map(|knob| format!("knob:{knob}")));
         head.extend(columns.iter().map(|&column| column.to_owned()));
+        head.push("fault".to_owned());
         table.line(&head);
         table
     }
 
-    fn row(&mut self, cell: &Cell, values: &[String]) {
-        let mut fields = vec![cell.target.clone(), cell.round.to_string()];
+    /// A row with these values, or without any.
+    fn row(&mut self, run: &str, cell: &Cell, values: &[String]) {
+        let mut fields = vec![text(run), text(&cell.target), cell.round.to_string()];
         for knob in &self.knobs {
             let setting = cell.point.iter().find(|setting| setting.knob == *knob);
             fields.push(setting.map_or_else(String::new, |setting| plain(&setting.value)));
         }
         fields.extend_from_slice(values);
+        let missing = self.columns - values.len();
+        fields.extend(std::iter::repeat_n(String::new(), missing));
+        fields.push(cell.fault.as_deref().map_or_else(String::new, text));
         self.line(&fields);
     }
 
@@ -199,7 +232,22 @@ impl<'a> Table<'a> {
 }
 
 fn plain(value: &KnobValue) -> String {
-    value.to_string()
+    match value {
+        KnobValue::Text(value) => text(value),
+        value => value.to_string(),
+    }
+}
+
+fn text(foreign: &str) -> String {
+    harmless(foreign).into_owned()
+}
+
+/// A text from outside as a field that no spreadsheet takes for a formula.
+pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
+    match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        true => Cow::Owned(format!("'{text}")),
+        false => Cow::Borrowed(text),
+    }
 }
 
 /// RFC 4180: quoted where it must be, quotes doubled.

@@ -11,8 +11,8 @@ mod go_bench;
 mod hdr_log;
 mod salvage;
 
-pub(crate) use csv::quote;
 pub use csv::{cells_csv, intervals_csv};
+pub(crate) use csv::{harmless, quote};
 pub use event::{CellKey, Event, EventLog};
 pub use go_bench::go_bench;
 pub use hdr_log::hdr_log;

@@ -157,10 +157,16 @@ fn lowest_p99(seen: &[Seen], rate_within: f64) -> Option<Recommendation> {
             let tail = a.p99.median.total_cmp(&b.p99.median);
             tail.then(b.rate.median.total_cmp(&a.rate.median))
         })?;
+    // The best rate is as little known as any: the floor is somewhere between the one that all rates surely ask for and
+    // the one that the fastest round of another point would ask for. A point is held against others alone.
+    let most = |rates: &mut dyn Iterator<Item = f64>| rates.fold(f64::NEG_INFINITY, f64::max);
+    let floor_least = most(&mut seen.iter().map(|point| point.rate.low())) * (1.0 - rate_within);
+    let others = seen.iter().filter(|point| point.place != chosen.place);
+    let floor_most = most(&mut others.map(|point| point.rate.high())) * (1.0 - rate_within);
     // A point that may reach the floor and may have the lower tail could take its place.
     let rivals = seen.iter().filter(|point| {
         let may_be_lower = point.p99.overlaps(&chosen.p99) || point.p99.median < chosen.p99.median;
-        point.rate.high() >= floor && may_be_lower
+        point.rate.high() >= floor_least && may_be_lower
     });
     let mut rivals: Vec<&Seen> = rivals.filter(|point| point.place != chosen.place).collect();
     let distance = |point: &Seen| (point.p99.median - chosen.p99.median).abs();
@@ -168,7 +174,7 @@ fn lowest_p99(seen: &[Seen], rate_within: f64) -> Option<Recommendation> {
     Some(Recommendation {
         chosen: chosen.place,
         rivals: rivals.into_iter().map(|point| point.place).collect(),
-        has_limit_in_doubt: chosen.rate.low() < floor,
+        has_limit_in_doubt: chosen.rate.low() < floor_most,
         has_intervals: chosen.p99.interval.is_some() && chosen.rate.interval.is_some(),
     })
 }
@@ -306,6 +312,27 @@ mod tests {
             p99_ns_max: Some(9),
         };
         assert_eq!(recommend(&points, &limit), None);
+    }
+
+    #[test]
+    fn a_floor_that_is_not_known_makes_a_choice_doubtful() {
+        let points = [
+            point(&[60.0, 100.0, 140.0], &[50.0, 51.0, 52.0]),
+            point(&[96.0, 97.0, 98.0], &[10.0, 11.0, 12.0]),
+        ];
+        let found = by_default(&points);
+        assert_eq!((found.chosen, found.rivals.len()), (1, 0));
+        assert!(found.has_limit_in_doubt && !found.is_clear());
+        // Below the floor by medians, and perhaps not by what the best rate may be.
+        let points = [
+            point(&[60.0, 100.0, 140.0], &[50.0, 51.0, 52.0]),
+            point(&[80.0, 81.0, 82.0], &[10.0, 11.0, 12.0]),
+        ];
+        let found = by_default(&points);
+        assert_eq!((found.chosen, found.rivals), (0, vec![1]));
+        // Nobody is held against his own fast round.
+        let alone = [point(&[60.0, 100.0, 140.0], &[50.0, 51.0, 52.0])];
+        assert!(by_default(&alone).is_clear());
     }
 
     fn aim(scores: &[f64], limited: &[f64]) -> Candidate {

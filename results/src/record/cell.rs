@@ -193,19 +193,38 @@ pub struct Stall {
     pub ns: u64,
 }
 
+/// On whose way a stage lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StageKind {
+    /// A write's: its time is that of threads, or of waiting for them.
+    Write,
+    /// A write's, and the time is the device's: no thread is busy with it.
+    Device,
+    /// A read's.
+    Read,
+    /// A caller's whole wait, which holds other stages and is no part beside them. A kind of a later version reads as
+    /// this.
+    #[serde(other)]
+    Caller,
+}
+
 /// Where work spent its time in one stage. All times are sums over the items.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct StageRecord {
     /// `collect`, `compress`, `allocate`, `submit`, ...
     pub name: String,
+    /// On whose way it lies; records of before this was written have none, and `kind()` goes by the name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<StageKind>,
     /// Items that passed.
     pub items: u64,
     /// Bytes they held.
     pub bytes: u64,
     /// Waiting for a worker, or for room where the stage is nothing else (`budget`).
     pub queued_ns: u64,
-    /// Being worked on.
+    /// Being worked on, from entering the stage to leaving it.
     pub running_ns: u64,
     /// Done, and waiting for an earlier item: the price of order.
     pub head_wait_ns: u64,
@@ -261,6 +280,38 @@ impl Cell {
         let name = name.into();
         assert!(value.is_finite(), "counter {name} is {value}");
         self.counters.insert(name, value);
+    }
+}
+
+impl StageKind {
+    /// Whether it is a part of the way of a write.
+    #[must_use]
+    pub const fn is_of_write(self) -> bool {
+        matches!(self, Self::Write | Self::Device)
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Device => "write, the device's time",
+            Self::Read => "read",
+            Self::Caller => "a caller's wait",
+        }
+    }
+}
+
+impl StageRecord {
+    /// On whose way it lies.
+    #[must_use]
+    pub fn kind(&self) -> StageKind {
+        self.kind.unwrap_or(match self.name.as_str() {
+            "device" => StageKind::Device,
+            "read device" | "decode" | "fill" => StageKind::Read,
+            "sync" => StageKind::Caller,
+            _ => StageKind::Write,
+        })
     }
 }
 

@@ -33,8 +33,8 @@ mod trace;
 
 pub use crate::hist::Latency;
 pub use cell::{
-    Cell, OpRecord, PhaseRecord, PhaseRole, PoolRecord, Sample, Setting, StageRecord, Stall,
-    SteadyRecord, Verification, point_label,
+    Cell, OpRecord, PhaseRecord, PhaseRole, PoolRecord, Sample, Setting, StageKind, StageRecord,
+    Stall, SteadyRecord, Verification, point_label,
 };
 pub use content::ContentRecord;
 pub use machine::{Doubt, Machine};

@@ -241,6 +241,13 @@ impl RunRecord {
         }
     }
 
+    /// What tells it from other runs in a table: the workload's name, and when it began where that is known.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let label = format!("{} {}", self.workload.name, self.started_at);
+        label.trim().to_owned()
+    }
+
     /// The target an unqualified name means: the first one declared.
     #[must_use]
     pub fn default_target(&self) -> Option<&Target> {
@@ -251,9 +258,15 @@ impl RunRecord {
     #[must_use]
     pub fn points(&self) -> Vec<Vec<Setting>> {
         let mut points: Vec<Vec<Setting>> = Vec::new();
+        let mut foreign: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for cell in &self.cells {
-            if !points.contains(&cell.point) {
-                points.push(cell.point.clone());
+            let target = cell.target.as_str();
+            let foreign = foreign
+                .entry(target)
+                .or_insert_with(|| self.foreign_knobs(target));
+            let point: Vec<Setting> = own(&cell.point, foreign).cloned().collect();
+            if !points.contains(&point) {
+                points.push(point);
             }
         }
         points.sort_by_key(|point| self.place(point));
@@ -273,8 +286,30 @@ impl RunRecord {
             .collect()
     }
 
-    /// The points of the whole grid: those that are no part of another. A target without the swept
-    /// knobs runs once per round at a point that sets nothing; that point is part of every other.
+    /// The swept knobs that a target does not have, though another one has them. Records of before such a target was run
+    /// once for each load have cells of it at every value, which are all the same.
+    fn foreign_knobs(&self, target: &str) -> Vec<&str> {
+        let knobless = |one: &Target| one.name == target && one.knobs.is_empty();
+        if !self.targets.iter().any(knobless) {
+            return Vec::new();
+        }
+        let is_knob = |axis: &&SweepAxis| {
+            let mut knobs = self.targets.iter().flat_map(|target| &target.knobs);
+            knobs.any(|knob| knob.name == axis.knob_name())
+        };
+        let axes = self.sweep.iter().filter(is_knob);
+        axes.map(|axis| axis.knob.as_str()).collect()
+    }
+
+    /// The settings of a cell that mean anything to its target.
+    #[must_use]
+    pub fn own_point(&self, cell: &Cell) -> Vec<Setting> {
+        let foreign = self.foreign_knobs(&cell.target);
+        own(&cell.point, &foreign).cloned().collect()
+    }
+
+    /// The points of the whole grid: those that are no part of another. A target without knobs is run once for each
+    /// load and round; its point sets what changes the load alone, and is part of others.
     #[must_use]
     pub fn grid_points(&self) -> Vec<Vec<Setting>> {
         let points = self.points();
@@ -292,25 +327,32 @@ impl RunRecord {
     /// of a part of it where the target has no more of the swept knobs.
     #[must_use]
     pub fn rounds_for(&self, target: &str, point: &[Setting]) -> Vec<&Cell> {
-        let mut cells: Vec<&Cell> = self
-            .cells
-            .iter()
-            .filter(|cell| cell.target == target)
-            .filter(|cell| cell.point.iter().all(|setting| point.contains(setting)))
+        let foreign = self.foreign_knobs(target);
+        let is_set = |setting: &Setting| point.contains(setting);
+        let of_target = self.cells.iter().filter(|cell| cell.target == target);
+        let mut cells: Vec<&Cell> = of_target
+            .filter(|cell| own(&cell.point, &foreign).all(is_set))
             .collect();
+        // Of several that would do, those that were neighbours of this very point.
+        let is_neighbour = |cell: &&Cell| cell.point.iter().all(is_set);
+        if cells.iter().any(is_neighbour) {
+            cells.retain(is_neighbour);
+        }
         let settings = cells.iter().map(|cell| cell.point.len()).max().unwrap_or(0);
         cells.retain(|cell| cell.point.len() == settings);
         cells.sort_by_key(|cell| cell.round);
         cells
     }
 
-    /// The cells of one target at exactly one sweep point, by round.
+    /// The cells of one target at exactly one sweep point, by round. Of a target that was run again for values of knobs
+    /// it does not have, all of these.
     #[must_use]
     pub fn rounds(&self, target: &str, point: &[Setting]) -> Vec<&Cell> {
+        let foreign = self.foreign_knobs(target);
         let mut cells: Vec<&Cell> = self
             .cells
             .iter()
-            .filter(|cell| cell.target == target && cell.point == point)
+            .filter(|cell| cell.target == target && own(&cell.point, &foreign).eq(point))
             .collect();
         cells.sort_by_key(|cell| cell.round);
         cells
@@ -325,6 +367,27 @@ impl RunRecord {
                 sum([wrong, cell.verification.mismatches]),
             )
         })
+    }
+}
+
+/// A point without these knobs.
+fn own<'a>(point: &'a [Setting], foreign: &[&str]) -> impl Iterator<Item = &'a Setting> {
+    let settings = point.iter();
+    settings.filter(|setting| !foreign.contains(&setting.knob.as_str()))
+}
+
+impl SweepAxis {
+    /// What a knob's own row calls it: an axis may say `engine.NAME`.
+    #[must_use]
+    pub fn knob_name(&self) -> &str {
+        self.knob.strip_prefix("engine.").unwrap_or(&self.knob)
+    }
+
+    /// Its values in a line.
+    #[must_use]
+    pub fn values_text(&self) -> String {
+        let values: Vec<String> = self.values.iter().map(ToString::to_string).collect();
+        values.join(", ")
     }
 }
 

@@ -109,6 +109,28 @@ fn advice(summary: &Summary<'_>, target: &TargetSummary<'_>, path: &Path) -> Adv
     }
 }
 
+/// Which point of each target the sections below are about: the recommended one, and where there is none another.
+pub(super) fn shown(summary: &Summary<'_>) -> String {
+    let swept = summary.targets.iter().filter(|one| one.points.len() > 1);
+    let (advised, others): (Vec<_>, Vec<_>) = swept.partition(|one| one.advice.is_some());
+    let others: Vec<String> = others
+        .iter()
+        .filter_map(|one| Some(format!("{}: #{}", one.target.name, one.best? + 1)))
+        .collect();
+    match (advised.is_empty(), others.is_empty()) {
+        (true, true) => "only point".to_owned(),
+        (false, true) => "point named above".to_owned(),
+        (true, false) => format!(
+            "point with the lowest p99 at nearly the best rate ({}), which is not recommended",
+            others.join(", ")
+        ),
+        (false, false) => format!(
+            "point named above, or where nothing is recommended the one with the lowest p99 at nearly the best rate ({})",
+            others.join(", ")
+        ),
+    }
+}
+
 /// A limit that is kept by medians alone.
 const fn doubt(objective: &Result<Objective, String>) -> &'static str {
     match objective {

@@ -37,23 +37,11 @@ impl Axis {
     pub(super) fn linear(low: f64, high: f64, unit: Unit) -> Self {
         const STEPS: f64 = 4.0;
         let high = if high > low { high } else { low + 1.0 };
-        // In binary units a round step is round in the scaled unit.
-        let one = binary_unit(unit, high);
-        let step = round_step((high - low) / one / STEPS) * one;
-        let mut ticks = Vec::new();
-        let first = (low / step).ceil();
-        for nth in 0..TICKS_MAX {
-            let tick = (first + f64::from(nth)) * step;
-            if tick.is_nan() || tick > high * (1.0 + 1e-9) {
-                break;
-            }
-            ticks.push((tick, tick_text(unit, tick)));
-        }
         Self {
             low,
             high,
             scale: Scale::Linear,
-            ticks,
+            ticks: even_ticks(low, high, STEPS, unit),
         }
     }
 
@@ -99,6 +87,12 @@ impl Axis {
             decade *= 10.0;
             passed += 1;
         }
+        // So little of a decade that no round number lies in it: evenly apart, as on a linear axis.
+        for steps in [4.0, 8.0, 16.0] {
+            if ticks.len() < 2 {
+                ticks = even_ticks(low, high, steps, unit);
+            }
+        }
         Self {
             low,
             high,
@@ -140,6 +134,23 @@ impl Axis {
             Scale::Nines => -(1.0 - value.min(self.high)).log10(),
         }
     }
+}
+
+/// Round numbers from `low` to `high`, in steps of at least so many of it.
+fn even_ticks(low: f64, high: f64, steps: f64, unit: Unit) -> Vec<(f64, String)> {
+    // In binary units a round step is round in the scaled unit.
+    let one = binary_unit(unit, high);
+    let step = round_step((high - low) / one / steps) * one;
+    let mut ticks = Vec::new();
+    let first = (low / step).ceil();
+    for nth in 0..TICKS_MAX {
+        let tick = (first + f64::from(nth)) * step;
+        if tick.is_nan() || tick > high * (1.0 + 1e-9) {
+            break;
+        }
+        ticks.push((tick, tick_text(unit, tick)));
+    }
+    ticks
 }
 
 /// A tick without digits it does not need.
@@ -201,6 +212,18 @@ mod tests {
             texts(&Axis::nines(1000)),
             ["50 %", "0", "90 %", "99 %", "99.9 %"]
         );
+    }
+
+    #[test]
+    fn a_logarithmic_axis_has_labels_however_little_it_spans() {
+        for value in [1.0, 1.3e6, 1.5e6, 2.2, 3.9e3, 6.0, 7.7e9, 8.1, 9.6] {
+            let axis = Axis::log([value, value * 1.15].into_iter(), Unit::Nanoseconds);
+            let texts = texts(&axis);
+            assert!(texts.len() >= 2, "{value}: {texts:?}");
+            assert!(texts.windows(2).all(|pair| pair[0] != pair[1]), "{texts:?}");
+            let is_on = |tick: f64| tick >= axis.low && tick <= axis.high * (1.0 + 1e-9);
+            assert!(axis.ticks.iter().all(|(tick, _)| is_on(*tick)), "{texts:?}");
+        }
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub(super) enum Ink {
     Running,
     /// Waiting for an earlier item.
     HeadWait,
+    /// With the device.
+    Device,
     /// A target.
     Series(u8),
     /// A target, dashed.
@@ -167,7 +169,7 @@ fn unsigned(pixels: f64) -> u32 {
 }
 
 impl Ink {
-    const THEMED: [(Self, &'static str); 7] = [
+    const THEMED: [(Self, &'static str); 8] = [
         (Self::Text, "var(--text)"),
         (Self::Muted, "var(--muted)"),
         (Self::Grid, "var(--grid)"),
@@ -175,6 +177,7 @@ impl Ink {
         (Self::Queued, "var(--queued)"),
         (Self::Running, "var(--running)"),
         (Self::HeadWait, "var(--head-wait)"),
+        (Self::Device, "var(--device)"),
     ];
 
     /// A colour no scale of numbers yields: nearly black, the last part telling inks apart.
@@ -187,6 +190,7 @@ impl Ink {
             Self::Queued => 4,
             Self::Running => 5,
             Self::HeadWait => 6,
+            Self::Device => 7,
             Self::Series(index) => 0x10 + index % SERIES_COUNT,
             Self::Dashed(index) => 0x20 + index % SERIES_COUNT,
             Self::Literal(red, green, blue) => return RGBColor(red, green, blue),

@@ -3,7 +3,7 @@
 //! Each file is packed with gzip and written as base64; the page's script unpacks it when it is asked
 //! for. Bounded: what does not fit is named, and is in the run's folder beside the page.
 
-use crate::export::{cells_csv, intervals_csv};
+use crate::export::{cells_csv, hdr_log, intervals_csv};
 use crate::record::RunRecord;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -29,14 +29,22 @@ const PACKED_BYTES_MAX: usize = 1_000_000;
 /// The files that fit, and the names of those that do not.
 pub(super) fn blobs(record: &RunRecord) -> (Vec<Blob>, Vec<&'static str>) {
     let whole = serde_json::to_string(record).expect("a record has only string keys");
+    let label = record.label();
+    let runs = [(label.as_str(), record)];
     let texts = [
-        ("cells.csv", "text/csv", cells_csv(record)),
-        ("intervals.csv", "text/csv", intervals_csv(record)),
-        ("result.json", "application/json", whole),
+        ("cells.csv", "text/csv", Some(cells_csv(&runs))),
+        ("intervals.csv", "text/csv", Some(intervals_csv(&runs))),
+        ("result.json", "application/json", Some(whole)),
+        // Histograms out of a damaged record may be none.
+        ("latency.hlog", "text/plain", hdr_log(record).ok()),
     ];
     let (mut fitting, mut left_out) = (Vec::new(), Vec::new());
     let mut room = PACKED_BYTES_MAX;
     for (name, mime, text) in texts {
+        let Some(text) = text else {
+            left_out.push(name);
+            continue;
+        };
         let packed = packed(&text);
         if packed.len() > room {
             left_out.push(name);
@@ -67,6 +75,23 @@ mod tests {
     use super::*;
     use flate2::read::GzDecoder;
     use std::io::Read as _;
+
+    #[test]
+    fn every_file_of_a_run_is_embedded_or_named() {
+        let record = RunRecord::begin(
+            crate::record::Tool::default(),
+            "2026-01-01T00:00:00Z",
+            crate::record::Workload::default(),
+        );
+        let (fitting, left_out) = blobs(&record);
+        let mut names: Vec<&str> = fitting.iter().map(|blob| blob.name).collect();
+        assert!(left_out.is_empty(), "{left_out:?}");
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            ["cells.csv", "intervals.csv", "latency.hlog", "result.json"]
+        );
+    }
 
     #[test]
     fn what_is_embedded_cannot_end_its_element_and_reads_back() {

@@ -1,5 +1,6 @@
 //! Where and how it ran: the machine, the knobs, and the lines that run it again.
 
+use super::summary::Summary;
 use super::table::{Table, marked, words};
 use crate::metric::Unit;
 use crate::record::{Knob, RunRecord};
@@ -78,24 +79,36 @@ pub(super) fn environment(record: &RunRecord) -> Vec<(String, String)> {
     rows
 }
 
-pub(super) fn knobs(record: &RunRecord) -> Vec<KnobTable> {
-    record
+/// The knobs of each target; of a swept one the value at the point shown, and all there were.
+pub(super) fn knobs(summary: &Summary<'_>) -> Vec<KnobTable> {
+    summary
         .targets
         .iter()
-        .map(|target| {
+        .map(|found| {
+            let target = found.target;
+            let point = found.shown().map_or(&[][..], |point| &point.point);
             let mut table = Table::new(&["knob", "value", "unit", "set"]);
             let mut rows: Vec<&Knob> = target.knobs.iter().collect();
             // What somebody chose comes first.
-            rows.sort_by_key(|knob| knob.is_default);
+            let swept = |knob: &Knob| {
+                let mut axes = summary.record.sweep.iter();
+                axes.find(|axis| axis.knob_name() == knob.name)
+            };
+            rows.sort_by_key(|knob| (swept(knob).is_none(), knob.is_default));
             for knob in rows {
+                let axis = swept(knob);
+                let here = axis.and_then(|axis| point.iter().find(|set| set.knob == axis.knob));
+                let value = here.map_or(&knob.value, |setting| &setting.value);
                 table.row(vec![
                     words(&knob.name),
-                    words(knob.value.to_string()),
+                    words(value.to_string()),
                     words(&knob.unit),
-                    if knob.is_default {
-                        words("default")
-                    } else {
-                        marked("set", "chosen")
+                    match (axis, knob.is_default) {
+                        (Some(axis), _) => {
+                            marked(format!("swept: {}", axis.values_text()), "chosen")
+                        }
+                        (None, true) => words("default"),
+                        (None, false) => marked("set", "chosen"),
                     },
                 ]);
             }
@@ -113,13 +126,25 @@ pub(super) fn knobs(record: &RunRecord) -> Vec<KnobTable> {
         .collect()
 }
 
-/// The lines that run it again: the code's revision where it is known, then the command, quoted so that a
-/// shell reads it as it was typed.
+/// The lines that run it again: the code's revision, or why there is none to check out, then the command, quoted so that
+/// a shell reads it as it was typed.
 pub(super) fn reproduction(record: &RunRecord) -> Vec<String> {
-    let revision = &record.tool.revision;
+    let named = record.tool.revision.as_str();
+    let (revision, is_changed) = match named.strip_suffix("-dirty") {
+        Some(revision) => (revision, true),
+        None => (named, false),
+    };
+    let is_known = !revision.is_empty() && revision.chars().all(|c| c.is_ascii_alphanumeric());
     let mut lines = Vec::new();
-    if !revision.is_empty() && revision.chars().all(|c| c.is_ascii_alphanumeric()) {
+    if is_known && !is_changed {
         lines.push(format!("git checkout {revision} && cargo build --release"));
+    } else if is_known {
+        lines.push(format!(
+            "# nothing to check out: it was built from {revision} with changes that no commit holds"
+        ));
+    } else if !record.command_line.is_empty() {
+        lines
+            .push("# nothing to check out: the revision it was built from is not known".to_owned());
     }
     if !record.command_line.is_empty() {
         let quoted: Vec<String> = record
@@ -163,7 +188,22 @@ mod tests {
                 "delalloc replay 'it'\\''s.yaml' ''"
             ]
         );
-        record.tool.revision = "x; rm -rf".to_owned();
-        assert_eq!(reproduction(&record).len(), 1);
+        for (revision, why) in [
+            ("x; rm -rf\nreboot", "is not known"),
+            ("", "is not known"),
+            ("b4ac5c5-dirty", "built from b4ac5c5 with changes"),
+        ] {
+            record.tool.revision = revision.to_owned();
+            let lines = reproduction(&record);
+            assert_eq!(lines.len(), 2, "{lines:?}");
+            assert!(
+                lines[0].starts_with("# nothing to check out: "),
+                "{lines:?}"
+            );
+            assert!(
+                lines[0].contains(why) && !lines[0].contains("rm"),
+                "{lines:?}"
+            );
+        }
     }
 }

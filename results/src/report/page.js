@@ -25,11 +25,12 @@
     const field = row.cells[column];
     return field.dataset.sort === undefined ? null : Number(field.dataset.sort);
   };
-  const compare = (column) => (a, b) => {
+  // What is missing comes last either way.
+  const compare = (column, sign) => (a, b) => {
     const [left, right] = [key(a, column), key(b, column)];
-    if (left !== null && right !== null) return left - right;
+    if (left !== null && right !== null) return sign * (left - right);
     if (left !== null || right !== null) return left === null ? 1 : -1;
-    return words.compare(a.cells[column].textContent, b.cells[column].textContent);
+    return sign * words.compare(a.cells[column].textContent, b.cells[column].textContent);
   };
   for (const table of document.querySelectorAll("table[data-sortable]")) {
     const heads = [...table.tHead.rows[0].cells];
@@ -39,8 +40,7 @@
         const down = head.getAttribute("aria-sort") === "ascending";
         heads.forEach((other) => other.removeAttribute("aria-sort"));
         head.setAttribute("aria-sort", down ? "descending" : "ascending");
-        const rows = [...table.tBodies[0].rows].sort(compare(column));
-        if (down) rows.reverse();
+        const rows = [...table.tBodies[0].rows].sort(compare(column, down ? -1 : 1));
         table.tBodies[0].append(...rows);
       });
     });

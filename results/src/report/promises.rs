@@ -2,7 +2,7 @@
 
 use super::summary::Summary;
 use super::table::{Table, nothing, number, prose, words};
-use super::tables::spread_field;
+use super::tables::{longest, spread_field};
 use crate::metric::Unit;
 use crate::stats::Spread;
 
@@ -13,7 +13,6 @@ fn promise_of(op: &str) -> Option<(&'static str, &'static str)> {
             "accepted",
             "the call returned: read back, yet lost in a crash",
         ),
-        "durable" => ("durable", "the bytes written were on the device"),
         "sync" | "fsync" | "fdatasync" | "sync_all" => {
             ("synced", "sync returned: it survives any crash")
         }
@@ -21,7 +20,7 @@ fn promise_of(op: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
-/// When a write was accepted, durable and synced, of those the record has.
+/// When a write was accepted and synced. When its bytes are at home no operation tells; the target's spans do.
 pub(super) fn safety(summary: &Summary<'_>) -> Table {
     let mut table = Table::new(&[
         "operation",
@@ -48,7 +47,7 @@ pub(super) fn safety(summary: &Summary<'_>) -> Table {
                 time(&numbers.p50),
                 time(&numbers.p99),
                 time(&numbers.p999),
-                time(&numbers.max),
+                longest(&numbers.max),
                 prose(meaning),
             ]);
         }

@@ -9,7 +9,7 @@ use super::axis::Axis;
 use super::canvas::{Align, Canvas, Ink, cut_to, text_width};
 use super::heat;
 use super::plot::{Plot, SMALL_PX};
-use super::timeline::{Interval, Scales, rate, slices, spans, stalled_part, stretches};
+use super::timeline::{Interval, Scales, follows, rate, slices, spans, stalled_part, stretches};
 use crate::metric::Unit;
 use crate::record::{Cell, PhaseRecord, PhaseRole, Sample};
 use std::collections::BTreeMap;
@@ -23,6 +23,10 @@ const TOP: f64 = 44.0;
 const LANE: f64 = 15.0;
 /// A smaller part of an interval is not shaded.
 const STALL_LEAST: f64 = 0.01;
+/// Pixels of a column in which stalls are one band.
+const STALL_COLUMN: f64 = 2.0;
+/// Shades of a band.
+const STALL_SHADES: f64 = 8.0;
 /// Queues and pools shown at most: those that were ever deepest.
 const LEVELS_MAX: usize = 4;
 
@@ -104,15 +108,42 @@ impl<'p, 'c> Sheet<'p, 'c> {
     fn panel(&mut self, y: &'p Axis) -> Plot<'p, 'c> {
         let frame = self.frame(PANEL);
         let plot = Plot::new(self.canvas, frame, &self.scales.seconds, y);
-        for interval in self.intervals {
-            let part = stalled_part(interval, None);
-            if part > STALL_LEAST {
-                let opacity = 0.12 + 0.38 * part.min(1.0);
-                plot.band(interval.from_s, interval.to_s, Ink::Stall, opacity);
-            }
+        for (from_s, to_s, part) in self.bands(None, STALL_LEAST) {
+            plot.band(from_s, to_s, Ink::Stall, 0.12 + 0.38 * part);
         }
         self.mark(&plot);
         plot
+    }
+
+    /// Where more than `least` of an interval was held up: from, to, which part. What lies in one column of pixels is one
+    /// band, as dark as the darkest in it, and so are neighbours of one shade: there are never more than can be seen.
+    fn bands(&self, cause: Option<&str>, least: f64) -> Vec<(f64, f64, f64)> {
+        let column = |s: f64| (self.across(s) / STALL_COLUMN).floor();
+        let mut columns: Vec<(f64, f64, f64)> = Vec::new();
+        for interval in self.intervals {
+            let part = stalled_part(interval, cause).min(1.0);
+            if part <= least {
+                continue;
+            }
+            let shade = (part * STALL_SHADES).ceil() / STALL_SHADES;
+            match columns.last_mut() {
+                Some((from_s, to_s, known)) if column(*from_s) == column(interval.from_s) => {
+                    *to_s = interval.to_s;
+                    *known = known.max(shade);
+                }
+                _ => columns.push((interval.from_s, interval.to_s, shade)),
+            }
+        }
+        let mut bands: Vec<(f64, f64, f64)> = Vec::new();
+        for (from_s, to_s, shade) in columns {
+            match bands.last_mut() {
+                Some((_, end_s, known)) if *known == shade && follows(*end_s, from_s, to_s) => {
+                    *end_s = to_s;
+                }
+                _ => bands.push((from_s, to_s, shade)),
+            }
+        }
+        bands
     }
 
     /// Where each phase begins.
@@ -179,16 +210,13 @@ impl<'p, 'c> Sheet<'p, 'c> {
                 .text(&name, at, SMALL_PX, Ink::Muted, Align::Right);
             self.canvas
                 .rect((LEFT, from), (self.right, to), Ink::Grid, 0.45);
-            for interval in self.intervals {
-                let part = stalled_part(interval, Some(cause));
-                if part > 0.0 {
-                    // Even a short stall is a pixel wide.
-                    let begin = self.across(interval.from_s);
-                    let end = self.across(interval.to_s).max(begin + 1.0);
-                    let opacity = 0.35 + 0.65 * part.min(1.0);
-                    self.canvas
-                        .rect((begin, from), (end, to), Ink::Stall, opacity);
-                }
+            for (from_s, to_s, part) in self.bands(Some(cause), 0.0) {
+                // Even a short stall is a pixel wide.
+                let begin = self.across(from_s);
+                let end = self.across(to_s).max(begin + 1.0);
+                let opacity = 0.35 + 0.65 * part;
+                self.canvas
+                    .rect((begin, from), (end, to), Ink::Stall, opacity);
             }
         }
         self.top += lanes_height(self.scales);
@@ -220,13 +248,11 @@ impl<'p, 'c> Sheet<'p, 'c> {
         let frame = self.frame(HEAT);
         let plot = Plot::new(self.canvas, frame, &self.scales.seconds, axis);
         heat::draw(&plot, &slices(self.intervals), most, ink);
-        for interval in self.intervals {
-            if stalled_part(interval, None) > STALL_LEAST {
-                let (from, to) = (self.across(interval.from_s), self.across(interval.to_s));
-                let top = frame.1 - 4.0;
-                self.canvas
-                    .rect((from, top), (to, top + 4.0), Ink::Stall, 0.8);
-            }
+        for (from_s, to_s, _) in self.bands(None, STALL_LEAST) {
+            let (from, to) = (self.across(from_s), self.across(to_s));
+            let top = frame.1 - 4.0;
+            self.canvas
+                .rect((from, top), (to, top + 4.0), Ink::Stall, 0.8);
         }
         self.mark(&plot);
         let title = "latency heat map (log)";

@@ -150,7 +150,12 @@ const fn is_told(row: &Row) -> bool {
 fn table(comparison: &Comparison, wanted: fn(&Row) -> bool) -> Table {
     let mut rows: Vec<&Row> = comparison.rows.iter().filter(|row| wanted(row)).collect();
     // The largest change first.
-    let change = |row: &Row| row.ratio.map_or(0.0, |ratio| ratio.max(1e-9).ln().abs());
+    let change = |row: &Row| match row.ratio {
+        Some(ratio) => ratio.max(1e-9).ln().abs(),
+        // From nothing to something is more than any ratio.
+        None if row.after.median != 0.0 => f64::INFINITY,
+        None => 0.0,
+    };
     rows.sort_by(|a, b| change(b).total_cmp(&change(a)));
     let mut table = Table::new(&[
         "number",
@@ -287,4 +292,55 @@ fn series(cell: &Cell) -> Vec<(f64, f64)> {
         base_s += phase.wall_ns as f64 / 1e9;
     }
     points
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{RunStatus, Target, Tool, Workload};
+
+    fn counted(counters: &[(&str, f64)]) -> RunRecord {
+        let mut record =
+            RunRecord::begin(Tool::default(), "2026-01-01T00:00:00Z", Workload::default());
+        record.status = RunStatus::Complete;
+        record.targets.push(Target {
+            name: "engine".to_owned(),
+            ..Target::default()
+        });
+        let mut cell = Cell {
+            target: "engine".to_owned(),
+            ..Cell::default()
+        };
+        for (name, value) in counters {
+            cell.count(*name, *value);
+        }
+        for round in 0..3 {
+            record.cells.push(Cell {
+                round,
+                ..cell.clone()
+            });
+        }
+        record
+    }
+
+    #[test]
+    fn from_nothing_to_something_is_the_largest_change() {
+        let before = counted(&[
+            ("few", 10.0),
+            ("none", 0.0),
+            ("still", 0.0),
+            ("twice", 10.0),
+        ]);
+        let after = counted(&[
+            ("few", 11.0),
+            ("none", 4000.0),
+            ("still", 0.0),
+            ("twice", 20.0),
+        ]);
+        let comparison = Comparison::of(&before, &after);
+        let text = table(&comparison, |_| true).markdown();
+        let names = text.lines().skip(2).filter_map(|row| row.split('|').nth(1));
+        let names: Vec<&str> = names.map(str::trim).collect();
+        assert_eq!(names, ["none", "twice", "few", "still"], "{text}");
+    }
 }

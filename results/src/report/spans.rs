@@ -1,12 +1,13 @@
 //! Times that no stage shows: from the acceptance of a write on, and how a schedule was kept.
 
 use super::summary::Summary;
-use super::table::{Table, marked, number, words};
+use super::table::{Table, marked, nothing, number, words};
 use crate::metric::Unit;
-use crate::record::{Cell, PhaseRecord, ScheduleRecord, SpanRecord};
+use crate::record::{Cell, PhaseRecord, ScheduleRecord, SpanRecord, StageKind, StageRecord};
 use crate::stats::{median, sum};
 
-/// Until a write is accepted, at home, synced, at the point shown: medians over the rounds, the longest of all.
+/// Until a write is accepted, at home, synced, at the point shown: medians over the rounds, the longest of all. And what
+/// a caller waited for a sync, of which there is a mean alone.
 pub(super) fn spans(summary: &Summary<'_>) -> Table {
     let mut table = Table::new(&["from", "target", "how many", "mean", "p50", "p99", "max"]);
     for target in &summary.targets {
@@ -38,8 +39,40 @@ pub(super) fn spans(summary: &Summary<'_>) -> Table {
                 time(longest as f64, false),
             ]);
         }
+        for name in waits(&point.cells) {
+            let of = |cell: &&Cell| cell.stages.iter().find(|stage| stage.name == name).cloned();
+            let rounds: Vec<StageRecord> = point.cells.iter().filter_map(of).collect();
+            let middle = |value: fn(&StageRecord) -> f64| {
+                let values: Vec<f64> = rounds.iter().map(value).collect();
+                median(&values).unwrap_or(0.0)
+            };
+            let count = middle(|stage| stage.items as f64);
+            let mean = middle(|stage| stage.running_ns as f64 / stage.items.max(1) as f64);
+            if count > 0.0 {
+                table.row(vec![
+                    words(format!("a {name}'s call to its return")),
+                    words(&target.target.name),
+                    number(Unit::Count.format(count), count),
+                    number(Unit::Nanoseconds.format(mean), mean),
+                    nothing(),
+                    nothing(),
+                    nothing(),
+                ]);
+            }
+        }
     }
     table
+}
+
+/// The stages that are the whole wait of a caller.
+fn waits<'a>(cells: &[&'a Cell]) -> Vec<&'a str> {
+    let first = cells.iter().find(|cell| !cell.stages.is_empty());
+    let stages = first.map_or(&[][..], |cell| &cell.stages);
+    stages
+        .iter()
+        .filter(|stage| stage.kind() == StageKind::Caller)
+        .map(|stage| stage.name.as_str())
+        .collect()
 }
 
 /// The schedule of every phase that had one, at the point shown: the worst round.

@@ -37,11 +37,11 @@ pub(super) struct TargetSummary<'a> {
     /// Its colour.
     pub(super) series: u8,
     pub(super) points: Vec<PointSummary<'a>>,
-    /// What serves the objective; none where nothing does, or there are no numbers.
+    /// What serves the objective; none where nothing does, there are no numbers, or bytes were wrong.
     pub(super) advice: Option<Recommendation>,
     /// Why a point could not be asked for the goal.
     pub(super) unasked: Option<String>,
-    /// Index of the point that is shown where one has to be: the recommended one.
+    /// Index of the point that is shown where one has to be: the recommended one, where there is one.
     pub(super) best: Option<usize>,
 }
 
@@ -160,8 +160,11 @@ impl<'a> Summary<'a> {
             })
             .collect();
         mark_front(&mut targets);
+        let (_, mismatches) = record.verified();
         for target in &mut targets {
             target.advise(record, &objective);
+            // What a target does quickly and wrongly says nothing of its settings.
+            target.advice.take_if(|_| mismatches > 0);
         }
         Self {
             record,

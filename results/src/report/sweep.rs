@@ -39,7 +39,7 @@ struct Layout<'a> {
 
 /// All maps of all targets that were swept: throughput and p99 side by side for each facet.
 pub(super) fn heats(summary: &Summary<'_>) -> Vec<Heat> {
-    let Some((layout, headline)) = layout(summary).zip(summary.headline.as_ref()) else {
+    let Some(headline) = summary.headline.as_ref() else {
         return Vec::new();
     };
     let shades = [
@@ -62,6 +62,9 @@ pub(super) fn heats(summary: &Summary<'_>) -> Vec<Heat> {
         .iter()
         .filter(|target| target.points.len() > 1)
     {
+        let Some(layout) = layout(&summary.record.sweep, target) else {
+            continue;
+        };
         for facet in &layout.facets {
             for shade in &shades {
                 heats.push(heat(target, &layout, facet, shade));
@@ -71,16 +74,16 @@ pub(super) fn heats(summary: &Summary<'_>) -> Vec<Heat> {
     heats
 }
 
-fn layout<'a>(summary: &Summary<'a>) -> Option<Layout<'a>> {
-    let mut axes: Vec<&SweepAxis> = summary
-        .record
-        .sweep
+/// Of the axes that mean anything to the target.
+fn layout<'a>(sweep: &'a [SweepAxis], target: &TargetSummary<'_>) -> Option<Layout<'a>> {
+    let is_set = |axis: &SweepAxis| {
+        let mut settings = target.points.iter().flat_map(|point| &point.point);
+        settings.any(|setting| setting.knob == axis.knob)
+    };
+    let mut axes: Vec<&SweepAxis> = sweep
         .iter()
-        .filter(|axis| axis.values.len() > 1)
+        .filter(|axis| axis.values.len() > 1 && is_set(axis))
         .collect();
-    if !summary.is_swept() || axes.is_empty() {
-        return None;
-    }
     // Stable, so knobs with equally many values keep the order of the workload.
     axes.sort_by_key(|axis| std::cmp::Reverse(axis.values.len()));
     let mut rest = axes.into_iter();
@@ -119,7 +122,8 @@ fn heat(target: &TargetSummary<'_>, layout: &Layout<'_>, facet: &[Setting], shad
         None => vec![None],
     };
     let height = TOP + rows.len() as f64 * CELL_HEIGHT + 8.0;
-    let (factor, unit) = shade.unit.scale(high);
+    // One unit for all, unless the smallest would be read in thousandths of it.
+    let shared = Some(shade.unit.scale(high)).filter(|(factor, _)| low >= 0.1 * factor);
     let left = rows
         .iter()
         .flatten()
@@ -135,7 +139,7 @@ fn heat(target: &TargetSummary<'_>, layout: &Layout<'_>, facet: &[Setting], shad
         shade.unit.format(high)
     );
     let svg = svg(WIDTH, height, &label, |canvas| {
-        heads(canvas, layout, shade, unit);
+        heads(canvas, layout, shade, shared.map(|(_, unit)| unit));
         for (index, value) in layout.x.values.iter().enumerate() {
             let middle = left + (index as f64 + 0.5) * column;
             let text = cut_to(&value.to_string(), column, SMALL_PX);
@@ -165,7 +169,7 @@ fn heat(target: &TargetSummary<'_>, layout: &Layout<'_>, facet: &[Setting], shad
                     column,
                     numbers,
                     shade,
-                    (low, high, factor),
+                    (low, high, shared.map(|(factor, _)| factor)),
                     best,
                 );
             }
@@ -182,13 +186,14 @@ fn heat(target: &TargetSummary<'_>, layout: &Layout<'_>, facet: &[Setting], shad
     }
 }
 
-fn heads(canvas: &Canvas<'_>, layout: &Layout<'_>, shade: &Shade, unit: &str) {
+fn heads(canvas: &Canvas<'_>, layout: &Layout<'_>, shade: &Shade, unit: Option<&str>) {
     let better = if shade.higher_is_better {
         "higher is better"
     } else {
         "lower is better"
     };
-    let title = format!("{}, {unit} ({better})", shade.name);
+    let unit = unit.map_or_else(String::new, |unit| format!(", {unit}"));
+    let title = format!("{}{unit} ({better})", shade.name);
     canvas.text(&title, (4.0, 9.0), FONT_PX, Ink::Text, Align::Left);
     let mut knobs = format!("\u{2192} {}", named(layout.x));
     if let Some(axis) = layout.y {
@@ -237,7 +242,7 @@ fn cell(
     width: f64,
     numbers: Option<&Numbers>,
     shade: &Shade,
-    (low, high, factor): (f64, f64, f64),
+    (low, high, factor): (f64, f64, Option<f64>),
     best: bool,
 ) {
     let far = (corner.0 + width - 2.0, corner.1 + CELL_HEIGHT - 2.0);
@@ -259,7 +264,10 @@ fn cell(
     } else {
         Ink::Literal(16, 16, 16)
     };
-    let mut text = shade.unit.number(spread.median, factor);
+    let mut text = match factor {
+        Some(factor) => shade.unit.number(spread.median, factor),
+        None => shade.unit.format(spread.median),
+    };
     if spread.relative() > NOISY {
         text.insert(0, '~');
     }

@@ -2,12 +2,12 @@
 //!
 //! Each is a pure function of the summary. A table without rows is left out by the template.
 
-use super::pipeline::Pipeline;
+use super::pipeline::{Pipeline, Stage};
 use super::summary::{Path, Summary, TargetSummary};
 use super::table::{Field, Table, marked, nothing, number, prose, words};
 use crate::assertion::Standing;
 use crate::metric::Unit;
-use crate::record::{Cell, ContentRecord, PoolRecord, RunRecord, point_label};
+use crate::record::{Cell, ContentRecord, PoolRecord, RunRecord, StageKind, point_label};
 use crate::stats::{Spread, median, paired_ratios};
 use crate::verdict::RunVerdict;
 
@@ -34,11 +34,8 @@ pub(super) fn assertions(verdict: &RunVerdict) -> Table {
 
 /// A median with its spread: half the range in percent, or the range itself where it is wide.
 pub(super) fn spread_field(spread: &Spread, unit: Unit) -> Field {
-    let half = if spread.median == 0.0 {
-        0.0
-    } else {
-        50.0 * spread.relative()
-    };
+    // Infinite where the median is zero and something is not.
+    let half = 50.0 * spread.relative();
     let centre = unit.format(spread.median);
     let text = if spread.count < 2 || half < 0.5 {
         centre
@@ -52,6 +49,11 @@ pub(super) fn spread_field(spread: &Spread, unit: Unit) -> Field {
         )
     };
     number(text, spread.median)
+}
+
+/// The longest of all rounds: a median of longest times hides the one that was waited for.
+pub(super) fn longest(spread: &Spread) -> Field {
+    number(Unit::Nanoseconds.format(spread.max), spread.max)
 }
 
 pub(super) fn key_numbers(summary: &Summary<'_>) -> Table {
@@ -90,8 +92,8 @@ pub(super) fn key_numbers(summary: &Summary<'_>) -> Table {
                 let ratio = ratio.map(|ratio| number(format!("{ratio:.2} x"), ratio));
                 fields.push(ratio.unwrap_or_else(nothing));
             }
-            let times = [&numbers.p50, &numbers.p99, &numbers.p999, &numbers.max];
-            fields.extend(times.map(time));
+            fields.extend([&numbers.p50, &numbers.p99, &numbers.p999].map(time));
+            fields.push(longest(&numbers.max));
             table.row(fields);
         }
     }
@@ -109,6 +111,7 @@ pub(super) fn stages(pipelines: &[Pipeline]) -> Table {
     let mut table = Table::new(&[
         "stage",
         "target",
+        "on the way of",
         "items",
         "bytes",
         "queued",
@@ -118,11 +121,14 @@ pub(super) fn stages(pipelines: &[Pipeline]) -> Table {
         "most held",
     ]);
     for pipeline in pipelines {
-        for stage in &pipeline.stages {
+        // What a caller waited is among the whole ways.
+        let of_parts = |stage: &&Stage| stage.kind != StageKind::Caller;
+        for stage in pipeline.stages.iter().filter(of_parts) {
             let time = |ns: f64| number(Unit::Nanoseconds.format(ns), ns);
             table.row(vec![
                 words(&stage.name),
                 words(&pipeline.target),
+                words(stage.kind.word()),
                 number(Unit::Count.format(stage.items), stage.items),
                 number(Unit::Bytes.format(stage.bytes), stage.bytes),
                 time(stage.queued_ns),
@@ -305,4 +311,23 @@ pub(super) fn faults(record: &RunRecord) -> Table {
         }
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(values: &[f64], unit: Unit) -> String {
+        let spread = Spread::of(values).expect("rounds");
+        serde_json::to_string(&spread_field(&spread, unit)).expect("plain")
+    }
+
+    #[test]
+    fn a_median_of_zero_hides_no_spread() {
+        let count = |values: &[f64]| text(values, Unit::Count);
+        assert!(count(&[0.0, 0.0, 4000.0]).contains("\"0 (0 to 4000)\""));
+        assert!(count(&[0.0, 0.0]).contains("\"0\""));
+        assert!(count(&[100.0, 100.0, 110.0]).contains("\"100 \u{b1}5 %\""));
+        assert!(count(&[4000.0]).contains("\"4000\""));
+    }
 }

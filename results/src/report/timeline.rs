@@ -266,16 +266,24 @@ fn stalls(intervals: &[Interval<'_>]) -> (Table, usize) {
         bands.truncate(STALLS_MAX);
         bands.sort_by(|a, b| a.1.total_cmp(&b.1));
     }
+    let lengths = bands.iter().map(|(_, from_s, to_s, _)| to_s - from_s);
+    let decimals = decimals(lengths.fold(f64::INFINITY, f64::min));
     for (cause, from_s, to_s, held_ns) in bands {
-        let time = |ns: f64| number(Unit::Nanoseconds.format(ns), ns);
+        let moment = |s: f64| number(format!("{s:.decimals$} s"), s);
         table.row(vec![
-            time(from_s * NS_PER_S),
-            time(to_s * NS_PER_S),
+            moment(from_s),
+            moment(to_s),
             words(cause),
-            time(held_ns as f64),
+            number(Unit::Nanoseconds.format(held_ns as f64), held_ns as f64),
         ]);
     }
     (table, left_out)
+}
+
+/// As many decimals of seconds as it takes to tell the ends of something so long apart.
+fn decimals(least_s: f64) -> usize {
+    let tells = |places: &u8| 10.0_f64.powi(-i32::from(*places)) <= least_s * 1.000_001;
+    (1..9).find(tells).map_or(9, usize::from)
 }
 
 pub(super) fn rate(interval: &Interval<'_>, moves_bytes: bool) -> f64 {
@@ -376,6 +384,36 @@ mod tests {
         assert!(text.contains("11 ns"), "{text}");
         assert!((stalled_part(&intervals[4], None) - 8e-9).abs() < 1e-15);
         assert_eq!(stalled_part(&intervals[4], Some("dirty limit")), 0.0);
+    }
+
+    #[test]
+    fn the_ends_of_a_stall_are_told_apart_however_late_it_was() {
+        let held = Sample {
+            stalls: vec![Stall {
+                cause: "dirty limit".to_owned(),
+                ns: 7,
+            }],
+            ..Sample::default()
+        };
+        let at = |from_s: f64, to_s: f64| Interval {
+            from_s,
+            to_s,
+            sample: &held,
+        };
+        let text = |intervals: &[Interval<'_>]| {
+            serde_json::to_string(&stalls(intervals).0).expect("plain")
+        };
+        let late = text(&[at(123.437, 123.537), at(200.0, 300.0)]);
+        assert!(
+            late.contains("\"123.4 s\"") && late.contains("\"123.5 s\""),
+            "{late}"
+        );
+        let short = text(&[at(123.437, 123.440)]);
+        assert!(
+            short.contains("\"123.437 s\"") && short.contains("\"123.440 s\""),
+            "{short}"
+        );
+        assert_eq!((decimals(1e-12), decimals(f64::INFINITY)), (9, 1));
     }
 
     #[test]

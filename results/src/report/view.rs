@@ -4,7 +4,7 @@
 //! are the template's variables; those ending in `svg` and `json` are made by this folder and are
 //! safe, all others are foreign and get escaped.
 
-use super::advice::{Advice, advices};
+use super::advice::{Advice, advices, shown};
 use super::data::{Blob, blobs};
 use super::doubts::{RankedDoubt, ranked};
 use super::environment::{KnobTable, environment, knobs, reproduction};
@@ -39,6 +39,8 @@ pub(super) struct Page {
     describe: String,
     /// Whether there are targets to compare.
     several: bool,
+    /// Which point of each target the numbers are of, as the page says it.
+    shown: String,
     /// A sentence where the numbers may be wrong by more than what is looked for.
     grave: String,
     verdict: VerdictView,
@@ -120,6 +122,7 @@ impl Page {
             script: include_str!("page.js"),
             links: links(summary.is_swept()),
             several: record.targets.len() > 1,
+            shown: shown(&summary),
             grave: grave(&doubts),
             name: named(&record.workload.name),
             describe: describe(record),
@@ -167,10 +170,11 @@ impl Page {
             schedules: schedules(&summary),
             pipelines: pipelines
                 .into_iter()
-                .map(|line| Figure {
-                    title: line.target,
-                    caption: line.caption,
-                    svg: line.svg,
+                .filter_map(|line| Some((line.target, line.picture?)))
+                .map(|(title, picture)| Figure {
+                    title,
+                    caption: picture.caption,
+                    svg: picture.svg,
                 })
                 .collect(),
             heats: heats(&summary)
@@ -195,7 +199,7 @@ impl Page {
             faults: faults(record),
             environment: environment(record),
             doubts,
-            knobs: knobs(record),
+            knobs: knobs(&summary),
             reproduction: reproduction(record),
             hash: record.workload.hash.clone(),
             seed: record.workload.seed,
@@ -306,7 +310,11 @@ fn tiles(summary: &Summary<'_>, verdict: &RunVerdict) -> Vec<Tile> {
         tiles.push(tile(
             "p99".to_owned(),
             time(&numbers.p99),
-            format!("p50 {}, max {}", time(&numbers.p50), time(&numbers.max)),
+            format!(
+                "p50 {}, longest of all {}",
+                time(&numbers.p50),
+                Unit::Nanoseconds.format(numbers.max.max)
+            ),
         ));
         for name in ["stored_ratio", "write_amplification"] {
             let values: Vec<f64> = point

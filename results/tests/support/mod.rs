@@ -191,7 +191,9 @@ fn targets() -> Vec<Target> {
     let mut knobs = vec![
         knob("compression.codec", "zstd".into(), "", true),
         knob("compression.level", 1_i64.into(), "", true),
-        knob("thread_pool_size", 2_i64.into(), "threads", false),
+        knob("thread_pool_size", 1_i64.into(), "threads", false),
+        knob("delalloc.idle_thresh", 1_i64.into(), "items", false),
+        knob("dirty.background", "16MiB".into(), "", false),
         knob("order.scope", "volume".into(), "", true),
         knob("content.ratio", 2.5.into(), "", false),
         knob("read.both_sides", false.into(), "", true),
@@ -274,6 +276,7 @@ fn engine_cell(
         head_wait_ns: nanoseconds(ms[2] * 1e6),
         depth_max,
         bytes_held_max: depth_max * 512 * 1024,
+        ..StageRecord::default()
     };
     cell.stages = vec![
         stage("collect", 512, 256 * MIB, [3.0, 21.0, 0.0], 4),

@@ -74,7 +74,7 @@ pub fn dry_run_text(plan: &WorkloadPlan, estimate: &Estimate) -> String {
     for assert in &plan.asserts {
         out.line(0, &format!("assert {assert}"));
     }
-    estimate_lines(estimate, &mut out);
+    estimate_lines(plan, estimate, &mut out);
     out.0
 }
 
@@ -339,7 +339,12 @@ pub(super) fn rounded_size(bytes: u64) -> String {
     }
 }
 
-fn estimate_lines(estimate: &Estimate, out: &mut Text) {
+/// A target is not run at every point.
+fn runs_less(plan: &WorkloadPlan) -> bool {
+    plan.points.len() > plan.loads.len() && !plan.targets.iter().all(TargetPlan::has_knobs)
+}
+
+fn estimate_lines(plan: &WorkloadPlan, estimate: &Estimate, out: &mut Text) {
     let about = match estimate.is_without_recordings {
         true => "besides the recording",
         false => "about",
@@ -353,8 +358,12 @@ fn estimate_lines(estimate: &Estimate, out: &mut Text) {
     out.line(
         1,
         &format!(
-            "{} (points x targets x rounds), {} moved",
+            "{} (points x targets x rounds{}), {} moved",
             counted(estimate.runs, "run"),
+            match runs_less(plan) {
+                true => "; a target without knobs runs once for each load",
+                false => "",
+            },
             amount_text(moved)
         ),
     );

@@ -2,7 +2,7 @@
 
 use super::{
     AccessPlan, BlockPlan, Bound, ContentPlan, FilePlan, FileSpan, JobPlan, LoadPlan, MixVerb,
-    MosaicPlan, Pace, PhasePlan, Step, Work, WorkloadPlan,
+    MosaicPlan, Pace, PhasePlan, Step, TargetPlan, Work, WorkloadPlan,
 };
 use crate::stream::Layout;
 
@@ -20,7 +20,7 @@ pub(crate) struct Amount {
 }
 
 impl Amount {
-    fn plus(self, other: Self) -> Self {
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self {
             bytes: self.bytes.saturating_add(other.bytes),
             is_at_least: self.is_at_least || other.is_at_least,
@@ -351,7 +351,15 @@ pub(crate) fn content_bytes(load: &LoadPlan) -> Amount {
 
 /// How often a load is run in all: points, targets, rounds.
 pub(crate) fn cells(plan: &WorkloadPlan) -> u64 {
-    plan.points.len() as u64 * plan.targets.len() as u64 * u64::from(plan.rounds)
+    plan.loads.len() as u64 * cells_per_load(plan)
+}
+
+/// How often each load is replayed: at each of its points where a target has knobs, once where it has none, every round.
+pub(crate) fn cells_per_load(plan: &WorkloadPlan) -> u64 {
+    // Every load has as many points, since they are the product of all axes.
+    let points = (plan.points.len() / plan.loads.len().max(1)) as u64;
+    let of_target = |target: &TargetPlan| if target.has_knobs() { points } else { 1 };
+    plan.targets.iter().map(of_target).sum::<u64>() * u64::from(plan.rounds)
 }
 
 /// Bytes of a block, on average.

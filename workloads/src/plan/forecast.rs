@@ -4,7 +4,9 @@
 
 use serde::Serialize;
 
-use super::estimate::{cells, client_bytes, content_bytes, load_bytes, load_ns, tracking_bytes};
+use super::estimate::{
+    cells, cells_per_load, client_bytes, content_bytes, load_bytes, load_ns, tracking_bytes,
+};
 use super::{BackendPlan, LoadPlan, PointPlan, TargetKind, TargetPlan, Work, WorkloadPlan};
 
 /// What an engine keeps in memory at most on a target at a point; 0 for what is no engine.
@@ -49,7 +51,7 @@ pub struct MemoryEstimate {
 impl Estimate {
     /// Of `plan`, whose engines keep `engine_bytes` in memory.
     pub fn of(plan: &WorkloadPlan, engine_bytes: EngineBytes<'_>) -> Self {
-        let each = cells(plan) / plan.points.len() as u64;
+        let each = cells_per_load(plan);
         let mut estimate = Self {
             runs: cells(plan),
             moved_bytes: 0,
@@ -58,13 +60,15 @@ impl Estimate {
             is_without_recordings: plan.loads.iter().any(|load| is_unread(load)),
             memory: MemoryEstimate::default(),
         };
-        for point in &plan.points {
-            let load = plan.load(point);
+        for load in &plan.loads {
             let moved = load_bytes(load);
             let sum = |so_far: u64, one: u64| so_far.saturating_add(one.saturating_mul(each));
             estimate.moved_bytes = sum(estimate.moved_bytes, moved.bytes);
             estimate.moved_is_at_least |= moved.is_at_least;
             estimate.time_ns = sum(estimate.time_ns, load_ns(load));
+        }
+        for point in &plan.points {
+            let load = plan.load(point);
             for target in &plan.targets {
                 let memory = MemoryEstimate::of(load, target, engine_bytes(target, point));
                 if memory.total_bytes > estimate.memory.total_bytes {

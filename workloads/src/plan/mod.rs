@@ -223,11 +223,23 @@ pub struct ThrottlePlan {
     pub latency_ns: Option<u64>,
 }
 
+/// What a swept name turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AxisKind {
+    /// A knob of the engine; no other target has any.
+    Knob,
+    /// A value of the workload itself, and so what every target is asked to do.
+    Field,
+}
+
 /// A swept name and its values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AxisPlan {
     /// A knob, or a path into the workload.
     pub name: String,
+    /// Which of the two.
+    pub kind: AxisKind,
     /// As written.
     pub values: Vec<String>,
 }
@@ -260,6 +272,25 @@ impl WorkloadPlan {
     /// What is replayed at `point`.
     pub fn load(&self, point: &PointPlan) -> &Arc<LoadPlan> {
         &self.loads[point.load]
+    }
+
+    /// What of `point` means anything to `target`: all of it, or what changes the load where it has no knobs.
+    pub fn settings_for<'a>(
+        &'a self,
+        point: &'a PointPlan,
+        target: &TargetPlan,
+    ) -> impl Iterator<Item = &'a Setting> {
+        let has_knobs = target.has_knobs();
+        let axes = self.axes.iter().zip(&point.settings);
+        axes.filter(move |(axis, _)| has_knobs || axis.kind == AxisKind::Field)
+            .map(|(_, setting)| setting)
+    }
+}
+
+impl TargetPlan {
+    /// Whether it has knobs to turn. One without is run once for each load, whatever else is swept.
+    pub const fn has_knobs(&self) -> bool {
+        matches!(self.kind, TargetKind::Engine(_))
     }
 }
 

@@ -18,8 +18,8 @@ use super::asserts::{check_assert_words, check_asserts};
 use super::load::build_load;
 use super::recordings::Recordings;
 use super::{
-    AxisPlan, LoadPlan, ObjectivePlan, PlanSource, PointPlan, Setting, TargetKind, TargetPlan,
-    Vocabulary, WorkloadPlan, deterministic, objective,
+    AxisKind, AxisPlan, LoadPlan, ObjectivePlan, PlanSource, PointPlan, Setting, TargetKind,
+    TargetPlan, Vocabulary, WorkloadPlan, deterministic, objective,
 };
 use crate::decode::{At, Report};
 use crate::fault::{Fault, Faults, SourceText};
@@ -118,7 +118,7 @@ fn read_and_resolve(
         verify: spec.verify,
         targets: spec.targets.iter().map(target_plan).collect(),
         points: points(&spec, &axes, &overrides, &loads),
-        axes: spec.sweep.iter().map(axis_plan).collect(),
+        axes: spec.sweep.iter().zip(axes).map(axis_plan).collect(),
         loads: loads.plans,
         asserts: spec.asserts.iter().map(|at| at.value.clone()).collect(),
         objective: spec.objective.as_ref().map(ObjectivePlan::of),
@@ -148,9 +148,10 @@ fn stem(origin: &str) -> String {
     )
 }
 
-fn axis_plan(axis: &AxisSpec) -> AxisPlan {
+fn axis_plan((axis, kind): (&AxisSpec, AxisKind)) -> AxisPlan {
     AxisPlan {
         name: axis.name.value.clone(),
+        kind,
         values: axis.values.iter().map(|at| at.value.clone()).collect(),
     }
 }
@@ -178,12 +179,6 @@ fn knobs(spec: &KnobsSpec) -> Knobs {
 }
 
 /// Which axes turn knobs and which turn the workload.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum AxisKind {
-    Knob,
-    Field,
-}
-
 fn split_axes(sweep: &[AxisSpec], report: &mut Report) -> Vec<AxisKind> {
     let mut points: usize = 1;
     let mut kinds = Vec::new();

@@ -83,7 +83,8 @@ pub(crate) struct WorkloadSpec {
     /// One after the other.
     #[schemars(length(min = 1))]
     pub(crate) phases: Vec<PhaseSpec>,
-    /// Values to try: of knobs, or of paths into `content`, `files`, `phases`, `seed`. All combinations are run.
+    /// Values to try: of knobs, or of paths into `content`, `files`, `phases`, `seed`. All combinations are run on
+    /// engines, and on other targets those of the paths alone: they have no knobs.
     #[schemars(with = "Option<SweepMap>")]
     pub(crate) sweep: Vec<AxisSpec>,
     /// What a recommended point of the sweep serves (default: the lowest p99 with a rate within 5 % of the best).
