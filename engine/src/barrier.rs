@@ -4,18 +4,18 @@
 //!   sound --a FLUSH, a superblock, a node fails--> failed, for good: nothing is acknowledged any more
 //! ```
 //!
-//! A device or a host tells of lost writes once, to whoever asks first. Two FLUSHes side by side could share one loss so
-//! that one of them fails and the other is believed, by a log batch or by a superblock that is written then. So one
-//! is under way at a time, and whether the last one failed is known before the next begins.
+//! A device or a host tells of lost writes once, to whoever asks first. So a FLUSH that went well counts only if none beside
+//! it has failed: what it was not told of, another was. Who is told says so before anything else; what is left is the moment
+//! between the device's answer and that.
 //!
-//! Locks: the line is held while the device works, and is the innermost. Not here: what has to be written before
-//! (meta/commit, log/write).
+//! Refused: one FLUSH at a time. It leaves not even that moment, and makes each `sync` wait for the FLUSH of a commit beside it.
+//!
+//! Not here: what has to be written before (meta/commit, log/write).
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use delalloc_backends::{Backend, BackendExt};
-use parking_lot::Mutex;
 
 use crate::error::{EngineError, Result};
 use crate::mutation::{self, Mutation};
@@ -23,7 +23,6 @@ use crate::mutation::{self, Mutation};
 /// The only way to FLUSH the device of an open volume.
 pub(crate) struct Barrier {
     backend: Arc<dyn Backend>,
-    line: Mutex<()>,
     failure: OnceLock<Arc<str>>,
 }
 
@@ -32,7 +31,6 @@ impl Barrier {
     pub(crate) fn new(backend: Arc<dyn Backend>) -> Self {
         Self {
             backend,
-            line: Mutex::new(()),
             failure: OnceLock::new(),
         }
     }
@@ -45,17 +43,17 @@ impl Barrier {
         self.forced(|| Ok(self.backend.flush_blocking()?))
     }
 
-    /// Does what forces the device, alone.
+    /// Does what forces the device.
     ///
     /// # Errors
-    /// As of `flush`.
+    /// As of `flush`; `ReadOnly` also where something failed meanwhile.
     pub(crate) fn forced(&self, act: impl FnOnce() -> Result<()>) -> Result<()> {
-        let _line = self.line.lock();
         if mutation::on(Mutation::FlushFailureForgotten) {
             return act();
         }
         self.check()?;
-        act().inspect_err(|error| self.fail(error))
+        act().inspect_err(|error| self.fail(error))?;
+        self.check()
     }
 
     /// Refuses everything after a failure.

@@ -161,7 +161,6 @@ impl Metadata {
         if !mutation::on(Mutation::FlushSkipped) {
             self.barrier.flush()?;
         }
-        // Another's FLUSH may have been told of what this one's would have been.
         self.barrier
             .forced(|| superblock::write_at(self.backend.as_ref(), &superblock, at))?;
         **durable = generation;

@@ -46,46 +46,59 @@ impl Stand {
             volume,
         }
     }
-
-    /// The request that is held back fails.
-    fn fail_held(&self, on: FaultOn) {
-        self.faults.arm(FaultRule::once(on, 1, FaultAction::Error));
-        self.hold.release(self.hold.pass());
-    }
 }
 
 fn write(file: &File, byte: u8) {
     file.write_at(0, &[byte; 4096]).expect("a write fits");
 }
 
-/// One FLUSH fails, of a batch or of a commit. Those who waited for it, or came meanwhile, are not told that they are
-/// durable, and no later superblock is written.
+/// One FLUSH fails, of a batch or of a commit, and another beside it goes well afterwards. Nobody is told that anything is
+/// durable: not who waited for the first, not who was beside it; and no later superblock is written.
 pub(crate) fn what_follows_a_failed_flush_fails_too() {
     for by_commit in [false, true] {
         case();
         let stand = Stand::holding(RequestKind::Flush, &[]);
         let Stand { hold, volume, .. } = &stand;
         let first = volume.create("file 0").expect("a new file");
+        let second = volume.create("file 1").expect("a new file");
         volume.sync().expect("a commit");
         let before = volume.stats().meta.durable_generation;
-        write(&first, 7);
-        hold.hold(1);
+        let log = || {
+            write(&first, 7);
+            first.sync()
+        };
+        let commit = || {
+            drop(volume.create("file 2").expect("a new file"));
+            volume.sync()
+        };
         thread::scope(|scope| {
-            let failing = scope.spawn(|| match by_commit {
-                true => volume.sync(),
-                false => first.sync(),
-            });
+            hold.hold(2);
+            let failing = match by_commit {
+                true => scope.spawn(commit),
+                false => scope.spawn(log),
+            };
             hold.wait_for(1);
+            let beside = match by_commit {
+                true => scope.spawn(log),
+                false => scope.spawn(commit),
+            };
+            hold.wait_for(2);
             // A name needs no page: nothing else of this sync could fail.
-            let second = volume.create("file 1").expect("a new file");
-            let waiting = scope.spawn(move || second.sync());
-            let committing = scope.spawn(|| volume.sync());
+            volume.rename("file 1", "file 3").expect("it is there");
+            let waiting = scope.spawn(|| second.sync());
             pause(DONE_WITHIN);
-            stand.fail_held(FaultOn::Flush);
-            let told = [failing, waiting, committing].map(|one| one.join().expect("no panic"));
+            let mut fails = hold.pass();
+            let goes_well = fails.split_off(1);
+            stand
+                .faults
+                .arm(FaultRule::once(FaultOn::Flush, 1, FaultAction::Error));
+            hold.release(fails);
+            let failed = failing.join().expect("no panic");
+            hold.release(goes_well);
+            let told = [beside, waiting].map(|one| one.join().expect("no panic"));
             assert!(
-                told.iter().all(Result::is_err),
-                "durable behind a FLUSH that failed (commit: {by_commit}): {told:?}"
+                failed.is_err() && told.iter().all(Result::is_err),
+                "durable beside a FLUSH that failed (commit: {by_commit}): {told:?}"
             );
         });
         assert!(volume.read_only().is_some());

@@ -193,7 +193,7 @@ impl<'a> Gate<'a> {
         };
         last(FloorOf::Number(number.to_owned()))
             .or_else(|| last(FloorOf::Class(class)))
-            .unwrap_or(class.rule().floor)
+            .unwrap_or_else(|| class.rule().floor)
     }
 
     fn measure(&mut self) -> Result<(), Failure> {
