@@ -60,9 +60,11 @@ pub(crate) fn flipped_bits_of_data_are_seen() {
         let bytes = Dice::new(seed).text(64 << 10);
         file.write_at(0, &bytes).expect("a write fits");
         volume.drop_caches().expect("caches drop");
-        handle.arm(FaultRule::once(FaultOn::Read, 1, FaultAction::FlipBit));
+        // The first read is of the tree.
+        handle.arm(FaultRule::once(FaultOn::Read, 2, FaultAction::FlipBit));
         let mut found = vec![0; 4096];
         let read = file.read_at(4096, &mut found);
+        assert_eq!(handle.fired(), 1, "{codec}: nothing was flipped");
         assert!(
             matches!(read, Err(EngineError::Corrupt { .. })),
             "{codec}: a flipped bit was taken for data"
