@@ -20,7 +20,7 @@ use delalloc_results::record::{
     Setting, SweepAxis, Target as TargetRecord, Tool, Workload, point_label,
 };
 use delalloc_results::{Event, EventLog, RunRecord, RunVerdict, render, save};
-use delalloc_workloads::plan::{BackendPlan, PhasePlan, TargetKind, TargetPlan};
+use delalloc_workloads::plan::{BackendPlan, Corpora, PhasePlan, TargetKind, TargetPlan};
 use delalloc_workloads::{Content, PointPlan, WorkloadPlan};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -354,11 +354,16 @@ fn cell_seed(seed: u64, round: u32) -> u64 {
     xxh3_64_with_seed(&round.to_le_bytes(), seed)
 }
 
-/// Over everything that decides the stream of operations, and nothing else: equal hashes, equal work. A recording counts by what it
-/// holds, wherever it lies.
+/// Over everything that decides the stream of operations, and nothing else: equal hashes, equal work. A recording and a corpus
+/// count by what they hold, wherever they lie.
 pub fn workload_hash(workload: &WorkloadPlan) -> String {
     let order: Vec<usize> = workload.points.iter().map(|point| point.load).collect();
-    let loads: Vec<_> = workload.loads.iter().map(|load| load.placeless()).collect();
+    let mut corpora = Corpora::default();
+    let loads: Vec<_> = workload
+        .loads
+        .iter()
+        .map(|load| load.placeless(&mut corpora))
+        .collect();
     let text = serde_json::to_string(&(loads, order)).expect("loads have string keys");
     format!("{:016x}", xxh3_64(text.as_bytes()))
 }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use delalloc_workloads::plan::{
-    BackendPlan, ContentPlan, DedupePlan, Looks, PhaseRole, RatioCodec, Recipe, RecipePlan,
-    TargetKind,
+    BackendPlan, ContentPlan, Corpora, DedupePlan, Looks, PhaseRole, RatioCodec, Recipe,
+    RecipePlan, TargetKind,
 };
 use delalloc_workloads::{
     Checks, Cursors, FileSlot, LoadPlan, Op, TimedOp, WorkloadPlan, load_str,
@@ -489,4 +489,38 @@ phases: [{ name: p, jobs: [{ write: t, block: 4KiB }] }]
         load_str(&knobs, "w.yaml", &[], Checks::none()).is_err(),
         "a device has no knobs"
     );
+}
+
+#[test]
+fn a_corpus_counts_by_what_it_holds_and_not_by_where_it_lies() {
+    let home = tempfile::tempdir().unwrap();
+    let corpus = |name: &str, bytes: &[u8]| {
+        let at = home.path().join(name);
+        std::fs::create_dir_all(&at).unwrap();
+        std::fs::write(at.join("pages"), bytes).unwrap();
+        at
+    };
+    let load = |content: String| {
+        let plan = plan(&format!(
+            "content: {content}\nfiles: {{ table: {{ size: 256KiB }} }}\nphases: [ {{ name: p, jobs: [ {{ write: table, block: 4KiB }} ] }} ]\n"
+        ));
+        plan.loads[0]
+            .placeless(&mut Corpora::default())
+            .into_owned()
+    };
+    let of = |name: &str, bytes: &[u8]| {
+        let at = corpus(name, bytes);
+        let at = at.display();
+        [
+            load(format!("{{ corpus: {at} }}")),
+            load(format!(
+                "{{ mix: [ {{ weight: 1, content: {{ corpus: {at} }} }}, {{ weight: 1, content: zeros }} ] }}"
+            )),
+        ]
+    };
+    let first = of("one", &[7; 8192]);
+    assert_eq!(of("two", &[7; 8192]), first);
+    for (other, first) in of("one", &[8; 8192]).iter().zip(&first) {
+        assert_ne!(other, first);
+    }
 }

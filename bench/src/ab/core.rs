@@ -18,12 +18,16 @@ use nix::unistd::Pid;
 pub(super) struct Core(usize);
 
 impl Core {
-    /// The last one: interrupts like the first. None where the system does not tell.
-    pub(super) fn last() -> Option<Self> {
+    /// One that is the same as long as this process lives, and as likely any other for the next: gates that run at the same
+    /// time seldom meet. None where the system does not tell.
+    pub(super) fn of_this_process() -> Option<Self> {
         let allowed = sched_getaffinity(Pid::from_raw(0)).ok()?;
-        let mut all = (0..CpuSet::count()).rev();
-        all.find(|core| allowed.is_set(*core).unwrap_or(false))
-            .map(Self)
+        let all = (0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or(false));
+        let all: Vec<usize> = all.collect();
+        let at = usize::try_from(std::process::id())
+            .ok()?
+            .checked_rem(all.len())?;
+        Some(Self(all[at]))
     }
 
     /// Moves every thread of a process there.
@@ -67,7 +71,7 @@ mod tests {
             .stdout(Stdio::null())
             .spawn()
             .expect("sleep");
-        let core = Core::last().expect("a processor");
+        let core = Core::of_this_process().expect("a processor");
         core.hold(child.id()).expect("held");
         let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
         let held = sched_getaffinity(pid).expect("affinity of the child");

@@ -201,7 +201,7 @@ impl Arm {
     }
 
     fn hold(&self) -> Result<(), Failure> {
-        let Some(core) = Core::last() else {
+        let Some(core) = Core::of_this_process() else {
             return Ok(());
         };
         let held = core.hold(self.child.id());

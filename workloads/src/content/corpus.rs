@@ -7,8 +7,11 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::ContentError;
 use super::pool::{CELL_BYTES, Pool};
+use crate::trace;
 
 /// A corpus is held in memory: beyond this it was not meant.
 const CORPUS_BYTES_MAX: u64 = 4 << 30;
@@ -34,6 +37,17 @@ pub(super) fn pool(directory: &Path) -> Result<Pool, ContentError> {
         return Err(fault(directory, "it holds less than 4 KiB"));
     }
     Ok(Pool::new(large, false))
+}
+
+/// What the files of `directory` hold, in order of name; none where they cannot be read.
+pub(crate) fn digest(directory: &Path) -> Option<String> {
+    let files = files(directory).ok()?;
+    let digests: Vec<String> = files
+        .iter()
+        .map(|path| trace::digest(path).ok())
+        .collect::<Option<_>>()?;
+    let sum = xxh3_64(digests.join(" ").as_bytes());
+    Some(format!("{sum:016x}"))
 }
 
 fn fault(path: &Path, reason: impl ToString) -> ContentError {

@@ -25,6 +25,8 @@ mod pool;
 mod ratio;
 mod recipe;
 
+pub(crate) use corpus::digest as corpus_digest;
+
 use std::sync::Arc;
 
 pub use measure::Achieved;

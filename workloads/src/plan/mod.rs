@@ -15,6 +15,7 @@
 mod access;
 mod asserts;
 mod content;
+mod corpora;
 mod deterministic;
 mod dry_run;
 mod estimate;
@@ -40,6 +41,7 @@ use serde::Serialize;
 pub use content::{
     ContentPlan, DedupePlan, Looks, MixPart, MosaicPlan, RatioCodec, Recipe, RecipePlan,
 };
+pub use corpora::Corpora;
 pub use dry_run::dry_run_text;
 pub use forecast::{EngineBytes, Estimate, MemoryEstimate};
 pub use objective::ObjectivePlan;

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use super::streams::until_ns;
 use super::{
-    Bound, JobPlan, LoadPlan, Pace, TraceFormat, TraceMeasure, TracePlan, Work, WorkloadPlan,
+    Bound, Corpora, JobPlan, LoadPlan, Pace, TraceFormat, TraceMeasure, TracePlan, Work,
+    WorkloadPlan,
 };
 use crate::decode::Report;
 use crate::fault::Fault;
@@ -126,11 +127,12 @@ fn measured(plan: &TracePlan, until_ns: u64) -> Result<TraceMeasure, StreamError
 }
 
 impl LoadPlan {
-    /// The same without the places of recordings whose content is known: two that are equal do equal work.
-    pub fn placeless(&self) -> Cow<'_, Self> {
+    /// The same without the places of recordings and corpora whose content is known: two that are equal do equal work.
+    pub fn placeless(&self, corpora: &mut Corpora) -> Cow<'_, Self> {
         let known =
             |job: &JobPlan| matches!(&job.work, Work::Trace(trace) if trace.holds.is_some());
-        if !self.phases.iter().flat_map(|phase| &phase.jobs).any(known) {
+        let has_recording = self.phases.iter().flat_map(|phase| &phase.jobs).any(known);
+        if !has_recording && !self.has_corpus() {
             return Cow::Borrowed(self);
         }
         let mut placeless = self.clone();
@@ -145,6 +147,7 @@ impl LoadPlan {
                 trace.path = PathBuf::new();
             }
         }
+        placeless.without_places_of_corpora(corpora);
         Cow::Owned(placeless)
     }
 }
