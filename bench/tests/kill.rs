@@ -8,7 +8,7 @@
 //!
 //! What this cannot show is a device that loses its cache; the crash images of the engine's tests do.
 //!
-//! The test is its own writer (`kill writer PATH SEED ROUND`), so it has a `main` and not the harness of
+//! The test is its own writer (`kill writer PATH SEED ROUND INCARNATIONS`), so it has a `main` and not the harness of
 //! the others. DELALLOC_KILL_ROUNDS sets the rounds (default 10), DELALLOC_SEED the first seed;
 //! scripts/kill-long has more.
 
@@ -40,11 +40,13 @@ const LIFE_MS_MAX: u64 = 150;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    if let [mode, path, seed, round] = &args[..]
+    if let [mode, path, seed, round, incarnations @ ..] = &args[..]
         && mode == "writer"
     {
         let number = |text: &String| text.parse().expect("a number");
-        return writer::write(Path::new(path), number(seed), number(round));
+        let incarnations: Vec<u64> = incarnations.iter().map(number).collect();
+        let incarnations = incarnations.try_into().expect("one for each file");
+        return writer::write(Path::new(path), number(seed), number(round), incarnations);
     }
     // As of the harness: what names no test here runs none, and a list is a list.
     if args.iter().any(|arg| arg == "--list") {
@@ -121,7 +123,7 @@ fn all_rounds(what: &str, path: &Path, seed: u64, rounds: u64) {
     let (mut syncs, mut later) = (0, 0);
     let began = Instant::now();
     for round in 0..rounds {
-        let (count, synced) = killed_writer(path, seed, round);
+        let (count, synced) = killed_writer(path, seed, round, &known);
         let (found, beyond) = judge::judge(path, seed, round, &known, &synced);
         known = found;
         syncs += count;
@@ -137,12 +139,18 @@ fn all_rounds(what: &str, path: &Path, seed: u64, rounds: u64) {
 }
 
 /// Lets a writer write and kills it. Returns how many syncs it acknowledged, and the last of each file.
-fn killed_writer(path: &Path, seed: u64, round: u64) -> (u64, [Option<usize>; FILES]) {
+fn killed_writer(
+    path: &Path,
+    seed: u64,
+    round: u64,
+    known: &[Known],
+) -> (u64, [Option<usize>; FILES]) {
     let mut dice = Xoshiro256PlusPlus::seed_from_u64(seed ^ (round << 32));
     let child = Command::new(std::env::current_exe().expect("a running test"))
         .arg("writer")
         .arg(path)
         .args([seed.to_string(), round.to_string()])
+        .args(known.iter().map(|known| known.incarnation.to_string()))
         .stdout(Stdio::piped())
         .spawn();
     let mut child = Mortal(child.expect("the test runs itself"));

@@ -101,7 +101,14 @@ fn accept(found: &Known, may_be: &[Known]) -> Result<(), String> {
         .filter(|known| known.there && known.incarnation == found.incarnation)
         .collect();
     if !own.iter().any(|known| known.renamed == found.renamed) {
-        return Err(format!("it was never called {:?}", found.renamed));
+        let names: Vec<(bool, u64, bool)> = may_be
+            .iter()
+            .map(|known| (known.there, known.incarnation, known.renamed))
+            .collect();
+        return Err(format!(
+            "incarnation {} was never called {}, of (there, incarnation, renamed) {names:?}",
+            found.incarnation, found.renamed
+        ));
     }
     let sizes = || own.iter().map(|known| known.bytes.len());
     let (least, most) = (sizes().min().unwrap_or(0), sizes().max().unwrap_or(0));

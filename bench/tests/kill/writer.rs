@@ -16,13 +16,17 @@ use crate::stream::{Known, Step, Stream};
 /// Files, and threads.
 pub(crate) const FILES: usize = 3;
 
-/// Writes until it is killed.
-pub(crate) fn write(path: &Path, seed: u64, round: u64) {
+/// Writes until it is killed. A file that is not there was last what `incarnations` says: names are not used again, and who
+/// judges has to count as this does.
+pub(crate) fn write(path: &Path, seed: u64, round: u64, incarnations: [u64; FILES]) {
     let backend = image::open(path);
     let volume = image::volume(&backend);
     let known = known_files(&volume);
     thread::scope(|scope| {
-        for (file, known) in known.into_iter().enumerate() {
+        for (file, mut known) in known.into_iter().enumerate() {
+            if !known.there {
+                known.incarnation = incarnations[file];
+            }
             let volume = &volume;
             scope.spawn(move || {
                 if let Err(error) = write_file(volume, file, known, seed, round) {
