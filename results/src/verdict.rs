@@ -180,16 +180,10 @@ fn generator_was_late(record: &RunRecord) -> Option<String> {
 mod tests {
     use super::*;
     use crate::hist::LatencyHist;
-    use crate::record::{Cell, PhaseRecord, PhaseRole, SteadyRecord, Target, Tool, Workload};
+    use crate::record::{Cell, PhaseRecord, PhaseRole, SteadyRecord};
 
     fn record() -> RunRecord {
-        let mut record =
-            RunRecord::begin(Tool::default(), "2026-01-01T00:00:00Z", Workload::default());
-        record.status = RunStatus::Complete;
-        record.targets.push(Target {
-            name: "engine".to_owned(),
-            ..Target::default()
-        });
+        let mut record = RunRecord::of_an_engine();
         let mut cell = Cell {
             target: "engine".to_owned(),
             ..Cell::default()

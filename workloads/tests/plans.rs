@@ -504,9 +504,7 @@ fn a_corpus_counts_by_what_it_holds_and_not_by_where_it_lies() {
         let plan = plan(&format!(
             "content: {content}\nfiles: {{ table: {{ size: 256KiB }} }}\nphases: [ {{ name: p, jobs: [ {{ write: table, block: 4KiB }} ] }} ]\n"
         ));
-        plan.loads[0]
-            .placeless(&mut Corpora::default())
-            .into_owned()
+        plan.loads[0].placeless(&mut Corpora::default())
     };
     let of = |name: &str, bytes: &[u8]| {
         let at = corpus(name, bytes);

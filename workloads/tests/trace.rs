@@ -154,9 +154,7 @@ fn a_recording_counts_by_what_it_holds_and_not_by_where_it_lies() {
     let text = "ts_us,op,dev,offset,len\n1,W,0,0,512\n";
     let load = |name: &str, text: &str| {
         let plan = load_recording(&written(directory.path(), name, text)).unwrap();
-        plan.loads[0]
-            .placeless(&mut Corpora::default())
-            .into_owned()
+        plan.loads[0].placeless(&mut Corpora::default())
     };
     let first = load("a.csv", text);
     assert_eq!(load("b.csv", text), first);

@@ -33,7 +33,7 @@ impl Core {
     /// Moves every thread of a process there.
     ///
     /// # Errors
-    /// The process is gone, or may not be moved.
+    /// The process is gone, or may not be moved; some of its threads may be there then.
     pub(super) fn hold(self, process: u32) -> nix::Result<()> {
         let mut set = CpuSet::new();
         set.set(self.0)?;
@@ -60,25 +60,40 @@ fn threads(process: u32) -> nix::Result<Vec<Pid>> {
 #[cfg(test)]
 mod tests {
     use std::process::{Command, Stdio};
+    use std::time::Duration;
 
     use super::*;
 
+    /// Told to itself, so that there is a process of several threads that lasts.
+    const LASTS: &str = "DELALLOC_TEST_LASTS";
+
     #[test]
     fn every_thread_of_a_process_is_held_and_this_one_is_not() {
+        if std::env::var_os(LASTS).is_some() {
+            std::thread::sleep(Duration::from_secs(60));
+            return;
+        }
         let before = sched_getaffinity(Pid::from_raw(0)).expect("affinity");
-        let mut child = Command::new("sleep")
-            .arg("60")
+        let name = "every_thread_of_a_process_is_held_and_this_one_is_not";
+        let mut child = Command::new(std::env::current_exe().expect("a running test"))
+            .args([name, "--test-threads", "2"])
+            .env(LASTS, "1")
             .stdout(Stdio::null())
             .spawn()
-            .expect("sleep");
+            .expect("this binary");
+        // The harness, and the test in it.
+        while threads(child.id()).expect("it lasts").len() < 2 {
+            std::thread::yield_now();
+        }
         let core = Core::of_this_process().expect("a processor");
         core.hold(child.id()).expect("held");
-        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
-        let held = sched_getaffinity(pid).expect("affinity of the child");
-        let on: Vec<usize> = (0..CpuSet::count())
-            .filter(|core| held.is_set(*core).unwrap_or(false))
-            .collect();
-        assert_eq!(on, [core.0]);
+        for thread in threads(child.id()).expect("it lasts") {
+            let held = sched_getaffinity(thread).expect("affinity of a thread");
+            let on: Vec<usize> = (0..CpuSet::count())
+                .filter(|core| held.is_set(*core).unwrap_or(false))
+                .collect();
+            assert_eq!(on, [core.0], "{thread}");
+        }
         assert_eq!(
             sched_getaffinity(Pid::from_raw(0)).expect("affinity"),
             before

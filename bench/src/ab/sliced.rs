@@ -50,6 +50,8 @@ pub struct Effects {
     pub null_effects: Vec<f64>,
     /// Operations of a slice.
     pub ops: u64,
+    /// Some process was not held on one processor.
+    pub is_loose: bool,
 }
 
 /// Measures. Stops early, with the pairs that were finished, when it or one of its processes is interrupted: they are of one
@@ -67,19 +69,15 @@ pub fn measure(
     let mut found = Effects::default();
     let mut orders = Orders::new(plan.seed);
     for again in [false, true] {
-        let wide = || is_too_wide(AbClass::Sliced, &found.effects, plan.seed);
-        if again && !wide() {
+        if again && !is_too_wide(AbClass::Sliced, &found.effects, plan.seed) {
             break;
         }
         for _ in 0..plan.pairs {
             if signals.interrupted() {
                 return Ok(found);
             }
-            match pair(trio, task, plan, &mut orders, &mut found.ops, signals) {
-                Ok([effect, null]) => {
-                    found.effects.push(effect);
-                    found.null_effects.push(null);
-                }
+            match pair(trio, task, plan, &mut orders, &mut found, signals) {
+                Ok(()) => {}
                 Err(failure) if failure.code == ExitCode::Interrupted => {
                     signals.interrupt();
                     return Ok(found);
@@ -92,26 +90,28 @@ pub fn measure(
     Ok(found)
 }
 
-/// The effect of one set of processes, and that of the base on itself. `ops` of a slice are found by the first set.
+/// Adds the effect of one set of processes, and that of the base on itself. The first one finds the operations of a slice.
 fn pair(
     trio: &Trio,
     task: &Task,
     plan: Plan<'_>,
     orders: &mut Orders,
-    ops: &mut u64,
+    found: &mut Effects,
     signals: &Signals,
-) -> Result<[f64; 2], Failure> {
+) -> Result<(), Failure> {
     let builds = trio.builds();
     let mut arms: [Option<Arm>; 3] = [None, None, None];
     for place in orders.next_three() {
         arms[place] = Some(Arm::start(builds[place], task, plan.phase)?);
     }
     let mut arms = arms.map(|arm| arm.expect("every place was started"));
-    for arm in &arms {
-        arm.hold()?;
-    }
-    if *ops == 0 {
-        *ops = ops_of_a_slice(&mut arms)?;
+    // Where that is not allowed they run wherever the scheduler puts them, and are told apart less well. One that is gone says
+    // so at its first slice.
+    let core = Core::of_this_process();
+    let is_held = |arm: &Arm| core.is_some_and(|core| core.hold(arm.child.id()).is_ok());
+    found.is_loose |= !arms.iter().all(is_held);
+    if found.ops == 0 {
+        found.ops = ops_of_a_slice(&mut arms)?;
     }
     let mut slices = Vec::with_capacity(plan.turns);
     for turn in 0..plan.turns + TURNS_COLD {
@@ -123,7 +123,7 @@ fn pair(
         }
         let mut ns = [0.0; 3];
         for place in orders.next_three() {
-            ns[place] = arms[place].slice(*ops)? as f64;
+            ns[place] = arms[place].slice(found.ops)? as f64;
         }
         if turn >= TURNS_COLD {
             slices.push(ns);
@@ -138,7 +138,10 @@ fn pair(
             .context("a slice took no time")
             .or_failed()
     };
-    Ok([effect(1)?, effect(2)?])
+    let (effect, null) = (effect(1)?, effect(2)?);
+    found.effects.push(effect);
+    found.null_effects.push(null);
+    Ok(())
 }
 
 /// So many operations that the base takes as long as a slice should. All arms go the same way.
@@ -198,15 +201,6 @@ impl Arm {
             let said = anyhow!("{}: said {line:?} and not that it is ready", arm.name);
             Err(Failure::failed(said))
         }
-    }
-
-    fn hold(&self) -> Result<(), Failure> {
-        let Some(core) = Core::of_this_process() else {
-            return Ok(());
-        };
-        let held = core.hold(self.child.id());
-        held.with_context(|| format!("holding {} on one processor", self.name))
-            .or_failed()
     }
 
     fn slice(&mut self, ops: u64) -> Result<u64, Failure> {

@@ -54,9 +54,7 @@ fn text(runs: &[(&str, &RunRecord)], format: Format, args: &ReportArgs) -> Strin
         Format::Csv => cells_csv(runs),
         Format::Markdown => each(&|_, record| render_markdown(record, args.objective.clone())),
         Format::Json => each(&|_, record| {
-            serde_json::to_string(record).expect("a record has only string keys")
-                + "
-"
+            serde_json::to_string(record).expect("a record has only string keys") + "\n"
         }),
         Format::GoBench => each(&|label, record| go_bench(record, label)),
     }

@@ -1,7 +1,7 @@
 //! Clients of a recording that wait for requests of other clients to be over.
 //!
 //! Each client publishes the number of its last request that is over; who waits for a request of it waits until that number is
-//! reached. A client that is through has reached every number. Where nobody waits, a request costs one store.
+//! reached. A client that is through has reached every number. Where nobody waits, a request costs a store and a fence.
 //!
 //! Not here: which requests wait for which (`workloads::trace`).
 

@@ -48,6 +48,23 @@ fn blessing_again_keeps_why_it_was_so_and_refuses_another_workload() {
         .code(0);
     let step = std::fs::read_to_string(bench.path("step.md")).expect("appended");
     assert!(step.starts_with("### delalloc gate: good"), "{step}");
+
+    // Red is said in the log as well where stdout is for a program, and what it was held to in JUnit.
+    let text = text.replacen("\"value\": ", "\"value\": 9", 1);
+    std::fs::write(bench.path("wrong.json"), text).expect("a temporary file");
+    let output = bench
+        .delalloc()
+        .args(["gate", "run", "--baseline", "wrong.json", "--json"])
+        .args(["--junit", "gate.xml"])
+        .env("GITHUB_ACTIONS", "true")
+        .output()
+        .expect("the binary runs");
+    assert_eq!(output.status.code(), Some(1));
+    serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON alone");
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(log.contains("::error"), "{log}");
+    let junit = std::fs::read_to_string(bench.path("gate.xml")).expect("written");
+    assert!(junit.contains(", exactly"), "{junit}");
 }
 
 #[test]

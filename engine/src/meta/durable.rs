@@ -118,10 +118,6 @@ impl Metadata {
     }
 
     fn ask_log(&self, ticket: Ticket) -> Outcome {
-        let outcome = self.log.make_durable(self.backend.as_ref(), ticket);
-        if let Outcome::Failed(error) = &outcome {
-            self.fail(error);
-        }
-        outcome
+        self.log.make_durable(self.backend.as_ref(), ticket)
     }
 }

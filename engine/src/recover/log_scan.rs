@@ -226,8 +226,12 @@ impl<'s> Scan<'s> {
     /// its number and did not fit there. Between them was a commit, so the later generation is the one that counts.
     fn take(&mut self) -> Option<(u64, &'s [u8])> {
         let both = [0, self.next.offset].into_iter().filter_map(|offset| {
-            let (header, payload) = self.whole_at(offset)?;
-            (header.sequence == self.next.sequence).then_some((offset, header, payload))
+            // Its number first: the checksum of a batch that stands at the start would be computed for each one behind it.
+            let at = usize::try_from(offset).ok()?;
+            let header = self.header_at(at)?;
+            let is_next = header.sequence == self.next.sequence;
+            let payload = is_next.then(|| format::open_batch(&self.bytes[at..], &header))??;
+            Some((offset, header, payload))
         });
         let (offset, header, payload) =
             both.max_by_key(
@@ -243,14 +247,7 @@ impl<'s> Scan<'s> {
         Some((offset, payload))
     }
 
-    /// A whole batch of this volume that was written to this place.
-    fn whole_at(&self, offset: u64) -> Option<(BatchHeader, &'s [u8])> {
-        let at = usize::try_from(offset).ok()?;
-        let header = self.header_at(at)?;
-        let payload = format::open_batch(&self.bytes[at..], &header)?;
-        Some((header, payload))
-    }
-
+    /// The header of a batch of this volume that was written to this place.
     fn header_at(&self, at: usize) -> Option<BatchHeader> {
         let sector = self.bytes.get(at..at + SECTOR_LEN)?;
         format::peek_batch(sector).filter(|header| {

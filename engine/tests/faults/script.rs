@@ -44,14 +44,17 @@ pub(crate) enum Step {
     Reopen,
 }
 
-/// Everything a user can do, small and big, twice over.
-pub(crate) fn by_hand() -> Vec<Step> {
-    let write = |slot, at, len, seed| Step::Write {
+fn write(slot: usize, at: u64, len: usize, seed: u64) -> Step {
+    Step::Write {
         slot,
         at,
         len,
         seed,
-    };
+    }
+}
+
+/// Everything a user can do, small and big, twice over.
+pub(crate) fn by_hand() -> Vec<Step> {
     vec![
         Step::Create(0),
         write(0, 0, 3000, 1),
@@ -102,12 +105,6 @@ pub(crate) fn by_hand() -> Vec<Step> {
 
 /// What only the log has afterwards: pages, an extent, a name. Behind `by_hand`.
 pub(crate) fn logged() -> Vec<Step> {
-    let write = |slot, at, len, seed| Step::Write {
-        slot,
-        at,
-        len,
-        seed,
-    };
     vec![
         write(1, 400, 3000, 12),
         Step::Sync(1),

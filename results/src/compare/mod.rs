@@ -273,17 +273,11 @@ mod tests {
     use super::*;
     use crate::hist::LatencyHist;
     use crate::metric::Metric;
-    use crate::record::{Knob, OpRecord, PhaseRecord, RunStatus, Target, Tool, Workload};
+    use crate::record::{Knob, OpRecord, PhaseRecord, RunStatus, Target};
 
     /// One target; a round per latency.
     pub(super) fn record(latencies_ns: &[u64], stored_ratio: f64) -> RunRecord {
-        let mut record =
-            RunRecord::begin(Tool::default(), "2026-01-01T00:00:00Z", Workload::default());
-        record.status = RunStatus::Complete;
-        record.targets.push(Target {
-            name: "engine".to_owned(),
-            ..Target::default()
-        });
+        let mut record = RunRecord::of_an_engine();
         let metric = Metric::counted("stored_ratio", Unit::Ratio, Better::Higher);
         record.metrics.insert("stored_ratio".to_owned(), metric);
         for (round, ns) in (0..).zip(latencies_ns) {

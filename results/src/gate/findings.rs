@@ -104,7 +104,8 @@ impl Findings {
         }
     }
 
-    fn is_allowed(&self) -> bool {
+    /// The process ends with 0 although nothing can be told.
+    pub(super) fn is_allowed(&self) -> bool {
         self.inconclusive_passes && self.exit.code == ExitCode::Inconclusive
     }
 
@@ -160,7 +161,6 @@ impl Findings {
              abstained={} reason={:?}",
             self.exit.code.word(),
             self.exit.code.code(),
-            // The process ends with 0 all the same.
             if self.is_allowed() { " allowed=1" } else { "" },
             self.rows.len() - self.count(Verdict::Abstained),
             self.count(Verdict::Pass),
@@ -325,5 +325,13 @@ pub(super) mod tests {
             "{}",
             found.last_line()
         );
+        found.inconclusive_passes = true;
+        let allowed = found.last_line();
+        assert!(
+            allowed.starts_with("gate=inconclusive exit=3 allowed=1 compared=1"),
+            "{allowed}"
+        );
+        found.exit = Outcome::new(ExitCode::Regression, "2 regressed");
+        assert!(!found.last_line().contains("allowed"), "red stays red");
     }
 }

@@ -52,7 +52,7 @@ impl Findings {
                 Level::Good
             }
             ExitCode::Regression => Level::Failure,
-            ExitCode::Inconclusive if self.inconclusive_passes => Level::Skipped,
+            ExitCode::Inconclusive if self.is_allowed() => Level::Skipped,
             ExitCode::Inconclusive | ExitCode::Usage | ExitCode::Failed | ExitCode::Interrupted => {
                 Level::Error
             }

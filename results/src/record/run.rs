@@ -370,6 +370,20 @@ impl RunRecord {
     }
 }
 
+#[cfg(test)]
+impl RunRecord {
+    /// A whole run of one target, `engine`, that has no cells yet.
+    pub(crate) fn of_an_engine() -> Self {
+        let mut record = Self::begin(Tool::default(), "2026-01-01T00:00:00Z", Workload::default());
+        record.status = RunStatus::Complete;
+        record.targets.push(Target {
+            name: "engine".to_owned(),
+            ..Target::default()
+        });
+        record
+    }
+}
+
 /// A point without these knobs.
 fn own<'a>(point: &'a [Setting], foreign: &[&str]) -> impl Iterator<Item = &'a Setting> {
     let settings = point.iter();

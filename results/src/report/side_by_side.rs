@@ -297,16 +297,9 @@ fn series(cell: &Cell) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{RunStatus, Target, Tool, Workload};
 
     fn counted(counters: &[(&str, f64)]) -> RunRecord {
-        let mut record =
-            RunRecord::begin(Tool::default(), "2026-01-01T00:00:00Z", Workload::default());
-        record.status = RunStatus::Complete;
-        record.targets.push(Target {
-            name: "engine".to_owned(),
-            ..Target::default()
-        });
+        let mut record = RunRecord::of_an_engine();
         let mut cell = Cell {
             target: "engine".to_owned(),
             ..Cell::default()

@@ -20,34 +20,15 @@ impl Corpora {
 }
 
 impl LoadPlan {
-    pub(super) fn has_corpus(&self) -> bool {
-        self.contents().any(ContentPlan::has_corpus)
-    }
-
     /// Names each corpus by what it holds.
     pub(super) fn without_places_of_corpora(&mut self, corpora: &mut Corpora) {
         self.content.without_places(corpora);
         let own = self.files.iter_mut().flat_map(|file| &mut file.content);
         own.for_each(|content| content.without_places(corpora));
     }
-
-    fn contents(&self) -> impl Iterator<Item = &ContentPlan> {
-        let own = self.files.iter().flat_map(|file| &file.content);
-        own.chain([&self.content])
-    }
 }
 
 impl ContentPlan {
-    fn has_corpus(&self) -> bool {
-        match self {
-            Self::Corpus(_) => true,
-            Self::Mix(parts) => parts.iter().any(|part| part.content.has_corpus()),
-            Self::Mosaic(plan) => plan.parts.iter().any(|part| part.content.has_corpus()),
-            Self::Dedupe(plan) => plan.of.has_corpus(),
-            Self::Zeros | Self::Random | Self::Ratio(_) | Self::Recipe(_) => false,
-        }
-    }
-
     fn without_places(&mut self, corpora: &mut Corpora) {
         match self {
             Self::Corpus(path) => {

@@ -15,7 +15,7 @@ pub type EngineBytes<'a> = &'a dyn Fn(&TargetPlan, &PointPlan) -> u64;
 /// What a run would come to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Estimate {
-    /// Points times targets times rounds.
+    /// Cells: points times targets times rounds, but that a target without knobs runs once for each load and round.
     pub runs: u64,
     /// Bytes that clients read and write in all of them.
     pub moved_bytes: u64,

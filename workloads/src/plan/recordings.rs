@@ -4,15 +4,13 @@
 //!
 //! Not here: how it is read (`trace`), when its requests are due (`plan/trace`).
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::streams::until_ns;
 use super::{
-    Bound, Corpora, JobPlan, LoadPlan, Pace, TraceFormat, TraceMeasure, TracePlan, Work,
-    WorkloadPlan,
+    Bound, Corpora, LoadPlan, Pace, TraceFormat, TraceMeasure, TracePlan, Work, WorkloadPlan,
 };
 use crate::decode::Report;
 use crate::fault::Fault;
@@ -128,19 +126,10 @@ fn measured(plan: &TracePlan, until_ns: u64) -> Result<TraceMeasure, StreamError
 
 impl LoadPlan {
     /// The same without the places of recordings and corpora whose content is known: two that are equal do equal work.
-    pub fn placeless(&self, corpora: &mut Corpora) -> Cow<'_, Self> {
-        let known =
-            |job: &JobPlan| matches!(&job.work, Work::Trace(trace) if trace.holds.is_some());
-        let has_recording = self.phases.iter().flat_map(|phase| &phase.jobs).any(known);
-        if !has_recording && !self.has_corpus() {
-            return Cow::Borrowed(self);
-        }
+    pub fn placeless(&self, corpora: &mut Corpora) -> Self {
         let mut placeless = self.clone();
-        for job in placeless
-            .phases
-            .iter_mut()
-            .flat_map(|phase| &mut phase.jobs)
-        {
+        let phases = placeless.phases.iter_mut();
+        for job in phases.flat_map(|phase| &mut phase.jobs) {
             if let Work::Trace(trace) = &mut job.work
                 && trace.holds.is_some()
             {
@@ -148,7 +137,7 @@ impl LoadPlan {
             }
         }
         placeless.without_places_of_corpora(corpora);
-        Cow::Owned(placeless)
+        placeless
     }
 }
 

@@ -12,8 +12,9 @@
 //! a device are kept as offsets in a sparse file: compacting them would invent neighbours that never were.
 //!
 //! What a form cannot keep, and what a replay cannot (a close, a delete of a file never seen), is counted by reason with its first
-//! line and shown, by an import (`summary`) as by a replay (`told`); nothing is dropped in silence. Memory is constant but for two tables: the files that exist at a time, and
-//! in the summary a bit per 4 KiB touched.
+//! line and shown, by an import (`summary`) as by a replay (`told`); nothing is dropped in silence. Memory is constant but for
+//! the files that exist at a time, once for each client (who used each last is among it where several share them, `order`), and in
+//! the summary a bit per 4 KiB touched.
 
 mod convert;
 mod digest;

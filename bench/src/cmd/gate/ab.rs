@@ -371,6 +371,10 @@ impl<'a> Gate<'a> {
             1 => String::new(),
             points => format!(", at the first of {points} points"),
         };
+        let loose = match found.is_loose {
+            true => "; not on one processor, which this process may not ask for",
+            false => "",
+        };
         let ops = found.ops;
         let loud = match found.effects.len() > plan.pairs {
             true => format!(
@@ -381,7 +385,7 @@ impl<'a> Gate<'a> {
             false => String::new(),
         };
         self.notes.push(format!(
-            "{name}: {of_what}one is {ops} operations and their sync{at}{loud}"
+            "{name}: {of_what}one is {ops} operations and their sync{at}{loud}{loose}"
         ));
         Ok(self::slices(name, found))
     }
