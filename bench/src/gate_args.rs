@@ -7,6 +7,10 @@ use delalloc_results::gate::AbClass;
 
 /// Fresh sets of processes of a sliced comparison, of two builds and in the calibration of such a gate alike.
 const PAIRS: u16 = 16;
+/// Slices of each.
+const SLICES: u16 = 40;
+/// What slices are to detect where nobody says, beyond their floor.
+const DETECT_BEYOND: f64 = 0.02;
 
 /// Arguments of `gate`: a result and its baseline, or one of the commands.
 #[derive(Debug, clap::Args)]
@@ -99,6 +103,20 @@ pub struct SlicesArgs {
     pub phase: Option<String>,
 }
 
+/// How finely slices compare.
+#[derive(Debug, Clone, Copy, PartialEq, clap::Args)]
+pub struct SlicingArgs {
+    /// Fresh sets of processes of a sliced comparison; 16 can tell one change among 300 numbers
+    #[arg(long, default_value_t = PAIRS, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub pairs: u16,
+    /// Slices of each
+    #[arg(long, default_value_t = SLICES, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub slices: u16,
+    /// Measure more sets, up to eight times --pairs, until slices could detect a change of so many per cent [default: 2 beyond their floor]
+    #[arg(long, value_name = "PERCENT", value_parser = detect)]
+    pub detect: Option<f64>,
+}
+
 /// Whose floor it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FloorOf {
@@ -134,12 +152,9 @@ pub struct AbArgs {
     /// How to compare; may be repeated [default: sliced, rounds, tail]
     #[arg(long = "class", value_name = "CLASS", value_parser = class)]
     pub classes: Vec<AbClass>,
-    /// Fresh sets of processes of a sliced comparison; 16 can tell one change among 300 numbers
-    #[arg(long, default_value_t = PAIRS, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub pairs: u16,
-    /// Slices of each
-    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub slices: u16,
+    /// How finely slices compare
+    #[command(flatten)]
+    pub slicing: SlicingArgs,
     /// Slice this phase of the workload; may be repeated [default: the last that reads or writes]
     #[arg(long = "phase", value_name = "NAME")]
     pub phases: Vec<String>,
@@ -222,12 +237,9 @@ pub struct CalibrateArgs {
     /// Slowdowns of writes to plant, in per cent
     #[arg(long, value_name = "PERCENT", value_delimiter = ',', default_values_t = [3.0, 5.0, 10.0, 20.0])]
     pub plants: Vec<f64>,
-    /// Fresh sets of processes of each comparison
-    #[arg(long, default_value_t = PAIRS, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub pairs: u16,
-    /// Slices of each
-    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub slices: u16,
+    /// How finely slices compare
+    #[command(flatten)]
+    pub slicing: SlicingArgs,
     /// Slice this phase of the workload [default: the last that reads or writes]
     #[arg(long, value_name = "NAME")]
     pub phase: Option<String>,
@@ -247,6 +259,36 @@ pub struct TrendArgs {
     /// Print it as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+impl AbArgs {
+    /// Changes of a number up to this part are nobody's business. What was said last counts, of the number before of its class.
+    pub fn floor(&self, class: AbClass, number: &str) -> f64 {
+        let last = |wanted: FloorOf| {
+            let mut floors = self.floors.iter().rev();
+            floors.find_map(|(of, floor)| (*of == wanted).then_some(*floor))
+        };
+        last(FloorOf::Number(number.to_owned()))
+            .or_else(|| last(FloorOf::Class(class)))
+            .unwrap_or_else(|| class.rule().floor)
+    }
+}
+
+impl SlicingArgs {
+    /// What is to be detected as a part, where changes up to the part `floor` are nobody's business.
+    ///
+    /// # Errors
+    /// Where that is not beyond the floor.
+    pub fn detect(&self, floor: f64) -> Result<f64, String> {
+        let detect = self.detect.unwrap_or(floor + DETECT_BEYOND);
+        if detect <= floor {
+            let [detect, floor] = [detect, floor].map(|part| (part * 1e4).round() / 100.0);
+            return Err(format!(
+                "--detect {detect}: changes up to the floor, {floor} %, are nobody's business; ask for more, or lower it with --floor"
+            ));
+        }
+        Ok(detect)
+    }
 }
 
 impl GateArgs {
@@ -292,6 +334,11 @@ fn ratio(text: &str) -> Result<(String, f64), String> {
     Ok((expression, part(percent.trim(), "a tolerance")?))
 }
 
+/// As a part.
+fn detect(percent: &str) -> Result<f64, String> {
+    part(percent, "what is to be detected")
+}
+
 fn part(percent: &str, what: &str) -> Result<f64, String> {
     let percent: f64 = percent
         .parse()
@@ -322,6 +369,21 @@ mod tests {
         else {
             panic!("other commands");
         };
-        assert_eq!((ab.pairs, ab.slices), (calibrate.pairs, calibrate.slices));
+        assert_eq!(ab.slicing, calibrate.slicing);
+    }
+
+    #[test]
+    fn what_is_to_be_detected_is_beyond_the_floor() {
+        let of = |line: &[&str]| {
+            let line = [&["gate", "ab", "w", "--base", "HEAD"], line].concat();
+            match Line::try_parse_from(line).expect("a command").gate.how {
+                Some(GateCommand::Ab(args)) => args.slicing,
+                _ => panic!("another command"),
+            }
+        };
+        assert_eq!(of(&[]).detect(0.03), Ok(0.05));
+        assert_eq!(of(&["--detect", "4"]).detect(0.03), Ok(0.04));
+        let refused = of(&["--detect", "3"]).detect(0.03).expect_err("not beyond");
+        assert!(refused.starts_with("--detect 3: ") && refused.contains("--floor"));
     }
 }

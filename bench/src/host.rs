@@ -209,6 +209,25 @@ pub fn stolen_ticks() -> Option<u64> {
     stat.lines().next()?.split_whitespace().nth(8)?.parse().ok()
 }
 
+/// Switches between threads since the start, over all processors.
+pub fn context_switches() -> Option<u64> {
+    let stat = read("/proc/stat")?;
+    let line = stat.lines().find_map(|line| line.strip_prefix("ctxt "))?;
+    line.trim().parse().ok()
+}
+
+/// For how long some thread waited for `resource` (cpu, io) since the start, in microseconds: the kernel's pressure stall information.
+pub fn waited_us(resource: &str) -> Option<u64> {
+    let pressure = read(&format!("/proc/pressure/{resource}"))?;
+    let some = pressure
+        .lines()
+        .find_map(|line| line.strip_prefix("some "))?;
+    let total = some
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("total="))?;
+    total.parse().ok()
+}
+
 /// Load average of the last minute.
 pub fn load_average() -> Option<f64> {
     read("/proc/loadavg")?.split(' ').next()?.parse().ok()

@@ -15,6 +15,7 @@
 
 mod core;
 pub mod counted;
+pub mod noise;
 mod profile;
 pub mod revision;
 pub mod rounds;

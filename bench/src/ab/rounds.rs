@@ -3,7 +3,8 @@
 //!
 //! A replay verifies what it wrote. Wrong bytes or a failed replay end the measurement: nothing is timed of a build that loses data.
 //!
-//! A percentile is judged where at least 100 operations of a round lie beyond it.
+//! A percentile is judged where at least 100 operations of a round lie beyond it, and shown where fewer do. The longest operation
+//! is one, so it is only shown.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,8 +19,8 @@ use super::{Build, Orders, Task, Trio, was_interrupted};
 use crate::failure::{Failure, OrExit};
 use crate::signals::Signals;
 
-/// Operations of a round below which a p99 is an anecdote.
-const TAIL_OPS_MIN: u64 = 10_000;
+/// Operations of a round that have to lie beyond a percentile: with fewer it is an anecdote.
+const OPS_BEYOND_MIN: u64 = 100;
 
 /// A number of one replay, and what there is to know of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -181,15 +182,23 @@ fn numbers(record: &RunRecord) -> BTreeMap<String, Number> {
                 if let Some(rate) = phase.per_second(op.count) {
                     put("ops/s", AbClass::Rounds, Better::Higher, rate, None);
                 }
-                let (p50, p99) = (op.response.ns_p50 as f64, op.response.ns_p99 as f64);
+                let p50 = op.response.ns_p50 as f64;
                 put("p50", AbClass::Rounds, Better::Lower, p50, None);
-                let few = (op.count < TAIL_OPS_MIN).then(|| {
-                    let count = op.count;
-                    Unfit::Informational(format!(
-                        "{count} operations a round, {TAIL_OPS_MIN} make a p99"
-                    ))
-                });
-                put("p99", AbClass::Tail, Better::Lower, p99, few);
+                let tails = [
+                    ("p99", op.response.ns_p99, 100),
+                    ("p99.9", op.response.ns_p999, 1000),
+                ];
+                for (what, ns, one_of) in tails {
+                    let (count, enough) = (op.count, OPS_BEYOND_MIN * one_of);
+                    let few = (count < enough).then(|| {
+                        let why = format!("{count} operations a round, {enough} make a {what}");
+                        Unfit::Informational(why)
+                    });
+                    put(what, AbClass::Tail, Better::Lower, ns as f64, few);
+                }
+                let one = Unfit::Informational("one operation a round".to_owned());
+                let max = op.response.ns_max as f64;
+                put("max", AbClass::Tail, Better::Lower, max, Some(one));
             }
         }
     }

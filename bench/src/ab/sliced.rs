@@ -1,10 +1,10 @@
 //! Short slices of base, head and base again, in shuffled order, over fresh processes each time.
 //!
 //! What a slice says alone is little: a machine that is shared is disturbed more often than not. But the three
-//! slices of one turn are milliseconds apart, so their ratio is taken there, and the middle half over the turns makes one
-//! effect of one set of processes. It takes twelve sets to say something: processes differ by how they came to lie in
-//! memory, and no number of slices within one shows that. They need not differ by where the scheduler puts their threads,
-//! so all of them are held on one processor.
+//! slices of one turn are a millisecond apart, so their ratio is taken there, and the middle half over the turns makes one
+//! effect of one set of processes. It takes many sets to say something: processes differ by how they came to lie in
+//! memory, by several per cent from one to the next, and no number of slices within one shows that. So sets are short, and there are
+//! as many as it takes. They need not differ by where the scheduler puts their threads, so all of them are held on one processor.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
@@ -12,7 +12,7 @@ use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
 use anyhow::{Context, anyhow};
 use delalloc_results::ExitCode;
 use delalloc_results::gate::AbClass;
-use delalloc_results::gate::ab::is_too_wide;
+use delalloc_results::gate::ab::detectable;
 use delalloc_results::stats::pair_effect;
 
 use super::core::Core;
@@ -21,20 +21,27 @@ use super::{Build, Orders, Task, Trio, was_interrupted};
 use crate::failure::{Failure, OrExit};
 use crate::signals::Signals;
 
-/// How long a slice should take: many times the commit that ends it, which is the same in both builds and noisy.
-const SLICE_NS: u64 = 4_000_000;
+/// How long a slice should take. What disturbs a shared machine lasts longer than slices do, so the shorter they are the more of it
+/// the three of a turn have in common; and they should be many times the commit that ends them.
+const SLICE_NS: u64 = 500_000;
 /// The most operations of a slice, where they take almost no time.
 const OPS_MAX: u64 = 1 << 16;
 /// Turns that are not counted: first touches.
-const TURNS_COLD: usize = 2;
+const TURNS_COLD: usize = 8;
+/// At most so many times the sets of processes that were asked for are measured.
+const PAIRS_FACTOR_MAX: usize = 8;
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan<'a> {
     /// Which phase is sliced; none for the last that reads or writes.
     pub phase: Option<&'a str>,
-    /// Fresh sets of processes; twice as many where these leave too wide an interval.
+    /// Fresh sets of processes; half as many again, and again, where these could not detect enough, up to eight times as many.
     pub pairs: usize,
+    /// Changes up to this part are nobody's business.
+    pub floor: f64,
+    /// What is to be detected, as a part; above the floor.
+    pub detect: f64,
     /// Turns of each.
     pub turns: usize,
     /// Shuffles them.
@@ -68,26 +75,34 @@ pub fn measure(
 ) -> Result<Effects, Failure> {
     let mut found = Effects::default();
     let mut orders = Orders::new(plan.seed);
-    for again in [false, true] {
-        if again && !is_too_wide(AbClass::Sliced, &found.effects, plan.seed) {
-            break;
-        }
-        for _ in 0..plan.pairs {
-            if signals.interrupted() {
+    let mut enough = plan.pairs;
+    while found.effects.len() < enough && !signals.interrupted() {
+        match pair(trio, task, plan, &mut orders, &mut found, signals) {
+            Ok(()) => {}
+            Err(failure) if failure.code == ExitCode::Interrupted => {
+                signals.interrupt();
                 return Ok(found);
             }
-            match pair(trio, task, plan, &mut orders, &mut found, signals) {
-                Ok(()) => {}
-                Err(failure) if failure.code == ExitCode::Interrupted => {
-                    signals.interrupt();
-                    return Ok(found);
-                }
-                Err(_) if signals.interrupted() => return Ok(found),
-                Err(failure) => return Err(failure),
-            }
+            Err(_) if signals.interrupted() => return Ok(found),
+            Err(failure) => return Err(failure),
+        }
+        if found.effects.len() == enough {
+            enough = plan.enough(&found.effects);
         }
     }
     Ok(found)
+}
+
+impl Plan<'_> {
+    /// How many sets of processes there should be, where there are these.
+    fn enough(&self, effects: &[f64]) -> usize {
+        let could = detectable(AbClass::Sliced, effects, self.floor, self.seed);
+        if could.is_some_and(|could| could <= self.detect) {
+            return effects.len();
+        }
+        let more = effects.len() + self.pairs.div_ceil(2);
+        more.min(self.pairs * PAIRS_FACTOR_MAX)
+    }
 }
 
 /// Adds the effect of one set of processes, and that of the base on itself. The first one finds the operations of a slice.
@@ -266,5 +281,38 @@ impl Drop for Arm {
         // One that was ended is waited for already, and both do nothing then.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_of_processes_are_added_until_they_could_detect_enough_or_are_eight_times_as_many() {
+        let plan = Plan {
+            phase: None,
+            pairs: 9,
+            turns: 1,
+            floor: 0.03,
+            detect: 0.05,
+            seed: 1,
+        };
+        // Effects that lie so far on both sides of some change.
+        let effects = |count: usize, noise: f64| -> Vec<f64> {
+            let sides = [0.1 - noise, 0.1 + noise].into_iter();
+            sides.cycle().take(count).collect()
+        };
+        assert_eq!(plan.enough(&effects(9, 0.001)), 9);
+        assert_eq!(plan.enough(&effects(9, 0.1)), 14);
+        assert_eq!(plan.enough(&effects(14, 0.1)), 19);
+        assert_eq!(plan.enough(&effects(70, 0.1)), 72);
+        assert_eq!(plan.enough(&effects(72, 0.1)), 72);
+        // More is asked of them.
+        let plan = Plan {
+            detect: 0.031,
+            ..plan
+        };
+        assert_eq!(plan.enough(&effects(9, 0.01)), 14);
     }
 }

@@ -29,7 +29,9 @@ fn identical_code_is_never_red_and_leaves_its_numbers() {
     let (code, text) = ab(
         &bench,
         &[
-            &["--class", "sliced", "--pairs", "8", "--slices", "20"],
+            &[
+                "--class", "sliced", "--pairs", "8", "--slices", "20", "--detect", "50",
+            ],
             &outputs[..],
         ]
         .concat(),
@@ -62,6 +64,8 @@ fn writes_that_take_three_times_as_long_turn_it_red() {
         "8",
         "--slices",
         "20",
+        "--detect",
+        "50",
         "--plant",
         "slow-writes=200",
         "--json",
@@ -82,10 +86,10 @@ fn writes_that_take_three_times_as_long_turn_it_red() {
         row["change"]["low"].as_f64().expect("a number") > 1.03,
         "{row}"
     );
-    // Twice as many where the machine was loud.
+    // More where the machine was loud.
     for arm in ["effects", "null_effects"] {
-        let sets = row[arm].as_array().map(Vec::len);
-        assert!([Some(8), Some(16)].contains(&sets), "{sets:?} {arm}");
+        let sets = row[arm].as_array().map_or(0, Vec::len);
+        assert!((8..=64).contains(&sets) && sets % 4 == 0, "{sets} {arm}");
     }
     assert_eq!(report["exit"]["code"], "regression");
 }
@@ -95,7 +99,7 @@ fn too_few_pairs_and_a_base_that_serves_no_slices_are_inconclusive_and_not_good(
     let bench = Bench::new();
     let (code, text) = ab(
         &bench,
-        &["--class", "sliced", "--pairs", "2", "--slices", "3"],
+        &["--class", "sliced", "--pairs", "1", "--slices", "3"],
     );
     assert_eq!(code, 3, "{text}");
     assert!(text.contains("too_few"), "{text}");
@@ -237,6 +241,31 @@ fn lost_writes_outrank_every_timing() {
     assert!(text.contains("gate=failed exit=4"), "{text}");
 }
 
+/// What lies beyond a percentile of a short round is too little to judge, and it is shown; so is what the machine did.
+#[test]
+fn rounds_show_their_tails_and_what_the_machine_did() {
+    let bench = Bench::new();
+    let (code, text) = ab(&bench, &["--class", "tail", "--blocks", "1", "--json"]);
+    assert_eq!(code, 3, "{text}");
+    let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let rows = report["rows"].as_array().expect("rows");
+    for tail in ["p99", "p99.9", "max"] {
+        let name = format!("engine:serve.write {tail}");
+        let row = rows.iter().find(|row| row["metric"] == *name);
+        let row = row.unwrap_or_else(|| panic!("{name} in {text}"));
+        assert_eq!(row["reason"], "informational", "{row}");
+        assert_eq!(row["effects"].as_array().map(Vec::len), Some(1), "{row}");
+    }
+    let noise = &report["noise"][0];
+    assert_eq!(noise["measured"], "rounds");
+    assert!(
+        noise["seconds"]
+            .as_f64()
+            .is_some_and(|seconds| seconds > 0.0)
+    );
+    assert!(noise["context_switches_per_second"].as_f64() > Some(0.0));
+}
+
 #[test]
 fn wrong_usage_is_said_before_anything_runs() {
     let bench = Bench::new();
@@ -274,6 +303,12 @@ fn wrong_usage_is_said_before_anything_runs() {
         ],
         "percentage",
     );
+    let beyond = ["--detect", "25", "--floor", "slices=30"];
+    refuses(
+        &[&["ab", workload, "--base-bin", "/bin/true"], &beyond[..]].concat(),
+        "--detect 25: changes up to the floor, 30 %",
+    );
+    refuses(&["calibrate", workload, "--detect", "3"], "--detect 3: ");
     refuses(&["calibrate", workload, "--plants=-3"], "plants");
     refuses(&["trend", "nowhere"], "nowhere");
     let planted = |plant: &str| {

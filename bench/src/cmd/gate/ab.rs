@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::home::Home;
 use super::outputs;
+use crate::ab::noise::{Moment, Noise};
 use crate::ab::serve::sliced_phase;
 use crate::ab::sliced::{self, Plan};
 use crate::ab::{Build, Orders, Parts, TOTAL, Task, Trio, counted, revision, rounds, tools};
@@ -29,6 +30,7 @@ struct Report<'a> {
     head: &'a str,
     seed: u64,
     rows: &'a [AbRow],
+    noise: &'a [Noise],
     notes: &'a [String],
 }
 
@@ -56,7 +58,9 @@ pub(super) fn ab(args: &AbArgs) -> Result<ExitCode, Failure> {
             Outcome::new(failure.code, format!("{:#}", failure.error))
         }
     };
-    let found = Findings::of_builds(&workload.name, &rows, gate.notes.clone(), exit.clone());
+    let noise = gate.noise.iter().map(Noise::to_string);
+    let notes: Vec<String> = gate.notes.iter().cloned().chain(noise).collect();
+    let found = Findings::of_builds(&workload.name, &rows, notes, exit.clone());
     let report = Report {
         exit: &exit,
         workload: &workload.name,
@@ -64,6 +68,7 @@ pub(super) fn ab(args: &AbArgs) -> Result<ExitCode, Failure> {
         head: &gate.trio.head.binary.display().to_string(),
         seed: args.seed,
         rows: &rows,
+        noise: &gate.noise,
         notes: &gate.notes,
     };
     outputs::leave(&args.outputs, &found, &found.table(), &report)?;
@@ -92,6 +97,7 @@ fn nothing_to_compare(
         head: "",
         seed: args.seed,
         rows: &[],
+        noise: &[],
         notes: &[],
     };
     outputs::leave(&args.outputs, &found, "", &report)?;
@@ -105,8 +111,8 @@ struct Gate<'a> {
     repeats: bool,
     /// What is sliced where nobody says.
     last_phase: &'a str,
-    /// Targets of the workload, and how many points it has: each target is sliced at the first.
-    targets: Vec<&'a str>,
+    /// What is sliced, at the first of so many points.
+    slices: Vec<Slices<'a>>,
     points: usize,
     signals: &'a Signals,
     trio: Trio,
@@ -114,6 +120,7 @@ struct Gate<'a> {
     home: Home,
     orders: Orders,
     rows: Vec<AbRow>,
+    noise: Vec<Noise>,
     notes: Vec<String>,
 }
 
@@ -136,6 +143,7 @@ impl<'a> Gate<'a> {
                 .context("finding this binary")
                 .or_failed()?,
         };
+        let slices = Slices::all(args, workload)?;
         let (binary, base) = match (&args.base_bin, &args.base) {
             (Some(path), _) => (existing(path)?, path.display().to_string()),
             (None, Some(revision)) => {
@@ -160,11 +168,7 @@ impl<'a> Gate<'a> {
             task,
             repeats: workload.deterministic,
             last_phase: sliced_phase(load, None).map_or("", |index| &*load.phases[index].name),
-            targets: workload
-                .targets
-                .iter()
-                .map(|target| &*target.name)
-                .collect(),
+            slices,
             points: workload.points.len(),
             signals,
             trio: Trio {
@@ -176,6 +180,7 @@ impl<'a> Gate<'a> {
             home: Home::make().or_failed()?,
             orders: Orders::new(args.seed),
             rows: Vec::new(),
+            noise: Vec::new(),
         })
     }
 
@@ -187,13 +192,7 @@ impl<'a> Gate<'a> {
     }
 
     fn floor(&self, class: AbClass, number: &str) -> f64 {
-        let last = |wanted: FloorOf| {
-            let mut floors = self.args.floors.iter().rev();
-            floors.find_map(|(of, floor)| (*of == wanted).then_some(*floor))
-        };
-        last(FloorOf::Number(number.to_owned()))
-            .or_else(|| last(FloorOf::Class(class)))
-            .unwrap_or_else(|| class.rule().floor)
+        self.args.floor(class, number)
     }
 
     fn measure(&mut self) -> Result<(), Failure> {
@@ -212,7 +211,7 @@ impl<'a> Gate<'a> {
         }
         if self.wants(AbClass::Sliced) {
             let mut whys = Vec::new();
-            for slices in self.slices() {
+            for slices in std::mem::take(&mut self.slices) {
                 if self.signals.interrupted() {
                     break;
                 }
@@ -261,7 +260,7 @@ impl<'a> Gate<'a> {
             }
         }
         if self.rows.iter().any(|row| row.reason == Reason::TooWide) {
-            let why = "too_wide: this machine moves by more than the budget allows; a quiet one helps most, more --pairs (sliced) and --blocks (rounds) narrow intervals as well";
+            let why = "too_wide: this machine moves by more than the budget allows; a quiet one helps most, more --slices and --pairs (sliced) and --blocks (rounds) narrow intervals as well";
             self.notes.push(why.to_owned());
         }
         for row in self.rows.iter().filter(|row| row.reason == Reason::Cleared) {
@@ -308,6 +307,7 @@ impl<'a> Gate<'a> {
 
     fn rounds(&mut self) -> Result<Vec<AbArm>, Failure> {
         let blocks = usize::from(self.args.blocks);
+        let begun = Moment::now();
         let found = rounds::measure(
             &self.trio,
             self.task,
@@ -316,31 +316,10 @@ impl<'a> Gate<'a> {
             &self.home.path,
             self.signals,
         )?;
+        self.noise.push(begun.until_now("rounds"));
         let mut arms = found.arms();
         arms.retain(|arm| self.wants(arm.class));
         Ok(arms)
-    }
-
-    /// Each phase of each target.
-    fn slices(&self) -> Vec<Slices<'a>> {
-        let phases: Vec<Option<&'a str>> = match self.args.phases.as_slice() {
-            [] => vec![None],
-            phases => phases.iter().map(|phase| Some(&**phase)).collect(),
-        };
-        let of_target = |target: &&'a str| {
-            let several = (self.targets.len() > 1).then_some(*target);
-            let of_phase = move |phase: &Option<&'a str>| Slices {
-                name: match (several, *phase) {
-                    (None, None) => "slices".to_owned(),
-                    (Some(one), None) | (None, Some(one)) => format!("slices({one})"),
-                    (Some(target), Some(phase)) => format!("slices({target}, {phase})"),
-                },
-                target: several,
-                phase: *phase,
-            };
-            phases.iter().map(of_phase).collect::<Vec<_>>()
-        };
-        self.targets.iter().flat_map(of_target).collect()
     }
 
     fn sliced(&mut self, slices: &Slices<'_>) -> Result<AbArm, Failure> {
@@ -348,18 +327,24 @@ impl<'a> Gate<'a> {
             name,
             target,
             phase,
+            floor,
+            detect,
         } = slices;
         let plan = Plan {
             phase: *phase,
-            pairs: self.args.pairs.into(),
-            turns: self.args.slices.into(),
+            pairs: self.args.slicing.pairs.into(),
+            turns: self.args.slicing.slices.into(),
+            floor: *floor,
+            detect: *detect,
             seed: self.args.seed,
         };
         let mut task = self.task.clone();
         if let Some(target) = target {
             task.targets = vec![(*target).to_owned()];
         }
+        let begun = Moment::now();
         let found = sliced::measure(&self.trio, &task, plan, self.signals)?;
+        self.noise.push(begun.until_now(name));
         let of_what = match phase {
             Some(_) => String::new(),
             None => format!(
@@ -378,9 +363,9 @@ impl<'a> Gate<'a> {
         let ops = found.ops;
         let loud = match found.effects.len() > plan.pairs {
             true => format!(
-                "; {} sets of processes, since the first {} left too wide an interval",
+                "; {} sets of processes, since fewer could not detect {:.1} %",
                 found.effects.len(),
-                plan.pairs
+                detect * 100.0
             ),
             false => String::new(),
         };
@@ -396,6 +381,39 @@ struct Slices<'a> {
     name: String,
     target: Option<&'a str>,
     phase: Option<&'a str>,
+    floor: f64,
+    detect: f64,
+}
+
+impl<'a> Slices<'a> {
+    /// Each phase of each target.
+    fn all(args: &'a AbArgs, workload: &'a WorkloadPlan) -> Result<Vec<Self>, Failure> {
+        let phases: Vec<Option<&'a str>> = match args.phases.as_slice() {
+            [] => vec![None],
+            phases => phases.iter().map(|phase| Some(&**phase)).collect(),
+        };
+        let mut all = Vec::new();
+        for target in &workload.targets {
+            let target = (workload.targets.len() > 1).then_some(&*target.name);
+            for phase in phases.iter().copied() {
+                let name = match (target, phase) {
+                    (None, None) => "slices".to_owned(),
+                    (Some(one), None) | (None, Some(one)) => format!("slices({one})"),
+                    (Some(target), Some(phase)) => format!("slices({target}, {phase})"),
+                };
+                let floor = args.floor(AbClass::Sliced, &name);
+                let detect = args.slicing.detect(floor).map_err(anyhow::Error::msg);
+                all.push(Self {
+                    name,
+                    target,
+                    phase,
+                    floor,
+                    detect: detect.or_usage()?,
+                });
+            }
+        }
+        Ok(all)
+    }
 }
 
 /// For the judge.

@@ -7,7 +7,7 @@
 use anyhow::Context;
 use delalloc_results::ExitCode;
 use delalloc_results::gate::ab::judge;
-use delalloc_results::gate::{AbRow, Verdict};
+use delalloc_results::gate::{AbClass, AbRow, Verdict};
 use delalloc_results::stats::{median, upper_bound};
 use serde::Serialize;
 
@@ -107,6 +107,9 @@ fn tally(
         base: build(None),
         head: build(planted_percent.map(|percent| format!("slow-writes={percent}"))),
     };
+    let floor = AbClass::Sliced.rule().floor;
+    let detect = args.slicing.detect(floor).map_err(anyhow::Error::msg);
+    let detect = detect.or_usage()?;
     let mut tally = Tally {
         planted_percent,
         ..Tally::default()
@@ -115,19 +118,17 @@ fn tally(
         let seed = u64::from(trial) + 1;
         let plan = Plan {
             phase: args.phase.as_deref(),
-            pairs: args.pairs.into(),
-            turns: args.slices.into(),
+            pairs: args.slicing.pairs.into(),
+            turns: args.slicing.slices.into(),
+            floor,
+            detect,
             seed,
         };
         let found = sliced::measure(&trio, &args.task.task(), plan, signals)?;
         if signals.interrupted() {
             break;
         }
-        let rows = judge(
-            &[slices("slices", found)],
-            &|arm| arm.class.rule().floor,
-            seed,
-        );
+        let rows = judge(&[slices("slices", found)], &|_| floor, seed);
         for row in &rows {
             tally.add(row);
             tell(row, planted_percent, (trial + 1, trials));

@@ -103,10 +103,6 @@ impl<'a> Judged<'a> {
         };
         let shown =
             |estimate: &Option<Estimate>| estimate.as_ref().map(|estimate| ratio(estimate, sign));
-        let detectable = |change: &Estimate| {
-            let beyond = self.rule.detects() * change.half_width();
-            (limit(self.rule.floor) + beyond).exp_m1()
-        };
         AbRow {
             metric: self.arm.metric.clone(),
             class: self.arm.class,
@@ -117,7 +113,11 @@ impl<'a> Judged<'a> {
             confirm_null: shown(&self.confirm_null),
             p_adjusted,
             floor: self.rule.floor,
-            detectable: self.change.as_ref().filter(|_| self.fit()).map(detectable),
+            detectable: self
+                .change
+                .as_ref()
+                .filter(|_| self.fit())
+                .map(|change| self.rule.detectable(change)),
             verdict,
             reason,
             detail,

@@ -25,7 +25,7 @@ mod judged;
 use super::{Reason, Verdict};
 use crate::exit::{ExitCode, Outcome};
 use crate::metric::Better;
-use crate::stats::{RESAMPLES, cluster_bootstrap, holm, resamples_for};
+use crate::stats::{Estimate, RESAMPLES, cluster_bootstrap, holm, resamples_for};
 use judged::{Judged, limit, percent, side};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -155,6 +155,11 @@ pub struct AbRow {
 }
 
 impl AbRule {
+    /// The change that nine of ten gates with an interval as wide as this one would find, as a part.
+    fn detectable(&self, estimate: &Estimate) -> f64 {
+        (limit(self.floor) + self.detects() * estimate.half_width()).exp_m1()
+    }
+
     /// How many half intervals beyond the floor a change has to be for nine of ten gates that judge it alone to find it.
     /// Half an interval is 2.576 deviations: one stage needs 1.28 more (nine of ten), each of two 1.67 (19 of 20).
     const fn detects(&self) -> f64 {
@@ -241,12 +246,16 @@ pub fn judge(arms: &[AbArm], floor: &dyn Fn(&AbArm) -> f64, seed: u64) -> Vec<Ab
         .collect()
 }
 
-/// Is the machine too loud for so few clusters? Asked of the width of the interval alone, wherever its centre is: more clusters
-/// for this reason make no side of it likelier.
+/// The change that nine of ten gates with such effects would find, as a part; none where nothing was measured. It follows from the
+/// width of the interval alone, wherever its centre is: who measures on until it is small makes no verdict likelier.
 #[must_use]
-pub fn is_too_wide(class: AbClass, effects: &[f64], seed: u64) -> bool {
-    let estimate = cluster_bootstrap(effects, CONFIDENCE, RESAMPLES, seed);
-    estimate.is_some_and(|estimate| estimate.half_width() > limit(class.rule().budget))
+pub fn detectable(class: AbClass, effects: &[f64], floor: f64, seed: u64) -> Option<f64> {
+    let estimate = cluster_bootstrap(effects, CONFIDENCE, RESAMPLES, seed)?;
+    let rule = AbRule {
+        floor,
+        ..class.rule()
+    };
+    Some(rule.detectable(&estimate))
 }
 
 /// Instructions of one run of each build, and of a second run of the base.

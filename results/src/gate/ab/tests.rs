@@ -398,11 +398,20 @@ fn two_numbers_of_one_class_have_their_own_floors() {
 }
 
 #[test]
-fn too_wide_is_said_of_the_width_wherever_the_centre_is() {
-    for shift in [0.0, 0.2, -0.2] {
-        let of = |noise: f64| arm(AbClass::Sliced, shift, noise).effects;
-        assert!(!is_too_wide(AbClass::Sliced, &of(0.02), 1));
-        assert!(is_too_wide(AbClass::Sliced, &of(0.2), 1));
+fn what_could_be_detected_follows_from_the_width_and_is_what_the_row_says() {
+    let of = |shift: f64, noise: f64| {
+        let arm = arm(AbClass::Sliced, shift, noise);
+        let before = detectable(arm.class, &arm.effects, 0.03, 1);
+        let row = judge(&[arm], &|_| 0.03, 1).remove(0);
+        assert_eq!(before, row.detectable);
+        before.expect("measured")
+    };
+    for shift in [0.2, -0.2] {
+        for noise in [0.02, 0.2] {
+            assert!((of(shift, noise) - of(0.0, noise)).abs() < 1e-9);
+        }
     }
-    assert!(!is_too_wide(AbClass::Sliced, &[], 1));
+    assert!(of(0.0, 0.02) > 0.03 && of(0.0, 0.02) < 0.07);
+    assert!(of(0.0, 0.2) > 0.1);
+    assert_eq!(detectable(AbClass::Sliced, &[], 0.03, 1), None);
 }
