@@ -1,6 +1,6 @@
 //! Bytes that may be on their way through the pipeline at once.
 //!
-//! Counted are plain bytes from before they are queued until their stored form is submitted, plus
+//! Counted are plain bytes from before they are queued until the last extent of their item is finished, plus
 //! the output buffers held meanwhile. A bound on items was refused: an item can be 4 KiB or 512.
 //! The seed had the same thought and compared pages with a number of bytes, so it never waited.
 //!

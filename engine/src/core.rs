@@ -6,7 +6,7 @@
 //! Lock order, the one of the whole engine, left to right:
 //!
 //! ```text
-//!   gate > namespace > inode.writer > inode.state > metadata tree > space > leaves
+//!   closing > gate > namespace > inode.writer > inode.state > commit > metadata tree > space > leaves
 //! ```
 //!
 //! Leaves (queues of pools, dirty accounting, budget, frame pool, reclaim queue, submit limit,
@@ -128,9 +128,9 @@ impl Core {
         self.gate.try_read().filter(|gate| **gate)
     }
 
-    /// Lets no more operations begin, and waits for those that have. False if that was done before.
-    pub(crate) fn shut(&self) -> bool {
-        std::mem::replace(&mut *self.gate.write(), false)
+    /// Lets no more operations begin, and waits for those that have.
+    pub(crate) fn shut(&self) {
+        *self.gate.write() = false;
     }
 
     /// Which ordered queue the work of a file goes through.

@@ -88,6 +88,10 @@ mutations! {
     LoggedRefusalKept,
     /// A sync of the volume does not wait for pages on their way into the log. P1.
     LogUnderWayUnwaited,
+    /// A page that went home before its batch was through is not asked whether the log says its size. P1.
+    LoggedHomeUnsaid,
+    /// What clients write stands in the log as it is, though it look like a batch. P1.
+    LogMagicUnmasked,
     /// Of two batches with one number, the one that failed is believed. P1.
     LogStaleBelieved,
     /// A superblock does not say how far the log has to reach. P4.

@@ -34,6 +34,8 @@ pub struct Volume(Arc<Open>);
 struct Open {
     core: Arc<Core>,
     services: Mutex<Option<Services>>,
+    /// What closing came to. Held for as long as that takes, so that who closes beside it waits; before every other lock.
+    closed: Mutex<Option<Result<()>>>,
 }
 
 impl Drop for Open {
@@ -86,6 +88,7 @@ impl Volume {
         Ok(Self(Arc::new(Open {
             core,
             services: Mutex::new(Some(services)),
+            closed: Mutex::default(),
         })))
     }
 
@@ -109,6 +112,7 @@ impl Volume {
         let open = Open {
             core,
             services: Mutex::new(Some(Services::Steps(Arc::clone(&driver)))),
+            closed: Mutex::default(),
         };
         Ok((Self(Arc::new(open)), Stepper::new(driver)))
     }
@@ -277,14 +281,21 @@ impl Volume {
         &self.0.core.config
     }
 
-    /// Writes everything back, commits and stops. Handles that are still open fail from now on.
+    /// Writes everything back, commits and stops. Handles that are still open fail from now on. Who closes it again, or meanwhile,
+    /// gets the same answer, when that is done.
     ///
     /// # Errors
     /// As of `sync`.
     pub fn close(self) -> Result<()> {
+        let mut closed = self.0.closed.lock();
+        if let Some(answer) = &*closed {
+            return answer.clone();
+        }
         let core = &self.0.core;
-        let synced = if core.shut() { sync_all(core) } else { Ok(()) };
+        core.shut();
+        let synced = sync_all(core);
         self.0.stop();
+        *closed = Some(synced.clone());
         synced
     }
 }

@@ -130,3 +130,28 @@ fn not_even_in_a_cache_too_small_for_the_file() {
         run(1000 + seed * 100, 400, &knobs);
     }
 }
+
+/// Two handles of one volume are closed at once: neither is told before the bytes are durable.
+#[test]
+fn who_closes_beside_another_waits_for_it() {
+    for seed in 0..20 {
+        let backend = formatted(16 << 20);
+        let volume = open(&backend, &config(&[]));
+        let file = volume.create("file").expect("a new file");
+        let bytes = Dice::new(seed).noise(1 << 20);
+        file.write_at(0, &bytes).expect("a write fits");
+        let other = volume.clone();
+        thread::scope(|scope| {
+            let both = [volume, other].map(|volume| scope.spawn(move || volume.close()));
+            for closing in both {
+                closing.join().expect("no panic").expect("a close");
+            }
+        });
+        drop(file);
+        let volume = open(&backend, &config(&[]));
+        let file = volume.open_file("file").expect("it was written");
+        let mut found = vec![0; bytes.len()];
+        assert_eq!(file.read_at(0, &mut found).expect("a read"), bytes.len());
+        assert!(found == bytes, "seed {seed}");
+    }
+}

@@ -117,10 +117,18 @@ const LOG_STALE: Detector = (
     "failed and whole",
     failures::of_two_batches_of_one_number_the_later_counts,
 );
+const LOG_HOME: Detector = (
+    "home before its batch",
+    failures::a_size_outlives_a_page_that_went_home_before_its_batch,
+);
+const LOG_FORGED: Detector = (
+    "a page like a batch",
+    failures::what_a_client_writes_is_no_batch,
+);
 const LOG_END: Detector = ("end of the log", failures::a_log_that_ends_early_is_refused);
 const LOG_KEPT: Detector = ("promised pages", logs::one_failure_of_many_promises_is_one);
 
-const DETECTORS: [Detector; 38] = [
+const DETECTORS: [Detector; 40] = [
     REUSE,
     OVERHANG,
     MODEL,
@@ -159,6 +167,8 @@ const DETECTORS: [Detector; 38] = [
     LOG_UNDER_WAY,
     LOG_STALE,
     LOG_END,
+    LOG_HOME,
+    LOG_FORGED,
 ];
 
 /// Who is to see it; in this order, up to the first that does.
@@ -212,6 +222,8 @@ fn detectors_of(mutation: Mutation) -> &'static [Detector] {
         Mutation::LoggedPageForgotten => &[LOG_AGAIN],
         Mutation::LoggedRefusalKept => &[LOG_REFUSED],
         Mutation::LogUnderWayUnwaited => &[LOG_UNDER_WAY],
+        Mutation::LoggedHomeUnsaid => &[LOG_HOME],
+        Mutation::LogMagicUnmasked => &[LOG_FORGED],
         Mutation::LogStaleBelieved => &[LOG_STALE],
         Mutation::LogEndUnsaid => &[LOG_END],
     }

@@ -185,7 +185,7 @@ pub struct ReadConfig {
     pub ahead_bytes_max: u64,
     /// What else of a compressed extent is kept.
     pub populate: Populate,
-    /// Populating stops after so many pages in a row that are there already.
+    /// Populating stops at this many pages that are there already, in a row or not.
     pub miss_limit: usize,
     /// Reads up to this size decode in the caller's thread.
     pub inline_decode_bytes_max: u64,

@@ -313,7 +313,7 @@ fn read_rows() -> [Param; 4] {
             Count,
             log(1, 1024),
             read.miss_limit,
-            "pages in a row found in the cache already at which populating stops"
+            "pages found in the cache already at which populating stops"
         ),
         row!(
             "read.inline_decode_max",

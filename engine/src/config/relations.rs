@@ -1,17 +1,19 @@
-//! Knobs that do not go together.
+//! Whether a configuration can be: values alone, by their rows, and knobs that do not go together.
 //!
-//! A value alone is checked by its row; here are the faults that only two values make. All of them
-//! are told at once, each with what would do.
+//! Fields are set by anybody, so nothing is taken for checked because it came from a text. All faults are told at once, each with
+//! what would do.
 
 use super::engine::{EngineConfig, PoolKnobs};
 use super::error::KnobError;
+use super::params::params;
 use super::text::Unit;
 use crate::pool::PoolKind;
 
 impl EngineConfig {
-    /// Checks the relations between knobs; all faults at once.
+    /// Checks each knob and the relations between knobs; all faults at once.
     pub fn validate(&self) -> Result<(), Vec<KnobError>> {
-        let mut faults = Faults(Vec::new());
+        let alone = params().iter().filter_map(|row| row.check(self).err());
+        let mut faults = Faults(alone.collect());
         self.check_compression(&mut faults);
         self.check_dirty(&mut faults);
         self.check_read(&mut faults);
@@ -161,6 +163,26 @@ mod tests {
         assert!(found[1].starts_with("dirty.background 512MiB is not below dirty.limit 200MiB"));
         assert!(found[2].starts_with("dirty.limit 200MiB is above half of cache.bytes 256MiB"));
         assert!(found[3].starts_with("read.ahead_max 100KiB is not a multiple"));
+    }
+
+    /// Fields are public: what no text could have set is refused as well, before anything is opened with it.
+    #[test]
+    fn values_out_of_range_are_faults_however_they_came() {
+        let faults_of = |change: fn(&mut EngineConfig)| {
+            let mut config = EngineConfig::default();
+            change(&mut config);
+            let faults = config.validate().expect_err("out of range");
+            faults[0].to_string()
+        };
+        let found = faults_of(|config| config.submit_async_limit = 0);
+        assert!(found.contains("submit.async_limit"), "{found}");
+        let found = faults_of(|config| config.thread_pool_size = 0);
+        assert!(found.contains("thread_pool_size"), "{found}");
+        let found = faults_of(|config| {
+            config.compression.extent_bytes = 8 << 20;
+            config.compression.item_bytes = 8 << 20;
+        });
+        assert!(found.contains("compression.extent_bytes"), "{found}");
     }
 
     #[test]

@@ -108,6 +108,11 @@ impl Param {
         Ok(())
     }
 
+    /// Checks the value that a configuration has, whoever set it.
+    pub(super) fn check(&self, config: &EngineConfig) -> Result<(), KnobError> {
+        self.parse(&self.get(config)).map(drop)
+    }
+
     fn parse(&self, text: &str) -> Result<i64, KnobError> {
         match self.domain {
             Domain::Range { min, max, step, .. } => self.parse_number(text, min, max, step),

@@ -158,6 +158,7 @@ fn template_batches(superblock: &Superblock, runs: &[&[u8]]) -> Option<Vec<(Disk
             payload_bytes: u32::try_from(payload.len()).ok()?,
             records: 1,
             generation: Generation(superblock.generation.0 + 1),
+            mask: 0,
         };
         if header.stored_bytes() > log.extent.bytes - offset {
             return None;

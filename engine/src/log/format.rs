@@ -4,16 +4,23 @@
 //! is `Malformed`, never a panic. A batch is believed only whole: one checksum covers its header and
 //! all its records.
 //!
+//! What clients write lies in the log as it is, and a sector of it must never look like the beginning of a batch: not to who looks for
+//! the next one where an older batch lay, and not to who looks for later ones. So no sector inside a batch has the magic where a header
+//! has it: where one would, these four bytes of every sector but the first are masked, with a mask that gives none of them the magic.
+//!
 //! Not here: which batches there are (recover/log_scan), where the next one goes (ring).
 
 use std::borrow::Cow;
 
 use super::held::{DataNumber, LoggedPage};
 use super::record::{Record, SizeChange};
-use crate::meta::format::{Decoded, Malformed, extent_valid, put_u32, put_u64, u32_at, u64_at};
+use crate::meta::format::{
+    Decoded, Malformed, SECTOR_LEN, extent_valid, put_u32, put_u64, u32_at, u64_at,
+};
 use crate::meta::{
     CODEC_RAW, EXTENT_PLAIN_BYTES_MAX, EXTENT_STORED_BYTES_MAX, NAME_BYTES_MAX, NewExtent,
 };
+use crate::mutation::{self, Mutation};
 use crate::units::{
     DiskExtent, DiskOffset, FILE_BYTES_MAX, FileId, FileRange, Generation, PAGE_BYTES, PAGE_LEN,
     PageIndex, SECTOR_BYTES,
@@ -46,8 +53,10 @@ pub(crate) struct BatchHeader {
     /// Bytes of all records.
     pub(crate) payload_bytes: u32,
     pub(crate) records: u32,
-    /// In which it was cut; 0 in batches of before that was said.
+    /// In which it was cut, its low 48 bits; 0 in batches of before that was said.
     pub(crate) generation: Generation,
+    /// With what the third and fourth byte pairs of every sector but the first are masked; 0 for nothing.
+    pub(crate) mask: u16,
 }
 
 impl BatchHeader {
@@ -62,16 +71,22 @@ pub(crate) fn stored_bytes(payload_bytes: u64) -> u64 {
     (HEADER_BYTES as u64 + payload_bytes).next_multiple_of(SECTOR_BYTES)
 }
 
-/// Writes the header of a batch whose records are in place behind it, and seals both.
+/// Bytes of the generation's word that are its own; the two above are the mask.
+const GENERATION_MASK: u64 = u64::MAX >> 16;
+
+/// Writes the header of a batch whose records are in place behind it, masks what looks like another header, and seals all.
 pub(crate) fn seal_batch(bytes: &mut [u8], header: &BatchHeader) {
+    let end = HEADER_BYTES + header.payload_bytes as usize;
+    let mask = mask_for(&bytes[..end]);
+    apply(mask, &mut bytes[..end]);
     put_u32(bytes, 4, MAGIC);
     put_u64(bytes, 8, header.volume);
     put_u64(bytes, 16, header.sequence);
     put_u64(bytes, 24, header.address.0);
     put_u32(bytes, 32, header.payload_bytes);
     put_u32(bytes, 36, header.records);
-    put_u64(bytes, 40, header.generation.0);
-    let end = HEADER_BYTES + header.payload_bytes as usize;
+    let generation = header.generation.0 & GENERATION_MASK;
+    put_u64(bytes, 40, u64::from(mask) << 48 | generation);
     let crc = crc32c::crc32c(&bytes[4..end]);
     put_u32(bytes, 0, crc);
 }
@@ -85,15 +100,53 @@ pub(crate) fn peek_batch(bytes: &[u8]) -> Option<BatchHeader> {
         address: DiskOffset(u64_at(bytes, 24)),
         payload_bytes: u32_at(bytes, 32),
         records: u32_at(bytes, 36),
-        generation: Generation(u64_at(bytes, 40)),
+        generation: Generation(u64_at(bytes, 40) & GENERATION_MASK),
+        mask: (u64_at(bytes, 40) >> 48) as u16,
     })
 }
 
 /// The records of a batch, if its checksum holds. `bytes` begin with its header.
-pub(crate) fn open_batch<'b>(bytes: &'b [u8], header: &BatchHeader) -> Option<&'b [u8]> {
+pub(crate) fn open_batch<'b>(bytes: &'b [u8], header: &BatchHeader) -> Option<Cow<'b, [u8]>> {
     let end = HEADER_BYTES.checked_add(header.payload_bytes as usize)?;
     let sealed = bytes.get(4..end)?;
-    (crc32c::crc32c(sealed) == u32_at(bytes, 0)).then(|| &bytes[HEADER_BYTES..end])
+    if crc32c::crc32c(sealed) != u32_at(bytes, 0) {
+        return None;
+    }
+    if header.mask == 0 {
+        return Some(Cow::Borrowed(&bytes[HEADER_BYTES..end]));
+    }
+    let mut plain = bytes[..end].to_vec();
+    apply(header.mask, &mut plain);
+    Some(Cow::Owned(plain.split_off(HEADER_BYTES)))
+}
+
+/// Where a header of a batch would have its magic, in each sector of `batch` but the first.
+fn inner_magics(batch_bytes: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let places = (SECTOR_LEN + 4..).step_by(SECTOR_LEN).map(|at| at..at + 4);
+    places.take_while(move |place| place.end <= batch_bytes)
+}
+
+/// The least mask that leaves no inner sector with the magic.
+fn mask_for(batch: &[u8]) -> u16 {
+    let words = || inner_magics(batch.len()).map(|place| u32_at(batch, place.start));
+    let hides = |mask: &u16| words().all(|word| word ^ wide(*mask) != MAGIC);
+    // Each sector rules out one mask at most, and a log is far shorter than so many sectors.
+    let found = (0..=u16::MAX).find(|mask| hides(mask) || mutation::on(Mutation::LogMagicUnmasked));
+    found.expect("a batch has fewer than 65536 sectors")
+}
+
+fn apply(mask: u16, batch: &mut [u8]) {
+    if mask == 0 {
+        return;
+    }
+    for place in inner_magics(batch.len()) {
+        let word = u32_at(batch, place.start) ^ wide(mask);
+        put_u32(batch, place.start, word);
+    }
+}
+
+fn wide(mask: u16) -> u32 {
+    u32::from(mask) << 16 | u32::from(mask)
 }
 
 /// Appends the bytes of a record.
@@ -442,6 +495,7 @@ mod tests {
             payload_bytes: u32_of((bytes.len() - HEADER_BYTES) as u64),
             records: u32_of(records.len() as u64),
             generation: Generation(9),
+            mask: 0,
         };
         seal_batch(&mut bytes, &header);
         (bytes, header)
@@ -453,11 +507,46 @@ mod tests {
         let (bytes, header) = batch(&records);
         assert_eq!(peek_batch(&bytes), Some(header));
         let payload = open_batch(&bytes, &header).expect("it was just sealed");
-        let found = decode_all(payload).expect("it was just encoded");
+        let found = decode_all(&payload).expect("it was just encoded");
         assert_eq!(found.len(), records.len());
         for ((generation, found), record) in found.iter().zip(&records) {
             assert_eq!((*generation, found), (Generation(9), record));
         }
+    }
+
+    /// A page of a client has the header of a batch at the only place where a sector begins in it, and another one what the first
+    /// mask would make of it.
+    #[test]
+    fn what_clients_write_never_looks_like_a_batch() {
+        let data = |word: u32, header: &[u8], number: u8| {
+            let mut bytes = vec![0; PAGE_LEN];
+            // Behind the header of the batch, or the page before, and its own.
+            let at = SECTOR_LEN
+                - HEADER_BYTES
+                - (RECORD_BYTES + DATA_HEADER_BYTES) * (1 + usize::from(number));
+            bytes[at..at + header.len()].copy_from_slice(header);
+            put_u32(&mut bytes, at + 4, word);
+            Record::Data(Cow::Owned(LoggedPage {
+                file: FileId(7),
+                page: PageIndex(number.into()),
+                number: DataNumber(number.into()),
+                size_bytes: 40_000,
+                bytes: bytes.into(),
+            }))
+        };
+        let (forged, _) = batch(&[Record::Orphan { file: FileId(7) }]);
+        let forged = &forged[..HEADER_BYTES];
+        let records = [data(MAGIC, forged, 0), data(MAGIC ^ wide(1), forged, 1)];
+        let (bytes, header) = batch(&records);
+        for at in (SECTOR_LEN..bytes.len() - SECTOR_LEN).step_by(SECTOR_LEN) {
+            assert_eq!(peek_batch(&bytes[at..at + SECTOR_LEN]), None, "{at}");
+        }
+        let found = peek_batch(&bytes).expect("it begins with a header");
+        assert_eq!(found, BatchHeader { mask: 2, ..header });
+        let payload = open_batch(&bytes, &found).expect("it was just sealed");
+        let decoded = decode_all(&payload).expect("it was just encoded");
+        let decoded: Vec<&Record<'_>> = decoded.iter().map(|(_, record)| record).collect();
+        assert_eq!(decoded, [&records[0], &records[1]]);
     }
 
     #[test]

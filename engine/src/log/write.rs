@@ -300,6 +300,7 @@ impl Log {
             payload_bytes: u32::try_from(payload_bytes).expect("a log is far below 4 GiB"),
             records,
             generation: batch.generation,
+            mask: 0,
         };
         format::seal_batch(&mut image, &header);
         add(&self.counts.batches, 1);

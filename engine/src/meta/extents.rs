@@ -337,6 +337,12 @@ impl Metadata {
             "an extent shows whole pages, all of them: {extent:?}"
         );
         assert!(
+            extent.ram_bytes <= super::EXTENT_PLAIN_BYTES_MAX,
+            "an extent shows at most {} bytes, not {}",
+            super::EXTENT_PLAIN_BYTES_MAX,
+            extent.ram_bytes
+        );
+        assert!(
             extent.disk.bytes <= stored_max && extent.disk.bytes > 0,
             "an extent stores 1 to {stored_max} bytes, not {}",
             extent.disk.bytes

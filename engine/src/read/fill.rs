@@ -113,17 +113,17 @@ pub(crate) fn carry_out_behind(core: &Arc<Core>, inode: &Arc<Inode>, ticket: Arc
                 (Ok(()), None) => unreachable!("a read gives its buffer back"),
                 (Err(error), _) => Err(error.into()),
             };
+            let endio = Arc::clone(&core.pools.endio);
+            // Nothing of the volume is left to this closure, which goes after what it counts in: the last of it would take the device
+            // along, on the device's own thread.
             let item = DecodeItem {
-                core: Arc::clone(&core),
+                core,
                 inode,
                 ticket,
                 read: Some(read),
             };
             // Where a poisoned pool refuses it the alarm tells who waits; a thread of the device does not panic.
-            let _refused = core
-                .pools
-                .endio
-                .try_submit(Box::new(item), Order::Unordered);
+            let _refused = endio.try_submit(Box::new(item), Order::Unordered);
         }),
     );
 }

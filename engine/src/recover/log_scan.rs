@@ -16,6 +16,7 @@
 //!
 //! Not here: making the changes again (replay).
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use delalloc_backends::{Backend, BackendExt};
@@ -106,7 +107,8 @@ pub(crate) fn scan(backend: &dyn Backend, superblock: &Superblock) -> Result<Log
     let mut leftover = false;
     while let Some((offset, payload)) = scan.take() {
         let address = DiskOffset(log.extent.start.0 + offset);
-        let mut records = format::decode_all(payload).map_err(|malformed| malformed.at(address))?;
+        let mut records =
+            format::decode_all(&payload).map_err(|malformed| malformed.at(address))?;
         records.retain(|(generation, record)| {
             let is_held =
                 matches!(record, Record::Data(page) if superblock.held.contains(page.number));
@@ -224,7 +226,7 @@ impl<'s> Scan<'s> {
     ///
     /// It may lie at both places: one that failed at the end of the log and was whole all the same, and the one that took
     /// its number and did not fit there. Between them was a commit, so the later generation is the one that counts.
-    fn take(&mut self) -> Option<(u64, &'s [u8])> {
+    fn take(&mut self) -> Option<(u64, Cow<'s, [u8]>)> {
         let both = [0, self.next.offset].into_iter().filter_map(|offset| {
             // Its number first: the checksum of a batch that stands at the start would be computed for each one behind it.
             let at = usize::try_from(offset).ok()?;

@@ -175,10 +175,15 @@ fn settle(core: &Arc<Core>, inode: &Inode, before: DataNumber) -> Result<bool> {
     state.pushed = later;
     for pushed in &due {
         for (number, page) in (pushed.first.0..).zip(pushed.range.pages()) {
+            if durable(number).is_none() && mutation::on(Mutation::LoggedHomeUnsaid) {
+                continue;
+            }
+            let owed = state.size_owed.get_or_insert_default();
+            // It went home, or something newer took its place, before its batch was through. Who did that has told the log of a size,
+            // maybe of a generation that a crash goes back to; nothing of this page says it any more.
             let Some(generation) = durable(number) else {
                 continue;
             };
-            let owed = state.size_owed.get_or_insert_default();
             if DataNumber(number) >= state.resized_before {
                 owed.note(generation, pushed.size_at);
             }

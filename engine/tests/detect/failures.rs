@@ -260,3 +260,71 @@ pub(crate) fn a_log_that_ends_early_is_refused() {
     let sound: Arc<dyn Backend> = Arc::new(sound);
     assert_page(&sound, 7, "only the log had it");
 }
+
+/// A page behind the end of its file is on its way into the log when a commit begins, goes home in the generation behind that commit,
+/// and its batch is through then. After a crash to that commit the file has the size that its sync answered for.
+pub(crate) fn a_size_outlives_a_page_that_went_home_before_its_batch() {
+    case();
+    let stand = Stand::holding(RequestKind::Flush, &[COMMIT_INTERVAL]);
+    let (hold, volume) = (&stand.hold, &stand.volume);
+    let file = volume.create("file 0").expect("a new file");
+    write(&file, 6);
+    volume.sync().expect("a commit");
+    file.write_at(4096, &[7; 4096]).expect("a write fits");
+    hold.hold(2);
+    thread::scope(|scope| {
+        let syncing = scope.spawn(|| file.sync());
+        hold.wait_for(1);
+        let before = volume.stats().meta.durable_generation;
+        // The committer has something to do.
+        drop(volume.create("file 1").expect("a new file"));
+        hold.wait_for(2);
+        let committing = scope.spawn(|| volume.sync());
+        pause(DONE_WITHIN);
+        let mut flushes = hold.pass();
+        let of_the_commit = flushes.split_off(1);
+        hold.release(flushes);
+        syncing.join().expect("no panic").expect("a sync");
+        hold.hold(1);
+        hold.release(of_the_commit);
+        while volume.stats().meta.durable_generation == before {
+            pause(Duration::from_millis(1));
+        }
+        let image = crashed(&stand.recorder);
+        hold.wait_for(1);
+        hold.release(hold.pass());
+        committing.join().expect("no panic").expect("a commit");
+        let bytes = [[6; 4096], [7; 4096]].concat();
+        assert_holds(&image, "file 0", &bytes, "behind the older commit");
+    });
+}
+
+/// A page with the header of a later batch where a sector of the log begins in it: it is synced, and the volume opens again.
+pub(crate) fn what_a_client_writes_is_no_batch() {
+    case();
+    let stand = Stand::holding(RequestKind::Flush, &[]);
+    let file = stand.volume.create("file 0").expect("a new file");
+    stand.volume.sync().expect("a commit");
+    write(&file, 6);
+    file.sync().expect("a sync");
+    let now = stand.recorder.crash_point(stand.recorder.events());
+    let image = now.image(&Survivors::All, Tear::Whole).image();
+    let log = &image[usize::try_from(LOG).expect("an address")..];
+    // That batch takes two sectors, and the next one is behind it.
+    let begins = |at: &usize| &log[at + 4..at + 8] == b"DLOG";
+    let last = (0..log.len()).step_by(4096).rfind(begins);
+    let last = last.expect("a page was logged");
+    let mut header = log[last..last + 48].to_vec();
+    let own_address = LOG + last as u64 + 3 * 4096;
+    for (at, word) in [(16, 1000), (24, own_address), (32, 0)] {
+        header[at..at + 8].copy_from_slice(&u64::to_le_bytes(word));
+    }
+    let crc = crc32c::crc32c(&header[4..]);
+    header[..4].copy_from_slice(&crc.to_le_bytes());
+    let mut page = [7; 4096];
+    // Behind the header of the batch and those of the record.
+    page[4096 - 48 - 48..4096 - 48].copy_from_slice(&header);
+    file.write_at(0, &page).expect("a write fits");
+    file.sync().expect("a sync");
+    assert_holds(&crashed(&stand.recorder), "file 0", &page, "like a batch");
+}

@@ -71,7 +71,8 @@ pub(crate) struct LogTail {
 }
 
 impl Superblock {
-    /// Part of every node's header, so that a node of an earlier volume is never taken for one of this.
+    /// Part of every node's header, so that a node of an earlier volume is not taken for one of this, where they were
+    /// formatted with different seeds.
     pub(crate) fn volume(&self) -> u64 {
         u64_at(&self.uuid, 0)
     }
