@@ -92,7 +92,8 @@ pub struct ReplayArgs {
     /// Print the outcome as JSON
     #[arg(long)]
     pub json: bool,
-    /// End with 0 where an assertion could not be evaluated
+    /// End with 0 where nothing went wrong and it cannot be told whether all is well: an assertion that could not be evaluated,
+    /// clients that were late, a phase that never became steady, nothing measured
     #[arg(long)]
     pub allow_inconclusive: bool,
 }
@@ -103,7 +104,7 @@ pub struct ReportArgs {
     /// Each a result.json, an events.ndjson, or a directory that holds one
     #[arg(required = true, value_name = "RESULT")]
     pub results: Vec<PathBuf>,
-    /// Where to write it [default: report.html beside the result]
+    /// Where to write it [default: report.html beside result.json, NAME.html beside NAME.json]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// What a recommended point of a sweep serves: `p99`, `p99 within 10%` (of the best rate), `rate`, `rate p99<=20ms`
@@ -161,13 +162,13 @@ pub struct ImportArgs {
     /// Its format, where its beginning does not tell
     #[arg(long, value_name = "NAME", value_parser = formats())]
     pub format: Option<String>,
-    /// Which events of a block layer's trace are requests: what was asked for (Q), or what the device got (D)
-    #[arg(long, value_name = "KIND", value_parser = ["queue", "issue"], default_value = "queue")]
-    pub events: String,
+    /// Which events of a block layer's trace are requests: what was asked for (Q), or what the device got (D) [default: queue]
+    #[arg(long, value_name = "KIND", value_parser = ["queue", "issue"])]
+    pub events: Option<String>,
     /// What a wait of a fio log of version 2 means: milliseconds from the start, as fio's code takes it, or microseconds from
-    /// the wait before it, as its manual says
-    #[arg(long, value_name = "MEANING", value_parser = ["absolute_ms", "relative_us"], default_value = "absolute_ms")]
-    pub fio_wait: String,
+    /// the wait before it, as its manual says [default: absolute_ms]
+    #[arg(long, value_name = "MEANING", value_parser = ["absolute_ms", "relative_us"])]
+    pub fio_wait: Option<String>,
     /// Convert it to this file, in delalloc's own packed and indexed form
     #[arg(long, value_name = "FILE")]
     pub to: Option<PathBuf>,

@@ -5,6 +5,8 @@ use std::fmt;
 use delalloc_results::printable::lines;
 use delalloc_results::{ExitCode, Outcome};
 
+use crate::out;
+
 /// An error with its exit code.
 #[derive(Debug)]
 pub struct Failure {
@@ -33,10 +35,11 @@ impl Failure {
 
     /// The message on stderr; with `json`, the outcome on stdout as well.
     pub fn print(&self, json: bool) {
-        eprintln!("{self}");
+        out::say(self);
         if json {
             let outcome = Outcome::new(self.code, format!("{:#}", self.error));
-            println!("{}", serde_json::json!({ "exit": outcome }));
+            // The code stays that of what went wrong first.
+            let _unread = out::print(format_args!("{}\n", serde_json::json!({ "exit": outcome })));
         }
     }
 }
@@ -69,7 +72,7 @@ impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
 pub fn allowing(code: ExitCode, inconclusive_passes: bool) -> ExitCode {
     match code {
         ExitCode::Inconclusive if inconclusive_passes => {
-            eprintln!("delalloc: inconclusive, which --allow-inconclusive lets pass");
+            out::say("delalloc: inconclusive, which --allow-inconclusive lets pass");
             ExitCode::Good
         }
         code => code,

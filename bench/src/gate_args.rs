@@ -31,7 +31,7 @@ pub struct GateArgs {
     )]
     pub baseline: Option<PathBuf>,
     /// Make a baseline of the result
-    #[arg(long, requires_all = ["reason", "output"])]
+    #[arg(long, requires_all = ["reason", "output"], conflicts_with_all = ["junit", "summary"])]
     pub bless: bool,
     /// Why the baseline changes; kept in it
     #[arg(long, value_name = "TEXT", requires = "bless")]
@@ -189,6 +189,9 @@ pub struct BlessArgs {
     /// Hold a ratio within the run as well, within so many per cent; may be repeated
     #[arg(long = "ratio", value_name = "EXPR=PERCENT", value_parser = ratio)]
     pub ratios: Vec<(String, f64)>,
+    /// Print what is held as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `gate counted`.
@@ -206,7 +209,7 @@ pub struct CountedArgs {
     )]
     pub baseline: Option<PathBuf>,
     /// Make a baseline: count twice, and hold what was counted
-    #[arg(long, requires_all = ["reason", "output"])]
+    #[arg(long, requires_all = ["reason", "output"], conflicts_with_all = ["junit", "summary"])]
     pub bless: bool,
     /// Why the baseline changes; kept in it
     #[arg(long, value_name = "TEXT", requires = "bless")]
@@ -300,7 +303,8 @@ impl GateArgs {
             Some(GateCommand::Counted(args)) => args.outputs.json,
             Some(GateCommand::Calibrate(args)) => args.json,
             Some(GateCommand::Trend(args)) => args.json,
-            Some(GateCommand::Bless(_) | GateCommand::Slices(_)) => false,
+            Some(GateCommand::Bless(args)) => args.json,
+            Some(GateCommand::Slices(_)) => false,
         }
     }
 }

@@ -23,6 +23,7 @@ pub mod failure;
 pub mod gate_args;
 pub mod host;
 pub mod mount;
+pub mod out;
 pub mod plan;
 pub mod progress;
 pub mod recorder;

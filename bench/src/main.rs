@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use delalloc::args::Args;
-use delalloc::cmd;
+use delalloc::{cmd, out};
 use delalloc_results::{ExitCode as Ending, Outcome};
 
 fn main() -> ExitCode {
@@ -29,7 +29,8 @@ fn refuse(error: &clap::Error) -> ! {
         let said = error.to_string();
         let reason = said.lines().next().unwrap_or_default();
         let outcome = Outcome::new(Ending::Usage, reason.trim_start_matches("error: "));
-        println!("{}", serde_json::json!({ "exit": outcome }));
+        // The code is 2 whether or not somebody reads why.
+        let _unread = out::print(format_args!("{}\n", serde_json::json!({ "exit": outcome })));
     }
     error.exit()
 }

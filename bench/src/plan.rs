@@ -26,6 +26,8 @@ pub struct RunPlan {
     pub places: Vec<Place>,
     /// Where results go.
     pub out: PathBuf,
+    /// The user named it. Otherwise another run of the same second may have it, and this one gets a name beside it.
+    pub out_is_named: bool,
     /// When it began.
     pub begun: Stamp,
     /// Where the one replay is written down as a trace.
@@ -46,7 +48,7 @@ impl RunPlan {
         let mut faults = target_faults(&workload);
         faults.extend(knob_faults(&workload));
         faults.extend(layout_faults(&workload));
-        faults.extend(out_fault(&out));
+        faults.extend(args.out.as_deref().and_then(out_fault));
         refuse(&faults)?;
         let places = places(&workload);
         if args.record.is_some() && places.len() != 1 {
@@ -59,6 +61,7 @@ impl RunPlan {
             workload,
             places,
             out,
+            out_is_named: args.out.is_some(),
             begun,
             record: args.record.clone(),
             command_line: std::env::args().collect(),
@@ -225,11 +228,17 @@ fn capacity_bytes(backend: &BackendPlan) -> Option<u64> {
     }
 }
 
-fn out_fault(out: &Path) -> Option<String> {
+/// Why no run may begin there: what another one left is not written over.
+pub(crate) fn out_fault(out: &Path) -> Option<String> {
     let shown = out.display();
     if out.join("result.json").exists() {
         return Some(format!(
             "--out {shown}: holds a result already; name another directory"
+        ));
+    }
+    if out.join("events.ndjson").exists() {
+        return Some(format!(
+            "--out {shown}: holds the events of a run that was killed or still runs; name another directory (`delalloc report {shown}` makes a page of them)"
         ));
     }
     (out.exists() && !out.is_dir()).then(|| format!("--out {shown}: is no directory"))

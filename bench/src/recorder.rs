@@ -74,6 +74,8 @@ pub struct OpTotals {
     pub count: u64,
     /// Bytes they moved.
     pub bytes: u64,
+    /// Bytes that they asked for where no file was.
+    pub missing_bytes: u64,
     /// Operations that failed.
     pub errors: u64,
     response: LatencyTally,
@@ -88,6 +90,8 @@ pub struct Finished {
     pub kind: OpKind,
     /// Bytes it moved.
     pub bytes: u64,
+    /// Bytes that it asked for beyond the end of the file.
+    pub missing_bytes: u64,
     /// From when it was issued to its end.
     pub service_ns: u64,
     /// From when it was due to its end, where it had a schedule.
@@ -173,6 +177,7 @@ impl Totals {
         let totals = self.kinds[finished.kind as usize].get_or_insert_default();
         totals.count += 1;
         totals.bytes += finished.bytes;
+        totals.missing_bytes += finished.missing_bytes;
         match finished.response_ns {
             None if totals.service.is_none() => totals.response.record(finished.service_ns),
             response_ns => totals.record_both(response_ns, finished.service_ns),
@@ -204,6 +209,7 @@ impl OpTotals {
         }
         self.count += other.count;
         self.bytes += other.bytes;
+        self.missing_bytes += other.missing_bytes;
         self.errors += other.errors;
         self.response.merge(&other.response);
     }
@@ -319,6 +325,7 @@ mod tests {
         Finished {
             kind: OpKind::Write,
             bytes: 4096,
+            missing_bytes: 0,
             service_ns,
             response_ns,
         }

@@ -9,11 +9,12 @@
 //! Not here: one cell (replay/cell), what is printed about it (cmd/replay).
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use delalloc_results::export::{CellKey, cells_csv, hdr_log, intervals_csv};
 use delalloc_results::record::{
     Cell, Doubt, Knob, KnobValue, Machine, ObjectiveRecord, PhaseRecord, RunStatus, Sample,
@@ -28,7 +29,7 @@ use crate::contents;
 use crate::failure::{Failure, OrExit};
 use crate::host::{self, Host};
 use crate::mount::Mount;
-use crate::plan::RunPlan;
+use crate::plan::{RunPlan, out_fault};
 use crate::progress::Progress;
 use crate::replay::calibrate::harness_cost;
 use crate::replay::cell::{self, Setup, Watch};
@@ -56,9 +57,7 @@ pub struct Finished {
 
 /// Carries out the plan.
 pub fn run(plan: &RunPlan, open: &Opener<'_>, signals: &Signals) -> Result<Finished, Failure> {
-    std::fs::create_dir_all(&plan.out)
-        .with_context(|| format!("making {}", plan.out.display()))
-        .or_usage()?;
+    let out = make_out(&plan.out, plan.out_is_named).or_usage()?;
     let begun = Instant::now();
     let (contents, measured) = contents::make(&plan.workload.loads).or_usage()?;
     let mut run = Run {
@@ -70,7 +69,7 @@ pub fn run(plan: &RunPlan, open: &Opener<'_>, signals: &Signals) -> Result<Finis
             SleepSlack::measure()
         },
         contents,
-        log: EventLog::create(&plan.out.join("events.ndjson")).or_failed()?,
+        log: begin_log(&out)?,
         record: RunRecord {
             contents: measured,
             ..blank_record(plan)
@@ -95,7 +94,7 @@ pub fn run(plan: &RunPlan, open: &Opener<'_>, signals: &Signals) -> Result<Finis
     };
     // The result is whole in memory, and is left even where the log's last line cannot be.
     let ended = run.log.append(&finished);
-    let mut files = leave(&run.record, &plan.out).or_failed()?;
+    let mut files = leave(&run.record, &out).or_failed()?;
     ended.or_failed()?;
     if run.record.deterministic {
         let surroundings = Surroundings {
@@ -104,13 +103,47 @@ pub fn run(plan: &RunPlan, open: &Opener<'_>, signals: &Signals) -> Result<Finis
             command_line: plan.command_line.clone(),
             machine: machine(&plan.workload.targets),
         };
-        files.push(surroundings.leave(&plan.out).or_failed()?);
+        files.push(surroundings.leave(&out).or_failed()?);
     }
     let verdict = RunVerdict::of(&run.record);
     Ok(Finished {
         record: run.record,
         verdict,
         files,
+    })
+}
+
+/// Makes the directory for the results. Where nobody named it, it is one that was not there: of two runs that begin in one
+/// second the later has a number behind its name.
+fn make_out(out: &Path, is_named: bool) -> anyhow::Result<PathBuf> {
+    let making = |out: &Path| format!("making {}", out.display());
+    if is_named {
+        std::fs::create_dir_all(out).with_context(|| making(out))?;
+        return Ok(out.to_owned());
+    }
+    if let Some(home) = out.parent() {
+        std::fs::create_dir_all(home).with_context(|| making(home))?;
+    }
+    let mut tried = out.to_owned();
+    let mut nth = 1;
+    loop {
+        match std::fs::create_dir(&tried) {
+            Ok(()) => return Ok(tried),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error).with_context(|| making(&tried)),
+        }
+        nth += 1;
+        let mut name = out.as_os_str().to_owned();
+        name.push(format!("-{nth}"));
+        tried = name.into();
+    }
+}
+
+/// Begins the log. A run that began in the directory since this one was planned keeps its own.
+fn begin_log(out: &Path) -> Result<EventLog, Failure> {
+    EventLog::create(&out.join("events.ndjson")).map_err(|error| match out_fault(out) {
+        Some(fault) => Failure::usage(anyhow!(fault)),
+        None => Failure::failed(error),
     })
 }
 
@@ -503,4 +536,30 @@ fn phases_max(plan: &RunPlan) -> usize {
         .map(|load| load.phases.len())
         .max()
         .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_one_second_have_a_directory_each_and_one_that_is_named_has_one_log() {
+        let home = tempfile::tempdir().unwrap();
+        let out = home.path().join("runs/w-20260101-000000");
+        let made = [(); 3].map(|()| make_out(&out, false).unwrap());
+        let names = made.map(|path| path.file_name().unwrap().to_owned());
+        assert_eq!(
+            names,
+            [
+                "w-20260101-000000",
+                "w-20260101-000000-2",
+                "w-20260101-000000-3"
+            ]
+        );
+        assert_eq!(make_out(&out, true).unwrap(), out);
+        begin_log(&out).unwrap();
+        let refused = begin_log(&out).unwrap_err();
+        assert_eq!(refused.code, delalloc_results::ExitCode::Usage);
+        assert!(refused.to_string().contains("name another directory"));
+    }
 }

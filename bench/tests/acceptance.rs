@@ -159,6 +159,33 @@ phases:
     assert!(many < few + 8.0 * 1_048_576.0, "{few} and {many} bytes");
 }
 
+/// A recording reads what was written before it began: nothing is there, and that is no read.
+#[test]
+fn reads_of_what_a_recording_never_wrote_are_not_counted_as_read() {
+    let bench = Bench::new();
+    let trace = "ts_us,op,dev,offset,len\n0,W,8:0,0,65536\n10,R,8:0,0,65536\n20,R,8:0,32768,65536\n30,R,8:0,1073741824,1048576\n";
+    std::fs::write(bench.path("cold.csv"), trace).expect("a temporary file");
+    let text = "version: 1
+name: cold
+targets: { engine: { engine: { backend: { mem: { size: 64MiB } } } } }
+phases:
+  - name: replay
+    jobs: [ { trace: { path: cold.csv, timing: as_fast_as_possible } } ]
+";
+    let workload = bench.workload("cold.yaml", text);
+    let (code, said) = bench.replay(&workload, "out", &[]);
+    assert_eq!(code, 0, "{said}");
+    let record = record(&bench, "out");
+    let counters = &record.cells[0].counters;
+    assert_eq!(counters["user.read_bytes"], 98_304.0);
+    assert_eq!(counters["user.read_missing_bytes"], 32_768.0 + 1_048_576.0);
+    let read = &record.cells[0].phases[0].ops;
+    let read = read.iter().find(|op| op.op == "read").expect("it read");
+    assert_eq!((read.count, read.bytes), (3, 98_304));
+    let page = std::fs::read_to_string(bench.path("out").join("report.html")).unwrap();
+    assert!(page.contains("reads-of-nothing"));
+}
+
 /// A target that cannot follow an open loop: what was due and never issued is said on the terminal, in the report, in
 /// the record.
 #[test]
@@ -174,6 +201,16 @@ phases:
     duration: 2s
     jobs: [ { write: table, pattern: random, block: 4KiB, rate: 2000/s, fsync_every: 1 } ]
 ";
+    // Those that would have waited longest are missing: however much is allowed, the rest does not tell.
+    let asserted =
+        format!("{text}assert: [ \"p99(run.write) <= 1h\", \"count(run.write) >= 1\" ]\n");
+    let workload = bench.workload("asserted.yaml", &asserted);
+    let (code, said) = bench.replay(&workload, "asserted", &[]);
+    assert_eq!(code, 3, "{said}");
+    assert!(
+        said.contains("was never issued, so its p99 is not known"),
+        "{said}"
+    );
     let workload = bench.workload("overload.yaml", text);
     let (code, said) = bench.replay(&workload, "out", &[]);
     assert_eq!(code, 0, "{said}");

@@ -264,8 +264,16 @@ phases:
     assert_eq!(record.status.word(), "interrupted");
     assert!(record.cells[0].phases.last().unwrap().ops[0].count > 0);
 
-    // A killed run has only its events; a report can be made of them.
+    // A killed run has only its events; a report can be made of them, and no other run writes over them.
     std::fs::remove_file(bench.path("out").join("result.json")).unwrap();
+    let left = std::fs::read(&events).unwrap();
+    bench
+        .delalloc()
+        .args(["replay", "long.yaml", "--out", "out"])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("delalloc report out"));
+    assert_eq!(std::fs::read(&events).unwrap(), left);
     bench
         .delalloc()
         .args(["report", "out", "-o", "salvaged.html"])
@@ -326,6 +334,17 @@ fn compare_params_schema_library_and_doctor_answer() {
     says(&["schema", "workload"], "$schema");
     says(&["schema", "result"], "schema_version");
     says(&["library"], "starter");
+    let one = bench
+        .delalloc()
+        .args(["library", "starter", "--json"])
+        .output();
+    let one: serde_json::Value = serde_json::from_slice(&one.unwrap().stdout).expect("JSON alone");
+    let text = one["text"].as_str().expect("the workload");
+    assert_eq!(one["name"], "starter");
+    assert!(
+        text.contains(one["about"].as_str().expect("a line")),
+        "{one}"
+    );
     says(&["doctor"], "doubts=");
     says(&["replay", "small.yaml", "--dry-run"], "small");
     assert!(!bench.path("results").exists(), "a dry run leaves nothing");
@@ -380,6 +399,37 @@ fn results_become_pages_and_text_again() {
 }
 
 #[test]
+fn no_page_is_written_over_that_of_another_result() {
+    let bench = Bench::new();
+    let workload = bench.workload("small.yaml", &small(""));
+    assert_eq!(bench.replay(&workload, "run", &[]).0, 0);
+    for name in ["A.json", "B.json"] {
+        std::fs::copy(bench.path("run/result.json"), bench.path(name)).unwrap();
+    }
+    std::fs::remove_file(bench.path("run/report.html")).unwrap();
+    let report = |results: &[&str]| {
+        let mut command = bench.delalloc();
+        command.arg("report").args(results).assert()
+    };
+    report(&["A.json", "B.json", "run"])
+        .code(0)
+        .stdout("report=A.html\nreport=B.html\nreport=run/report.html\n");
+    assert!(!bench.path("report.html").exists());
+    for page in ["A.html", "B.html", "run/report.html"] {
+        std::fs::remove_file(bench.path(page)).expect("a page of its own");
+    }
+    for twice in [
+        ["A.json", "./A.json"],
+        ["run", "run/events.ndjson"],
+        ["A.json", "run/../A.json"],
+    ] {
+        let refused = report(&twice).code(2);
+        refused.stderr(predicate::str::contains("would both become"));
+    }
+    assert!(!bench.path("A.html").exists() && !bench.path("run/report.html").exists());
+}
+
+#[test]
 fn every_workload_that_comes_along_can_be_planned() {
     let bench = Bench::new();
     // The recording that one of them replays.
@@ -414,7 +464,7 @@ fn a_trace_is_summarised_and_converted() {
         .stdout(predicate::str::contains("lines=4"));
     let own = std::fs::read_to_string(bench.path("own.csv")).unwrap();
     assert!(own.starts_with("ts_ns,op,thread,dev,offset,len,took_ns,has_opens\n"));
-    assert!(own.contains("25000,read,0,trace.0,0,4096,0\n"), "{own}");
+    assert!(own.contains("25000,read,0,trace.0,0,4096,0,1\n"), "{own}");
     bench
         .delalloc()
         .args(["import", "own.csv"])

@@ -2,7 +2,8 @@
 
 mod support;
 
-use std::process::Output;
+use std::fs::{File, OpenOptions};
+use std::process::{Output, Stdio};
 
 use serde_json::Value;
 use support::{Bench, small};
@@ -145,6 +146,115 @@ fn without_an_error_stdout_is_json_too_and_stderr_is_silent() {
         let value: Result<Value, _> = serde_json::from_slice(&output.stdout);
         assert!(value.is_ok(), "{words:?}");
     }
+}
+
+/// Runs it with `stdout`, and returns its code and what it says on stderr.
+fn into(bench: &Bench, words: &[&str], stdout: impl Into<Stdio>) -> (Option<i32>, String) {
+    let output = std::process::Command::new(assert_cmd::cargo::cargo_bin("delalloc"))
+        .current_dir(bench.path("."))
+        .args(words)
+        .stdout(stdout)
+        .output()
+        .expect("the binary runs");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), errors)
+}
+
+/// Of `| head` the code is that of the work, in silence; of a full disk it is "failed".
+#[test]
+fn a_stdout_that_nobody_reads_changes_nothing_and_one_that_is_full_is_a_failure() {
+    let bench = Bench::new();
+    bench.workload("good.yaml", NOTHING);
+    let violated = format!("{NOTHING}assert: [ \"user.write_bytes >= 409601\" ]\n");
+    bench.workload("violated.yaml", &violated);
+    bench.workload("r.csv", "ts_us,op,dev,offset,len\n0,W,d,0,4096\n");
+    bench.workload(
+        "image.yaml",
+        &small("").replace("mem: {", "file: { path: v.img, buffered: true,"),
+    );
+    let made = ran(&bench, &["replay", "image.yaml", "--out", "out"]);
+    assert_eq!(made.status.code(), Some(0));
+    let full = || OpenOptions::new().write(true).open("/dev/full");
+    let closed = || {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        writer
+    };
+    for (words, code) in [
+        (&["params"][..], 0),
+        (&["params", "--json"], 0),
+        (&["schema", "workload"], 0),
+        (&["schema", "result"], 0),
+        (&["doctor"], 0),
+        (&["compare", "out", "out"], 0),
+        (&["compare", "out", "out", "--json"], 0),
+        (&["import", "r.csv"], 0),
+        (&["import", "r.csv", "--json"], 0),
+        (&["check", "v.img"], 0),
+        (&["check", "v.img", "--extents", "--json"], 0),
+        (&["replay", "good.yaml", "--dry-run"], 0),
+        (&["replay", "good.yaml", "--dry-run", "--json"], 0),
+        (&["replay", "violated.yaml"], 1),
+        (&["replay", "violated.yaml", "--json"], 1),
+        (&["replay", "absent.yaml", "--json"], 2),
+        (&["replay", "--json"], 2),
+    ] {
+        let (ended, errors) = into(&bench, words, closed());
+        assert_eq!(ended, Some(code), "{words:?}: {errors}");
+        assert_eq!(errors.is_empty(), code < 2, "{words:?}: {errors}");
+        let (ended, errors) = into(&bench, words, full().expect("a device that is full"));
+        let code = if code < 2 { 4 } else { code };
+        assert_eq!(ended, Some(code), "{words:?}: {errors}");
+        assert!(!errors.contains("panicked"), "{words:?}: {errors}");
+    }
+    let (ended, errors) = into(&bench, &["export", "v.img", "files"], closed());
+    assert_eq!(ended, Some(0), "{errors}");
+}
+
+/// Both streams into one full disk: there is nowhere left to say why.
+#[test]
+fn a_full_stderr_changes_no_code() {
+    let bench = Bench::new();
+    let full: File = OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .expect("a device that is full");
+    for (words, code) in [(&["params"][..], 4), (&["replay", "absent.yaml"], 2)] {
+        let status = std::process::Command::new(assert_cmd::cargo::cargo_bin("delalloc"))
+            .current_dir(bench.path("."))
+            .args(words)
+            .stdout(full.try_clone().expect("a second one"))
+            .stderr(full.try_clone().expect("a third one"))
+            .status()
+            .expect("the binary runs");
+        assert_eq!(status.code(), Some(code), "{words:?}");
+    }
+}
+
+#[test]
+fn runs_that_begin_at_once_do_not_share_a_directory() {
+    let bench = Bench::new();
+    bench.workload("good.yaml", NOTHING);
+    let runs = [(); 4].map(|()| {
+        std::process::Command::new(assert_cmd::cargo::cargo_bin("delalloc"))
+            .current_dir(bench.path("."))
+            .args(["replay", "good.yaml"])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the binary runs")
+    });
+    for mut run in runs {
+        assert_eq!(run.wait().expect("a child").code(), Some(0));
+    }
+    let left = std::fs::read_dir(bench.path("results/runs")).expect("where runs go");
+    let mut count = 0;
+    for out in left.map(|entry| entry.expect("a directory").path()) {
+        let log = std::fs::read_to_string(out.join("events.ndjson")).expect("its log");
+        assert_eq!(log.matches("\"run-started\"").count(), 1);
+        assert!(out.join("result.json").exists());
+        count += 1;
+    }
+    assert_eq!(count, 4);
 }
 
 #[test]

@@ -44,18 +44,18 @@ fn every_lie_ends_with_4() {
     }
 }
 
-/// A stall of a sixth of the run, at 1000 operations a second: what is due at its beginning waits for all of
+/// A stall of one second in six, at 1000 operations a second: what is due at its beginning waits for all of
 /// it, so of a hundred operations of the run the worst waits for nine tenths and more.
 #[test]
 fn a_stall_is_in_the_p99_of_what_was_due_and_not_of_what_was_issued() {
-    const STALL: Duration = Duration::from_millis(250);
+    const STALL: Duration = Duration::from_secs(1);
     let workload = "version: 1
 name: stall
 targets: { nothing: { null: {} } }
 files: { table: { size: 1MiB } }
 phases:
   - name: serve
-    jobs: [ { write: table, pattern: random, block: 4KiB, rate: 1000/s, ops: 1500 } ]
+    jobs: [ { write: table, pattern: random, block: 4KiB, rate: 1000/s, ops: 6000 } ]
 ";
     let record = replay(workload, Lie::Stall(300, STALL)).record;
     let phase = &record.cells[0].phases[0];
@@ -63,7 +63,7 @@ phases:
     let schedule = phase.schedule.as_ref().expect("it has a schedule");
     assert_eq!(
         (write.count, write.service.count, schedule.due),
-        (1500, 1500, 1500)
+        (6000, 6000, 6000)
     );
     let stall_ns = u64::try_from(STALL.as_nanos()).unwrap();
     let response_ns = write.response.ns_p99;
@@ -75,7 +75,7 @@ phases:
     let served_ns = write.service.ns_mean * write.service.count as f64;
     let waited_ns_max = served_ns * 1.01 + schedule.late.ns_max as f64 * 1.01;
     assert!((response_ns as f64) <= waited_ns_max, "{response_ns}");
-    assert!(write.service.ns_p99 < stall_ns / 5, "{:?}", write.service);
+    assert!(write.service.ns_p99 < 1_000_000, "{:?}", write.service);
     assert!(
         schedule.busy_share() > 0.1,
         "a sixth was due during the stall: {schedule:?}"

@@ -170,7 +170,7 @@ fn csv_keeps_a_device_a_device_where_files_are_beside_it_too() {
     let listed = std::fs::read_to_string(bench.path("a.csv")).unwrap();
     assert_eq!(
         listed,
-        "ts_ns,op,thread,dev,offset,len,took_ns,has_opens\n0,open,7,trace.0,0,0,0\n0,write,7,trace.0,4096,512,0\n5000,flush,7,,0,0,0\n"
+        "ts_ns,op,thread,dev,offset,len,took_ns,has_opens\n0,open,7,trace.0,0,0,0,1\n0,write,7,trace.0,4096,512,0,1\n5000,flush,7,,0,0,0,1\n"
     );
     bench.workload(
         "mixed.csv",
@@ -178,7 +178,89 @@ fn csv_keeps_a_device_a_device_where_files_are_beside_it_too() {
     );
     good(&mut import("mixed.csv", "mixed.out.csv"));
     let listed = std::fs::read_to_string(bench.path("mixed.out.csv")).unwrap();
-    assert!(listed.ends_with("1000,write,0,,,8192,512,0\n"), "{listed}");
+    assert!(
+        listed.ends_with("1000,write,0,,,8192,512,0,1\n"),
+        "{listed}"
+    );
+}
+
+#[test]
+fn a_conversion_never_writes_over_its_source_and_leaves_no_half_of_itself() {
+    let bench = Bench::new();
+    let text = "ts_us,op,dev,offset,len\n0,W,d,0,4096\n";
+    bench.workload("r.csv", text);
+    bench.workload("r.csv.part", text);
+    std::os::unix::fs::symlink("r.csv", bench.path("link.csv")).unwrap();
+    let refused = |words: &[&str]| {
+        let output = bench.delalloc().arg("import").args(words).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {errors}");
+        errors
+    };
+    for words in [
+        ["r.csv", "-o", "r.csv"],
+        ["r.csv", "-o", "./r.csv"],
+        ["r.csv", "-o", "link.csv"],
+        ["r.csv", "--to", "r.csv"],
+        ["r.csv.part", "-o", "r.csv"],
+        ["r.csv.part", "--to", "r.csv"],
+    ] {
+        let errors = refused(&words);
+        assert!(errors.contains("is the trace itself"), "{errors}");
+    }
+    refused(&["r.csv", "--to", "both", "-o", "both"]);
+    for name in ["r.csv", "r.csv.part"] {
+        assert_eq!(std::fs::read_to_string(bench.path(name)).unwrap(), text);
+    }
+
+    // The disk is full while it writes: files may have no bytes.
+    bench.workload("kept.csv", "as it was");
+    let full = std::process::Command::new("sh")
+        .current_dir(bench.path("."))
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 0; exec \"$0\" import r.csv -o kept.csv",
+        ])
+        .arg(assert_cmd::cargo::cargo_bin("delalloc"))
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&full.stderr);
+    assert_eq!(full.status.code(), Some(4), "{errors}");
+    let kept = std::fs::read_to_string(bench.path("kept.csv")).unwrap();
+    assert_eq!(kept, "as it was");
+    assert!(!bench.path("kept.csv.part").exists());
+    good(bench.delalloc().args(["import", "r.csv", "-o", "kept.csv"]));
+    let kept = std::fs::read_to_string(bench.path("kept.csv")).unwrap();
+    assert_eq!(kept.lines().count(), 3, "{kept}");
+    assert!(!bench.path("kept.csv.part").exists());
+    good(
+        bench
+            .delalloc()
+            .args(["import", "r.csv", "-o", "/dev/null"]),
+    );
+}
+
+#[test]
+fn what_the_form_of_a_recording_does_not_have_is_not_asked_of_it() {
+    let bench = Bench::new();
+    bench.workload("r.csv", "ts_us,op,dev,offset,len\n0,W,d,0,4096\n");
+    let refused = |words: &[&str], reason: &str| {
+        let output = bench.delalloc().args(words).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {errors}");
+        assert!(errors.contains(reason), "{errors}");
+    };
+    let reason = "--events means nothing to a trace of the form delalloc-csv";
+    refused(&["import", "r.csv", "--events", "issue"], reason);
+    let reason = "--fio-wait means nothing to a trace of the form msr";
+    let named = ["import", "r.csv", "--format", "msr"];
+    let words = [&named[..], &["--fio-wait", "relative_us"]].concat();
+    refused(&words, reason);
+    // In a workload too where the form is not named.
+    std::fs::create_dir(bench.path("files")).unwrap();
+    bench.workload("w.yaml", &workload("r.csv", ", events: issue", 1));
+    let reason = "`events` means nothing to a trace of the form `delalloc-csv`";
+    refused(&["replay", "w.yaml", "--dry-run"], reason);
 }
 
 /// Two threads: one creates files and flushes, the other writes each file that the first created. Both at once, again and again.

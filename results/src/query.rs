@@ -7,7 +7,7 @@
 
 use crate::hist::LatencyHist;
 use crate::metric::Unit;
-use crate::record::{Cell, OpRecord, PhaseRecord, PhaseRole, RunRecord};
+use crate::record::{Cell, OpRecord, PhaseRecord, PhaseRole, RunRecord, ScheduleRecord};
 use crate::stats::sum;
 use std::fmt::Write as _;
 
@@ -94,6 +94,52 @@ impl Quantity {
             Self::Max => selection.latency(|op| op.response.ns_max as f64, |h| h.ns_max() as f64),
             Self::Mean => selection.latency(|op| op.response.ns_mean, LatencyHist::ns_mean),
         }
+    }
+
+    /// Why a latency that a cell tells may be better than it was: more of the path's phase was due and never issued, when time was
+    /// up, than this quantity can do without. What is missing would have waited longest.
+    pub(crate) fn unissued(self, cell: &Cell, path: &str) -> Option<String> {
+        let share_max = match self {
+            Self::P50 => 0.5,
+            Self::P90 => 0.1,
+            Self::P99 | Self::Mean => 0.01,
+            Self::P999 | Self::Max => 0.001,
+            _ => return None,
+        };
+        let (phases, _) = resolve(cell, path).ok()?;
+        phases.into_iter().find_map(|phase| {
+            let schedule = phase.schedule.as_ref()?;
+            let share = schedule.unissued_share(phase.wall_ns);
+            (share > share_max).then(|| {
+                format!(
+                    "what was due in the last {} of {} was never issued, so its {} is not known",
+                    Unit::Nanoseconds.format(schedule.backlog_ns as f64),
+                    phase.name,
+                    self.word()
+                )
+            })
+        })
+    }
+
+    /// Why a latency that a cell tells may be worse than the target was: the generator began late.
+    pub(crate) fn generators(self, cell: &Cell, path: &str) -> Option<String> {
+        let is_targets = match self {
+            Self::P50 | Self::P90 | Self::Mean => ScheduleRecord::is_kept,
+            Self::P99 | Self::P999 | Self::Max => ScheduleRecord::is_true_to_p99,
+            _ => return None,
+        };
+        let (phases, _) = resolve(cell, path).ok()?;
+        phases.into_iter().find_map(|phase| {
+            let schedule = phase.schedule.as_ref()?;
+            (!is_targets(schedule)).then(|| {
+                format!(
+                    "the generator was late in {} (p99 {}), so its {} is not the target's",
+                    phase.name,
+                    Unit::Nanoseconds.format(schedule.late.ns_p99 as f64),
+                    self.word()
+                )
+            })
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! An override edits the tree of the file, so it meets the same checks as if it had been written there, with the
 //! caret under the text of the `--set`. The value is YAML, so lists and maps can be set too.
+//! A knob takes a single value: a map of knobs says of none that it was meant to win.
 //!
 //! The name is a path of keys joined by dots. Where it starts with a key of the language (`seed`, `rounds`, `targets`,
 //! `content`, `files`, `phases`, `sweep`, ...) it is the path of that field; phases and jobs are found by name or by number. Two
@@ -39,21 +40,14 @@ pub(crate) struct Override {
     pub(crate) value: Node,
 }
 
-/// What an override is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Subject {
-    Field,
-    Knob,
-}
-
-/// Is `name` a path into the workload or a knob?
-pub(crate) fn subject(name: &str) -> Subject {
-    let first = name.split('.').next().unwrap_or(name);
-    if FIELDS.contains(&first) || matches!(first, "assert" | "objective") {
-        Subject::Field
-    } else {
-        Subject::Knob
+/// The knob that `name` means, of an override or of an axis: `engine.` in front changes nothing. None for a path into the workload.
+pub(crate) fn knob_name(name: &str) -> Option<&str> {
+    if let Some(knob) = name.strip_prefix("engine.") {
+        return Some(knob);
     }
+    let first = name.split('.').next().unwrap_or(name);
+    let is_field = FIELDS.contains(&first) || matches!(first, "assert" | "objective");
+    (!is_field).then_some(name)
 }
 
 impl Override {
@@ -102,28 +96,41 @@ impl Override {
 
     /// Changes `root`.
     pub(crate) fn apply(&self, root: &mut Node, report: &mut Report) {
-        let name = self.name.strip_prefix("engine.").unwrap_or(&self.name);
-        if subject(&self.name) == Subject::Field && name == self.name {
-            let path: Vec<&str> = name.split('.').collect();
-            self.set_path(root, &path, report);
-        } else {
-            self.set_knob(root, name);
+        match (self.knob(), &self.value.data) {
+            (Some(knob), Data::Map(_)) => self.refuse_map(&format!("{knob}."), report),
+            // Without knobs it says that the file has none.
+            (None, Data::Map(knobs)) if self.name == "engine" && !knobs.is_empty() => {
+                self.refuse_map("", report);
+            }
+            (Some(knob), _) => self.set_knob(root, knob),
+            (None, _) => {
+                let path: Vec<&str> = self.name.split('.').collect();
+                self.set_path(root, &path, report);
+            }
         }
     }
 
     /// The knob that it sets, if it sets one.
     pub(crate) fn knob(&self) -> Option<&str> {
-        match self.name.strip_prefix("engine.") {
-            Some(knob) => Some(knob),
-            None => (subject(&self.name) == Subject::Knob).then_some(&*self.name),
-        }
+        knob_name(&self.name)
+    }
+
+    fn refuse_map(&self, prefix: &str, report: &mut Report) {
+        let first = match &self.value.data {
+            Data::Map(entries) => entries.first().map_or("NAME", |entry| entry.key.as_str()),
+            _ => "NAME",
+        };
+        report.add(
+            Fault::new(self.value.span, "knobs are set one by one, not as a map")
+                .help(format!("such as --set {prefix}{first}=VALUE")),
+        );
     }
 
     fn set_knob(&self, root: &mut Node, name: &str) {
         if let Some(sweep) = get_mut(root, "sweep")
             && let Data::Map(axes) = &mut sweep.data
         {
-            axes.retain(|axis| axis.key != name);
+            axes.retain(|axis| knob_name(&axis.key) != Some(name));
         }
         let engine = ensure(root, "engine", self.name_span);
         remove_knob(engine, name);

@@ -396,6 +396,18 @@ fn overrides_reach_fields_knobs_and_backends() {
 }
 
 #[test]
+fn a_knob_that_is_set_is_not_swept_under_either_of_its_names() {
+    let body = "sweep: { engine.compression.level: [1, 3], thread_pool_size: [1, 2] }\nfiles: { t: { size: 1MiB } }\nphases:\n  - { name: p, jobs: [{ write: t, pattern: sequential, block: 4KiB }] }\n";
+    for set in ["compression.level=9", "engine.compression.level=9"] {
+        let plan = plan_set(body, &[set, "engine.thread_pool_size=4"]);
+        assert_eq!(plan.axes, [], "{set}");
+        let knobs = plan.points[0].knobs_for(&plan.targets[0]);
+        assert_eq!(knobs.0["compression.level"], "9", "{set}");
+        assert_eq!(knobs.0["thread_pool_size"], "4", "{set}");
+    }
+}
+
+#[test]
 fn contents_resolve_with_their_defaults() {
     let content = |written: &str| {
         let set = format!("content={written}");

@@ -176,8 +176,8 @@ impl Slicer<'_> {
                 self.turn += 1;
                 let op = next?;
                 self.wrote |= matches!(op, Op::Write { .. });
-                let (begin_ns, end_ns) = client.perform(&op)?;
-                return Ok(end_ns.saturating_sub(begin_ns));
+                let done = client.perform(&op)?;
+                return Ok(done.end_ns.saturating_sub(done.begin_ns));
             }
         }
         Err(anyhow!("the phase has no operation"))

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::open_image;
 use crate::args::CheckArgs;
 use crate::failure::{Failure, OrExit};
+use crate::out::unless_closed;
 
 pub(super) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let backend = open_image(&args.image, FileOpening::ReadOnly).or_usage()?;
@@ -44,10 +45,8 @@ pub(super) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
         None if args.json => write_json(&mut out, &report, code, args.extents),
         None => write_text(&mut out, &report, &args.image, code),
     };
-    written
-        .and_then(|()| out.flush())
-        .context("stdout")
-        .or_failed()?;
+    let written = written.and_then(|()| out.flush());
+    unless_closed(written).context("stdout").or_failed()?;
     Ok(code)
 }
 

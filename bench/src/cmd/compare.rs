@@ -15,6 +15,7 @@ use delalloc_results::{ExitCode, RunRecord, render_comparison};
 use super::find_record;
 use crate::args::{CompareArgs, Format};
 use crate::failure::{Failure, OrExit};
+use crate::out;
 use crate::spark::sparkline;
 use crate::table::Table;
 
@@ -43,28 +44,22 @@ pub(super) fn compare(args: &CompareArgs) -> Result<ExitCode, Failure> {
         .filter(|row| args.all || row.is_of_operation || row.unit == Unit::Ratio)
         .collect();
     match args.format.or_else(|| args.json.then_some(Format::Json)) {
-        Some(Format::Json) => println!("{}", json(&comparison)),
-        Some(Format::Csv) => print!("{}", csv(&rows)),
-        Some(Format::Markdown) => print!("{}", markdown(&comparison, &rows)),
+        Some(Format::Json) => out::print(format_args!("{}\n", json(&comparison)))?,
+        Some(Format::Csv) => out::print(csv(&rows))?,
+        Some(Format::Markdown) => out::print(markdown(&comparison, &rows))?,
         Some(Format::GoBench) => {
-            print!(
-                "{}\n{}",
-                go_bench(&before, &names.0),
-                go_bench(&after, &names.1)
-            );
+            let (before, after) = (go_bench(&before, &names.0), go_bench(&after, &names.1));
+            out::print(format_args!("{before}\n{after}"))?;
         }
         None => {
             let is_coloured =
                 std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             let records = [(names.0.as_str(), &before), (names.1.as_str(), &after)];
-            print!(
-                "{}",
-                text(&comparison, &rows, records, args.all, is_coloured)
-            );
+            out::print(text(&comparison, &rows, records, args.all, is_coloured))?;
         }
     }
     if let Some(page) = &args.html {
-        eprintln!("comparison={}", page.display());
+        out::say(format_args!("comparison={}", page.display()));
     }
     Ok(ExitCode::Good)
 }

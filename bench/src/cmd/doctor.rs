@@ -12,6 +12,7 @@ use delalloc_results::{ExitCode, Unit};
 use crate::args::DoctorArgs;
 use crate::failure::{Failure, OrExit};
 use crate::host::{self, Host};
+use crate::out;
 use crate::replay::pacer::SleepSlack;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -33,18 +34,27 @@ struct Finding {
 pub(super) fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let findings = examine(&args.directory).or_usage()?;
     if args.json {
-        println!("{}", serde_json::json!({ "findings": findings }));
+        out::print(format_args!(
+            "{}\n",
+            serde_json::json!({ "findings": findings })
+        ))?;
         return Ok(ExitCode::Good);
     }
-    for finding in &findings {
+    out::print(text(&findings))?;
+    Ok(ExitCode::Good)
+}
+
+fn text(findings: &[Finding]) -> String {
+    let mut text = String::new();
+    for finding in findings {
         let rank = match finding.rank {
             Rank::Ok => "ok   ",
             Rank::Note => "note ",
             Rank::Doubt => "doubt",
         };
-        println!("{rank}  {:<22} {}", finding.what, finding.seen);
+        text.push_str(&format!("{rank}  {:<22} {}\n", finding.what, finding.seen));
         if !finding.advice.is_empty() {
-            println!("{:30}-> {}", "", finding.advice);
+            text.push_str(&format!("{:30}-> {}\n", "", finding.advice));
         }
     }
     let count = |rank| {
@@ -53,8 +63,9 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
             .filter(|finding| finding.rank == rank)
             .count()
     };
-    println!("doubts={} notes={}", count(Rank::Doubt), count(Rank::Note));
-    Ok(ExitCode::Good)
+    let (doubts, notes) = (count(Rank::Doubt), count(Rank::Note));
+    text.push_str(&format!("doubts={doubts} notes={notes}\n"));
+    text
 }
 
 fn examine(directory: &Path) -> anyhow::Result<Vec<Finding>> {

@@ -23,6 +23,7 @@ use delalloc_results::{ExitCode, Unit};
 use super::open_image;
 use crate::args::ExportArgs;
 use crate::failure::{Failure, OrExit};
+use crate::out;
 
 /// Copied at once; whole extents, so each is decoded once.
 const CHUNK_LEN: usize = 1 << 20;
@@ -58,27 +59,27 @@ pub(super) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
             }
         }
     }
-    println!(
-        "{} files, {} to {}",
+    out::print(format_args!(
+        "{} files, {} to {}\n",
         done.files,
         Unit::Bytes.format(done.bytes as f64),
         args.directory.display()
-    );
+    ))?;
     if done.damaged + done.failed == 0 {
         return Ok(ExitCode::Good);
     }
-    println!(
-        "{} of them damaged, where {} are holes now; {} files not copied",
+    out::print(format_args!(
+        "{} of them damaged, where {} are holes now; {} files not copied\n",
         done.damaged,
         Unit::Bytes.format(done.lost_bytes as f64),
         done.failed
-    );
+    ))?;
     Ok(ExitCode::Failed)
 }
 
 /// A line for whoever waits; names and errors are data.
 fn say(what: String) {
-    eprintln!("delalloc: {}", lines(&what));
+    out::say(format_args!("delalloc: {}", lines(&what)));
 }
 
 /// Sums of an export.

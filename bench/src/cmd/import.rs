@@ -4,10 +4,13 @@
 //! request as it was understood. `-o` makes CSV, one line per operation that a replay would carry out, times in nanoseconds from the first
 //! request, with thread and duration: replayed, it does the same. Of several devices beside files it keeps no more than that they
 //! are one. Where anything is lost, a conversion is refused unless it is asked for a second time, with `--lossy`.
+//!
+//! What is written has its name when it is whole: until then it is `FILE.part`. Neither is ever the trace itself.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -22,6 +25,7 @@ use delalloc_workloads::{Cursors, FileSlot, LoadPlan, Op, TimedOp};
 
 use crate::args::ImportArgs;
 use crate::failure::{Failure, OrExit};
+use crate::out;
 
 const MADE_BY: &str = concat!("delalloc ", env!("CARGO_PKG_VERSION"));
 
@@ -41,8 +45,13 @@ enum Columns {
 }
 
 pub(super) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
+    refuse_writing_over(args)?;
     let reading = reading_of(args);
+    if let Some(format) = reading.format {
+        refuse_unread(args, format)?;
+    }
     let summary = summarize(&args.trace, &reading).or_usage()?;
+    refuse_unread(args, summary.format)?;
     refuse_loss(args, &summary)?;
     let converted = match &args.to {
         Some(to) => Some(convert(&summary, &reading, to, MADE_BY).or_failed()?),
@@ -53,30 +62,84 @@ pub(super) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
         None => None,
     };
     if args.json {
-        println!(
-            "{}",
-            serde_json::json!({ "summary": summary, "converted": converted, "listed": listed })
-        );
+        let said =
+            serde_json::json!({ "summary": summary, "converted": converted, "listed": listed });
+        out::print(format_args!("{said}\n"))?;
         return Ok(ExitCode::Good);
     }
-    print!("{}", lines(&summary.text()));
+    let mut text = lines(&summary.text()).into_owned();
     if let (Some(converted), Some(to)) = (&converted, &args.to) {
-        print_converted(converted, to);
+        text.push_str(&converted_text(converted, to));
     }
     if let (Some(listed), Some(output)) = (&listed, &args.output) {
-        println!("converted={} lines={}", output.display(), listed.lines);
+        let line = format!("converted={} lines={}\n", output.display(), listed.lines);
+        text.push_str(&line);
     }
+    out::print(text)?;
     Ok(ExitCode::Good)
 }
 
-fn print_converted(converted: &Converted, to: &Path) {
-    println!(
-        "converted={} operations={} bytes={} source_sha256={}",
+fn converted_text(converted: &Converted, to: &Path) -> String {
+    format!(
+        "converted={} operations={} bytes={} source_sha256={}\n",
         to.display(),
         converted.operations,
         converted.bytes,
         converted.source_sha256
-    );
+    )
+}
+
+/// A recording cannot be made again: what is written lies beside it, also while it is written.
+fn refuse_writing_over(args: &ImportArgs) -> Result<(), Failure> {
+    if args.to.is_some() && args.to == args.output {
+        return Err(Failure::usage(anyhow!(
+            "--to and -o name one file; give them one each"
+        )));
+    }
+    let place = |path: &Path| {
+        let metadata = fs::metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    let Some(trace) = place(&args.trace) else {
+        return Ok(());
+    };
+    for output in args.to.iter().chain(&args.output) {
+        for written in [output, &part_of(output)] {
+            if place(written) == Some(trace) {
+                return Err(Failure::usage(anyhow!(
+                    "{}: is the trace itself, and would be written over; convert it to another file",
+                    written.display()
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An option that nothing of this form is read by was meant for another.
+fn refuse_unread(args: &ImportArgs, format: TraceFormat) -> Result<(), Failure> {
+    for (option, is_given, is_read, forms) in [
+        (
+            "--events",
+            args.events.is_some(),
+            format.has_events(),
+            "blkparse or blktrace",
+        ),
+        (
+            "--fio-wait",
+            args.fio_wait.is_some(),
+            format.has_waits(),
+            "fio-iolog",
+        ),
+    ] {
+        if is_given && !is_read {
+            return Err(Failure::usage(anyhow!(
+                "{option} means nothing to a trace of the form {}, only to {forms}; leave it out",
+                format.name()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn reading_of(args: &ImportArgs) -> TraceReading {
@@ -87,12 +150,12 @@ fn reading_of(args: &ImportArgs) -> TraceReading {
             .as_ref()
             .and_then(named)
             .map(|(_, format)| *format),
-        events: match args.events.as_str() {
-            "issue" => TraceEvents::Issue,
+        events: match args.events.as_deref() {
+            Some("issue") => TraceEvents::Issue,
             _ => TraceEvents::Queue,
         },
-        fio_wait: match args.fio_wait.as_str() {
-            "relative_us" => FioWait::RelativeUs,
+        fio_wait: match args.fio_wait.as_deref() {
+            Some("relative_us") => FioWait::RelativeUs,
             _ => FioWait::AbsoluteMs,
         },
         malformed_max: args.malformed_max,
@@ -129,23 +192,59 @@ fn refuse_loss(args: &ImportArgs, summary: &TraceSummary) -> Result<(), Failure>
 }
 
 fn list(summary: &TraceSummary, reading: &TraceReading, output: &Path) -> anyhow::Result<Listed> {
+    let named = || output.display().to_string();
+    // A pipe or a terminal has no bytes to lose and no name to give.
+    if fs::metadata(output).is_ok_and(|found| !found.is_file()) {
+        let file = File::create(output).with_context(named)?;
+        return write_lines(summary, reading, (&file, output));
+    }
+    // Of a link the file behind it is replaced, and not the link.
+    let whole = fs::canonicalize(output).unwrap_or_else(|_| output.to_owned());
+    let part = part_of(&whole);
+    let write = || -> anyhow::Result<Listed> {
+        let file = File::create(&part).with_context(|| part.display().to_string())?;
+        let listed = write_lines(summary, reading, (&file, &part))?;
+        file.sync_all().with_context(named)?;
+        fs::rename(&part, &whole).with_context(named)?;
+        Ok(listed)
+    };
+    let written = write();
+    if written.is_err() {
+        // What is not whole is of no use; it may never have been made.
+        let _removed = fs::remove_file(&part);
+    }
+    written
+}
+
+/// What a file is called until it is whole.
+fn part_of(output: &Path) -> PathBuf {
+    let mut part = output.as_os_str().to_owned();
+    part.push(".part");
+    part.into()
+}
+
+fn write_lines(
+    summary: &TraceSummary,
+    reading: &TraceReading,
+    (file, path): (&File, &Path),
+) -> anyhow::Result<Listed> {
+    let named = || path.display().to_string();
     let load = load_of(summary, reading);
     let streams = load.streams(0, &Arc::new(Cursors::new(&load)))?;
-    let file = File::create(output).with_context(|| output.display().to_string())?;
     let mut out = BufWriter::new(file);
     let columns = Columns::of(summary);
-    writeln!(out, "{}", columns.header())?;
+    writeln!(out, "{}", columns.header()).with_context(named)?;
     let mut listed = Listed::default();
     for mut stream in streams {
         while let Some(timed) = stream.next() {
             let timed = timed?;
             let step = stream.step().expect("the load replays a trace");
             let line = columns.line(&timed, step, |file| load.file_name(file).into_owned());
-            writeln!(out, "{line}")?;
+            writeln!(out, "{line}").with_context(named)?;
             listed.lines += 1;
         }
     }
-    out.flush()?;
+    out.flush().with_context(named)?;
     Ok(listed)
 }
 
@@ -205,7 +304,7 @@ impl Columns {
         }
     }
 
-    /// An operation as a line.
+    /// An operation as a line. The last field says what the head says already: opens are in the list.
     fn line(self, timed: &TimedOp, step: &TraceStep, name: impl Fn(FileSlot) -> String) -> String {
         let (word, offset, len) = match timed.op {
             Op::Read { offset, bytes, .. } => ("read", offset, bytes),
@@ -225,13 +324,13 @@ impl Columns {
         let (thread, took_ns) = (step.thread, step.took_ns);
         match self {
             Self::FilesOnADevice if step.is_device => {
-                format!("{at_ns},{word},{thread},,,{offset},{len},{took_ns}")
+                format!("{at_ns},{word},{thread},,,{offset},{len},{took_ns},1")
             }
             Self::FilesOnADevice => {
-                format!("{at_ns},{word},{thread},{file},{offset},,{len},{took_ns}")
+                format!("{at_ns},{word},{thread},{file},{offset},,{len},{took_ns},1")
             }
             Self::Devices | Self::Files => {
-                format!("{at_ns},{word},{thread},{file},{offset},{len},{took_ns}")
+                format!("{at_ns},{word},{thread},{file},{offset},{len},{took_ns},1")
             }
         }
     }
@@ -263,12 +362,19 @@ mod tests {
             ..TraceStep::default()
         };
         let line = |columns: Columns, timed| columns.line(timed, &step, name);
-        assert_eq!(line(Columns::Files, &timed), "1500,write,7,f3,4096,512,20");
+        assert_eq!(
+            line(Columns::Files, &timed),
+            "1500,write,7,f3,4096,512,20,1"
+        );
         let mixed = Columns::FilesOnADevice;
-        assert_eq!(line(mixed, &timed), "1500,write,7,,,4096,512,20");
+        assert_eq!(line(mixed, &timed), "1500,write,7,,,4096,512,20,1");
         let rename = TimedOp::asap(Op::Rename { file, serial: 1 });
-        assert_eq!(line(Columns::Files, &rename), "0,moveto,7,f3,0,0,20");
+        assert_eq!(line(Columns::Files, &rename), "0,moveto,7,f3,0,0,20,1");
         let flush = TimedOp::asap(Op::VolumeSync);
-        assert_eq!(line(Columns::Devices, &flush), "0,flush,7,,0,0,20");
+        assert_eq!(line(Columns::Devices, &flush), "0,flush,7,,0,0,20,1");
+        for columns in [Columns::Devices, Columns::Files, mixed] {
+            let count = |text: &str| text.split(',').count();
+            assert_eq!(count(columns.header()), count(&line(columns, &timed)));
+        }
     }
 }

@@ -14,6 +14,12 @@ pub(super) fn library(args: &LibraryArgs) -> Result<ExitCode, Failure> {
         let (_, text) = found
             .ok_or_else(|| anyhow!("no workload {name:?} comes along; see delalloc library"))
             .or_usage()?;
+        if args.json {
+            let workload =
+                serde_json::json!({ "name": name, "about": summary(text), "text": text });
+            println!("{workload}");
+            return Ok(ExitCode::Good);
+        }
         print!("{text}");
         return Ok(ExitCode::Good);
     }

@@ -35,8 +35,8 @@ pub fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         Command::Import(args) => import::import(&args),
         Command::Check(args) => check::check(&args),
         Command::Export(args) => export::export(&args),
-        Command::Params(args) => Ok(params::params(&args)),
-        Command::Schema(args) => Ok(schema::schema(&args)),
+        Command::Params(args) => params::params(&args),
+        Command::Schema(args) => schema::schema(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Library(args) => library::library(&args),
     }

@@ -4,9 +4,11 @@ use delalloc_engine::config::params as rows;
 use delalloc_results::ExitCode;
 
 use crate::args::ParamsArgs;
+use crate::failure::Failure;
+use crate::out;
 use crate::table::Table;
 
-pub(super) fn params(args: &ParamsArgs) -> ExitCode {
+pub(super) fn params(args: &ParamsArgs) -> Result<ExitCode, Failure> {
     let wanted = |name: &str| {
         args.filter
             .as_deref()
@@ -25,8 +27,8 @@ pub(super) fn params(args: &ParamsArgs) -> ExitCode {
                 })
             })
             .collect();
-        println!("{}", serde_json::Value::from(rows));
-        return ExitCode::Good;
+        out::print(format_args!("{}\n", serde_json::Value::from(rows)))?;
+        return Ok(ExitCode::Good);
     }
     let mut table = Table::new(4, &["knob", "default", "takes", "meaning"]);
     for row in rows {
@@ -37,6 +39,6 @@ pub(super) fn params(args: &ParamsArgs) -> ExitCode {
             row.doc.to_owned(),
         ]);
     }
-    print!("{table}");
-    ExitCode::Good
+    out::print(table)?;
+    Ok(ExitCode::Good)
 }

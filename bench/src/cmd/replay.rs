@@ -11,6 +11,7 @@ use delalloc_workloads::{Estimate, WorkloadPlan, dry_run_text};
 use super::times;
 use crate::args::ReplayArgs;
 use crate::failure::{Failure, OrExit, allowing};
+use crate::out;
 use crate::plan::{self, RunPlan};
 use crate::replay::calibrate::OPS_ENOUGH;
 use crate::run::{self, Finished};
@@ -42,9 +43,9 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
                 estimate: &estimate,
             };
             let text = serde_json::to_string_pretty(&shown).or_failed()?;
-            println!("{text}");
+            out::print(format_args!("{text}\n"))?;
         } else {
-            print!("{}", dry_run_text(&workload, &estimate));
+            out::print(dry_run_text(&workload, &estimate))?;
         }
         return Ok(ExitCode::Good);
     }
@@ -54,9 +55,9 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     let open = |opening: &Opening<'_>| targets::open(&Opening { plant, ..*opening });
     let finished = run::run(&plan, &open, &signals)?;
     if args.json {
-        println!("{}", json(&finished));
+        out::print(format_args!("{}\n", json(&finished)))?;
     } else {
-        print(&finished);
+        out::print(text(&finished))?;
     }
     Ok(allowing(
         finished.verdict.exit.code,
@@ -78,17 +79,22 @@ fn json(finished: &Finished) -> serde_json::Value {
     })
 }
 
-fn print(finished: &Finished) {
+/// What came out, for whoever reads it; the verdict last.
+fn text(finished: &Finished) -> String {
     let record = &finished.record;
-    print!("{}", summary(record));
+    let mut text = summary(record).to_string();
+    let mut say = |line: &str| {
+        text.push_str(line);
+        text.push('\n');
+    };
     for line in times::writes(record)
         .iter()
         .chain(&times::schedules(record))
     {
-        println!("{}", one_line(line));
+        say(&one_line(line));
     }
     for line in record.traces().iter().filter_map(|trace| trace.text()) {
-        println!("{}", one_line(&line));
+        say(&one_line(&line));
     }
     for cell in record.cells.iter().filter(|cell| cell.fault.is_some()) {
         let fault = cell.fault.as_deref().unwrap_or_default();
@@ -98,7 +104,7 @@ fn print(finished: &Finished) {
             point_label(&cell.point),
             cell.round
         );
-        println!("{}", lines(&said));
+        say(&lines(&said));
     }
     for assertion in &finished.verdict.assertions {
         let word = match assertion.standing {
@@ -107,23 +113,24 @@ fn print(finished: &Finished) {
             Standing::Unknown => "unknown ",
         };
         let said = format!("{word}  {}: {}", assertion.text, assertion.reason);
-        println!("{}", one_line(&said));
+        say(&one_line(&said));
     }
     for line in recommendations(record) {
-        println!("{}", one_line(&line));
+        say(&one_line(&line));
     }
     if !record.deterministic {
-        println!("{}", harness(record.harness.as_ref()));
+        say(&harness(record.harness.as_ref()));
     }
-    println!(
+    say(&format!(
         "verified: {}, {} mismatches",
         Unit::Bytes.format(finished.verdict.bytes_verified as f64),
         finished.verdict.mismatches
-    );
+    ));
     for path in &finished.files {
-        println!("{}", path.display());
+        say(&path.display().to_string());
     }
-    println!("{}", finished.verdict.last_line());
+    say(&finished.verdict.last_line());
+    text
 }
 
 /// What the harness costs, and on how little that rests where it is little.

@@ -211,6 +211,16 @@ impl CellRun {
                 .neither()
                 .doc("bytes the clients read"),
         );
+        let missing = totals
+            .of(OpKind::Read)
+            .map_or(0, |totals| totals.missing_bytes);
+        if missing > 0 {
+            self.note(
+                Reading::counted("user.read_missing_bytes", Unit::Bytes, missing as f64)
+                    .neither()
+                    .doc("bytes the clients asked for beyond the end of a file; nothing was read there"),
+            );
+        }
         for mut reading in target.counters() {
             let earlier = before
                 .iter()

@@ -88,6 +88,17 @@ impl Halt {
     }
 }
 
+/// The target's part of one operation.
+#[derive(Debug, Clone, Copy)]
+pub struct Done {
+    /// When it began, in nanoseconds of the phase.
+    pub begin_ns: u64,
+    /// When it ended.
+    pub end_ns: u64,
+    /// Bytes that were asked for beyond the end of the file.
+    pub missing_bytes: u64,
+}
+
 impl Shared<'_> {
     /// Whether clients should end.
     pub fn halted(&self) -> bool {
@@ -280,7 +291,11 @@ impl<'a> Client<'a> {
         let (tape, target) = (self.shared.tape, self.shared.files.target());
         let begun = tape.map(|tape| (tape, tape.begin(self.number, timed.op, target)));
         match self.perform(&timed.op) {
-            Ok((begin_ns, end_ns)) => {
+            Ok(Done {
+                begin_ns,
+                end_ns,
+                missing_bytes,
+            }) => {
                 if let Some((tape, begun)) = begun {
                     tape.end(begun, target);
                 }
@@ -292,7 +307,8 @@ impl<'a> Client<'a> {
                 self.lateness.rest(rest_ns);
                 let finished = Finished {
                     kind: timed.op.kind(),
-                    bytes: timed.op.payload_bytes(),
+                    bytes: timed.op.payload_bytes().saturating_sub(missing_bytes),
+                    missing_bytes,
                     service_ns: end_ns.saturating_sub(begin_ns),
                     response_ns: due_ns.map(|due_ns| end_ns.saturating_sub(due_ns)),
                 };
@@ -404,7 +420,8 @@ impl<'a> Client<'a> {
         let due_ns = self.due_ns(timed);
         if self.shared.halted() || now_ns >= end_ns {
             if let Some(due_ns) = due_ns {
-                let backlog_ns = now_ns.saturating_sub(due_ns);
+                // Nothing is due after the end.
+                let backlog_ns = now_ns.min(end_ns).saturating_sub(due_ns);
                 self.shared
                     .halt
                     .backlog_ns
@@ -425,8 +442,8 @@ impl<'a> Client<'a> {
         (is_due && !self.shared.halted()).then_some(Some(due_ns))
     }
 
-    /// Carries out one operation; begin and end of the target's part, in nanoseconds of the phase.
-    pub fn perform(&mut self, op: &Op) -> anyhow::Result<(u64, u64)> {
+    /// Carries out one operation.
+    pub fn perform(&mut self, op: &Op) -> anyhow::Result<Done> {
         match *op {
             Op::Read {
                 file,
@@ -475,7 +492,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    fn read(&mut self, file: FileSlot, offset: u64, bytes: u64) -> anyhow::Result<(u64, u64)> {
+    fn read(&mut self, file: FileSlot, offset: u64, bytes: u64) -> anyhow::Result<Done> {
         let buffer = room(&mut self.buffer, bytes);
         // Before the handle is looked up: a file that is removed in between was there when the read began.
         if let Some(expected) = self.shared.expected {
@@ -485,19 +502,25 @@ impl<'a> Client<'a> {
         let begin_ns = self.pacer.begin_call(bytes);
         let result = target.and_then(|target| target.read_at(offset, buffer));
         let end_ns = self.pacer.now_ns();
-        match (result, self.shared.expected) {
-            (Ok(read), Some(expected)) => {
-                expected.end_read(self.number, file, offset, &buffer[..read], bytes);
+        let read = match (result, self.shared.expected) {
+            (Ok(read), expected) => {
+                if let Some(expected) = expected {
+                    expected.end_read(self.number, file, offset, &buffer[..read], bytes);
+                }
+                read as u64
             }
-            (Ok(_), None) => {}
             (Err(error), expected) => {
                 if let Some(expected) = expected {
                     expected.abandon_read(self.number);
                 }
                 return Err(error.context(format!("read of {bytes} bytes at {offset}")));
             }
-        }
-        Ok((begin_ns, end_ns))
+        };
+        Ok(Done {
+            begin_ns,
+            end_ns,
+            missing_bytes: bytes.saturating_sub(read),
+        })
     }
 
     fn write(
@@ -506,7 +529,7 @@ impl<'a> Client<'a> {
         offset: u64,
         bytes: u64,
         version: u64,
-    ) -> anyhow::Result<(u64, u64)> {
+    ) -> anyhow::Result<Done> {
         let buffer = room(&mut self.buffer, bytes);
         if let Some(content) = self.shared.content {
             content.fill(file, offset, version, buffer);
@@ -528,7 +551,11 @@ impl<'a> Client<'a> {
             }
         }
         result.with_context(|| format!("write of {bytes} bytes at {offset}"))?;
-        Ok((begin_ns, end_ns))
+        Ok(Done {
+            begin_ns,
+            end_ns,
+            missing_bytes: 0,
+        })
     }
 
     /// Carries out `change`, which makes `range` of `file` read as zeros.
@@ -536,8 +563,8 @@ impl<'a> Client<'a> {
         &mut self,
         file: FileSlot,
         range: Range<u64>,
-        change: impl FnOnce(&mut Self) -> anyhow::Result<(u64, u64)>,
-    ) -> anyhow::Result<(u64, u64)> {
+        change: impl FnOnce(&mut Self) -> anyhow::Result<Done>,
+    ) -> anyhow::Result<Done> {
         let Some(expected) = self.shared.expected else {
             return change(self);
         };
@@ -551,11 +578,15 @@ impl<'a> Client<'a> {
     }
 }
 
-/// Begin and end of `work`, in nanoseconds of the phase.
-fn timed(pacer: &Pacer, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<(u64, u64)> {
+/// `work`, and when it began and ended.
+fn timed(pacer: &Pacer, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Done> {
     let begin_ns = pacer.begin_call(0);
     work()?;
-    Ok((begin_ns, pacer.now_ns()))
+    Ok(Done {
+        begin_ns,
+        end_ns: pacer.now_ns(),
+        missing_bytes: 0,
+    })
 }
 
 /// The first `bytes` of a buffer, grown where it is shorter.

@@ -7,7 +7,7 @@ use super::support::{Bench, small};
 #[test]
 fn blessing_again_keeps_why_it_was_so_and_refuses_another_workload() {
     let bench = Bench::new();
-    let workload = bench.workload("small.yaml", &small(""));
+    let workload = bench.workload("small.yaml", &small("rounds: 2\n"));
     assert_eq!(bench.replay(&workload, "run", &[]).0, 0);
     let bless = |run: &str, reason: &str| {
         let mut command = bench.delalloc();
@@ -32,7 +32,7 @@ fn blessing_again_keeps_why_it_was_so_and_refuses_another_workload() {
 
     let other = bench.workload(
         "other.yaml",
-        &small("").replace("name: small", "name: other"),
+        &small("rounds: 2\n").replace("name: small", "name: other"),
     );
     assert_eq!(bench.replay(&other, "other", &[]).0, 0);
     bless("other", "third").code(2);
@@ -70,7 +70,7 @@ fn blessing_again_keeps_why_it_was_so_and_refuses_another_workload() {
 #[test]
 fn a_ratio_is_held_where_it_is_asked_for() {
     let bench = Bench::new();
-    let workload = bench.workload("small.yaml", &small(""));
+    let workload = bench.workload("small.yaml", &small("rounds: 2\n"));
     assert_eq!(bench.replay(&workload, "run", &[]).0, 0);
     let bless = |ratio: &str| {
         let mut command = bench.delalloc();
@@ -118,4 +118,48 @@ fn a_ratio_is_held_where_it_is_asked_for() {
     entry["tolerance"]["relative"] = 0.5.into();
     std::fs::write(bench.path("b.json"), baseline.to_string()).expect("written");
     gate().code(1);
+}
+
+#[test]
+fn one_round_on_threads_is_not_blessed() {
+    let bench = Bench::new();
+    let workload = bench.workload("small.yaml", &small(""));
+    assert_eq!(bench.replay(&workload, "run", &[]).0, 0);
+    let bless = ["gate", "bless", "run", "--reason", "first", "-o", "b.json"];
+    let refused = bench.delalloc().args(bless).assert().code(2);
+    refused.stderr(predicate::str::contains("--rounds 3"));
+    assert!(!bench.path("b.json").exists());
+    assert_eq!(bench.replay(&workload, "three", &["--rounds", "3"]).0, 0);
+    let bless = [
+        "gate", "bless", "three", "--reason", "first", "-o", "b.json",
+    ];
+    bench.delalloc().args(bless).assert().code(0);
+}
+
+#[test]
+fn a_blessing_says_as_json_what_is_held_and_leaves_no_verdict() {
+    let bench = Bench::new();
+    let workload = bench.workload("small.yaml", &small("deterministic: true\n"));
+    assert_eq!(bench.replay(&workload, "run", &[]).0, 0);
+    for how in ["bless", "--bless"] {
+        let mut command = bench.delalloc();
+        command.args(["gate", how, "run", "--reason", "first", "-o", "b.json"]);
+        let output = command.arg("--json").output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(0));
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON alone");
+        assert_eq!(
+            (&said["baseline"], &said["reason"]),
+            (&"b.json".into(), &"first".into())
+        );
+        assert!(said["entries"].as_u64() > Some(10), "{said}");
+        assert!(said["demoted"].is_array(), "{said}");
+    }
+    for file in ["--junit", "--summary"] {
+        let mut command = bench.delalloc();
+        command.args([
+            "gate", "run", "--bless", "--reason", "first", "-o", "b.json",
+        ]);
+        let refused = command.args([file, "gate.xml"]).assert().code(2);
+        refused.stderr(predicate::str::contains("cannot be used with"));
+    }
 }

@@ -108,7 +108,7 @@ fn without_valgrind_or_a_repeatable_workload_nothing_is_counted() {
     );
     refused(&again, "--baseline");
 
-    assert_eq!(bench.replay(&workload, "run", &[]).0, 0);
+    assert_eq!(bench.replay(&workload, "run", &again).0, 0);
     let mut bless = bench.delalloc();
     bless
         .args([

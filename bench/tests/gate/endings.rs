@@ -106,6 +106,79 @@ fn a_count_that_fails_or_is_stopped_takes_the_place_of_a_green_one() {
     assert_eq!(report["workload"], "small");
 }
 
+#[test]
+fn what_cannot_be_compared_takes_the_place_of_a_green_one() {
+    let bench = Bench::new();
+    deterministic(&bench);
+    assert_eq!(bench.replay(&bench.path("w.yaml"), "run", &[]).0, 0);
+    let other = small("deterministic: true\n").replace("ops: 400", "ops: 401");
+    let other = bench.workload("other.yaml", &other);
+    assert_eq!(bench.replay(&other, "other", &[]).0, 0);
+    bench.workload("threads.yaml", &small(""));
+    bench.workload("torn.json", "{");
+    gate(
+        &bench,
+        &["bless", "run", "--reason", "first", "-o", "b.json"],
+    )
+    .code(0);
+    valgrind(&bench, "");
+    gate(&bench, &BLESS).code(0);
+
+    let files = ["--junit", "gate.xml", "--summary", "gate.md"];
+    let against = |held: &'static str| [&["--baseline", held][..], &files].concat();
+    for (arguments, of, said) in [
+        (vec!["other"], "b.json", "of workload"),
+        (vec!["torn.json"], "b.json", "torn.json"),
+        (vec!["nowhere"], "b.json", "nowhere"),
+        (vec!["run"], "nowhere.json", "nowhere.json"),
+        (vec!["run"], "torn.json", "torn.json"),
+        (vec!["run"], "c.json", "gate counted"),
+        (vec!["counted", "other.yaml"], "c.json", "of workload"),
+        (vec!["counted", "threads.yaml"], "c.json", "deterministic"),
+        (vec!["counted", "nowhere.yaml"], "c.json", "nowhere.yaml"),
+        (vec!["counted", "w.yaml"], "nowhere.json", "nowhere.json"),
+        (vec!["counted", "w.yaml"], "b.json", "gate RUN"),
+    ] {
+        gate(&bench, &[&["run"][..], &against("b.json")].concat()).code(0);
+        assert!(junit(&bench).contains("errors=\"0\""), "{}", junit(&bench));
+        let arguments = [arguments, against(of)].concat();
+        let ended = gate(&bench, &arguments).code(2);
+        ended
+            .stdout(predicate::str::contains("gate=usage exit=2 compared=0 "))
+            .stderr(predicate::str::contains(said));
+        is_error(&bench);
+        assert!(
+            junit(&bench).contains(said),
+            "{arguments:?}: {}",
+            junit(&bench)
+        );
+        let summary = std::fs::read_to_string(bench.path("gate.md")).expect("written");
+        assert!(summary.starts_with("### delalloc gate: usage"), "{summary}");
+
+        let json = [arguments, vec!["--json"]].concat();
+        let output = gate(&bench, &json).code(2).get_output().stdout.clone();
+        let report: serde_json::Value = serde_json::from_slice(&output).expect("JSON alone");
+        assert_eq!(report["exit"]["code"], "usage", "{report}");
+    }
+}
+
+#[test]
+fn counts_that_are_blessed_are_said_as_json() {
+    let bench = Bench::new();
+    deterministic(&bench);
+    valgrind(&bench, "");
+    let json = [&BLESS[..], &["--json"]].concat();
+    let output = gate(&bench, &json).code(0).get_output().stdout.clone();
+    let said: serde_json::Value = serde_json::from_slice(&output).expect("JSON alone");
+    assert_eq!(
+        (&said["baseline"], &said["reason"]),
+        (&"c.json".into(), &"first".into())
+    );
+    assert!(said["entries"].as_u64() > Some(0), "{said}");
+    let refused = gate(&bench, &[&BLESS[..], &["--summary", "gate.md"]].concat()).code(2);
+    refused.stderr(predicate::str::contains("cannot be used with"));
+}
+
 /// The signal reaches the gate alone: what it started counts to its end.
 #[test]
 fn a_signal_while_a_baseline_is_counted_leaves_none() {

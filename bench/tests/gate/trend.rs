@@ -25,6 +25,30 @@ fn a_trend_needs_runs_and_is_advice() {
 }
 
 #[test]
+fn runs_in_virtual_time_stand_beside_their_own() {
+    let bench = Bench::new();
+    let workload = bench.workload("small.yaml", &small(""));
+    std::fs::create_dir(bench.path("runs")).expect("made");
+    let virtual_time = ["--set", "deterministic=true"];
+    for run in 0..3 {
+        let out = format!("runs/{run}");
+        assert_eq!(bench.replay(&workload, &out, &virtual_time).0, 0);
+        // All that follow are younger.
+        let path = bench.path(&out).join("surroundings.json");
+        let text = std::fs::read_to_string(&path).expect("left by the run");
+        let mut there: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        there["started_at"] = "2026-01-01T00:00:00Z".into();
+        std::fs::write(&path, there.to_string()).expect("written");
+    }
+    assert_eq!(bench.replay(&workload, "runs/3", &[]).0, 0);
+    let trend = bench.delalloc().args(["gate", "trend", "runs"]).assert();
+    trend.code(3).stdout(
+        predicate::str::contains("left out: 3 runs in virtual time")
+            .and(predicate::str::contains("runs=4 numbers=0")),
+    );
+}
+
+#[test]
 fn deterministic_runs_are_in_the_order_in_which_they_were_made() {
     let bench = Bench::new();
     let workload = bench.workload("small.yaml", &small("deterministic: true\n"));

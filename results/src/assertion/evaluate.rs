@@ -3,7 +3,7 @@
 use super::Assertion;
 use super::expr::{Expr, Kind, Operator};
 use crate::metric::Unit;
-use crate::query::{counter, counter_unit, not_found};
+use crate::query::{Quantity, counter, counter_unit, not_found};
 use crate::record::{Cell, RunRecord, Setting, point_label};
 use crate::stats::median;
 use schemars::JsonSchema;
@@ -136,8 +136,42 @@ impl Assertion {
                 ratio: None,
                 reason,
             },
-            Ok(sides) => self.judge(point, &sides),
+            Ok(sides) => {
+                let mut outcome = self.judge(point, &sides);
+                // What was never issued would only have made it worse, and what began late only has.
+                let why = match outcome.standing {
+                    Standing::Held => self.of_latencies(record, &outcome.point, Quantity::unissued),
+                    _ => self.of_latencies(record, &outcome.point, Quantity::generators),
+                };
+                if let Some(why) = why {
+                    outcome.standing = Standing::Unknown;
+                    outcome.reason = format!("{why} ({} as measured)", outcome.reason);
+                }
+                outcome
+            }
         }
+    }
+
+    /// The first latency of it of which `why` says something.
+    fn of_latencies(
+        &self,
+        record: &RunRecord,
+        point: &[Setting],
+        why: fn(Quantity, &Cell, &str) -> Option<String>,
+    ) -> Option<String> {
+        let sides = [&self.left, &self.right];
+        let contexts = Context::rounds(record, point, &sides).ok()?;
+        contexts.iter().find_map(|context| {
+            let mut leaves = sides.iter().flat_map(|side| side.leaves());
+            leaves.find_map(|leaf| match leaf {
+                Expr::Quantity {
+                    quantity,
+                    target,
+                    path,
+                } => why(*quantity, context.cell(target.as_deref()).ok()?, path),
+                _ => None,
+            })
+        })
     }
 
     fn judge(&self, point: Vec<Setting>, sides: &Sides) -> PointOutcome {

@@ -245,7 +245,7 @@ impl Expr {
         })
     }
 
-    fn leaves(&self) -> Vec<&Self> {
+    pub(super) fn leaves(&self) -> Vec<&Self> {
         match self {
             Self::Negated(inner) => inner.leaves(),
             Self::Binary { left, right, .. } => {

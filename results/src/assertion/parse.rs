@@ -7,6 +7,8 @@ use crate::query::{Quantity, nearest};
 
 /// Parentheses and signs nest at most this deep; a longer chain is a mistake or an attack.
 const DEPTH_MAX: usize = 32;
+/// Operators in a row make a tree as deep as they are many, and whoever walks it takes a frame for each.
+const OPERATORS_MAX: usize = 500;
 
 pub(super) fn parse_assertion(text: &str) -> Result<(Expr, Comparison, Expr), AssertionFault> {
     let mut parser = Parser::new(text)?;
@@ -49,6 +51,7 @@ struct Parser {
     placed: Vec<Placed>,
     at: usize,
     depth: usize,
+    operators: usize,
 }
 
 impl Parser {
@@ -57,6 +60,7 @@ impl Parser {
             placed: tokens(text)?,
             at: 0,
             depth: 0,
+            operators: 0,
         })
     }
 
@@ -111,6 +115,7 @@ impl Parser {
             } else {
                 return Ok(left);
             };
+            self.count_operator(column)?;
             let right = self.product()?;
             meet(&left, &right, column, "added")?;
             left = Expr::Binary {
@@ -133,6 +138,7 @@ impl Parser {
             } else {
                 return Ok(left);
             };
+            self.count_operator(column)?;
             let right = self.factor()?;
             left = Expr::Binary {
                 operator,
@@ -141,6 +147,15 @@ impl Parser {
                 column,
             };
         }
+    }
+
+    fn count_operator(&mut self, column: usize) -> Result<(), AssertionFault> {
+        self.operators += 1;
+        if self.operators > OPERATORS_MAX {
+            let message = format!("more than {OPERATORS_MAX} operators in one assertion");
+            return Err(AssertionFault::new(column, message));
+        }
+        Ok(())
     }
 
     fn factor(&mut self) -> Result<Expr, AssertionFault> {

@@ -5,7 +5,8 @@ use super::*;
 use crate::hist::LatencyHist;
 use crate::metric::{Better, Metric, Unit};
 use crate::record::{
-    Cell, KnobValue, OpRecord, PhaseRecord, RunRecord, RunStatus, Setting, Target, Tool, Workload,
+    Cell, KnobValue, OpRecord, PhaseRecord, RunRecord, RunStatus, ScheduleRecord, Setting, Target,
+    Tool, Workload,
 };
 use proptest::prelude::*;
 
@@ -295,4 +296,72 @@ fn which_way_a_ratio_is_better_follows_from_what_is_measured() {
         assert_eq!(better_of(&record, text), Ok(better), "{text}");
     }
     assert!(better_of(&record, "p99(").is_err());
+}
+
+/// Operations that a stall at the end of a phase kept from being issued are in no latency: that it looks good says nothing.
+#[test]
+fn a_latency_of_which_the_longest_waits_are_missing_is_not_known() {
+    let of = |backlog_ns: u64| {
+        let mut cell = cell("engine", 0, 4, 1_000_000);
+        cell.phases[0].schedule = Some(ScheduleRecord {
+            backlog_ns,
+            ..ScheduleRecord::default()
+        });
+        record(vec![cell])
+    };
+    for (text, backlog_ns, standing_then) in [
+        ("p99(load.write) <= 20ms", 950_000_000, Standing::Unknown),
+        ("p99(load) <= 20ms", 950_000_000, Standing::Unknown),
+        ("p99(load.write) <= 20ms", 9_000_000, Standing::Held),
+        ("p50(load.write) <= 20ms", 100_000_000, Standing::Held),
+        ("p999(load.write) <= 20ms", 9_000_000, Standing::Unknown),
+        ("p99(load.write) <= 1us", 950_000_000, Standing::Violated),
+        ("count(load.write) >= 4", 950_000_000, Standing::Held),
+    ] {
+        assert_eq!(standing(text, &of(backlog_ns)), standing_then, "{text}");
+    }
+    let outcome = Assertion::parse("p99(load.write) <= 20ms").expect("it parses");
+    let reason = outcome.evaluate(&of(950_000_000)).reason;
+    assert!(
+        reason.contains("950 ms of load was never issued"),
+        "{reason}"
+    );
+}
+
+/// A limit that the generator broke says nothing of the target; one that holds in spite of it holds.
+#[test]
+fn a_latency_that_the_generator_spoilt_violates_nothing() {
+    let of = |late_ops: u64| {
+        let mut late = LatencyHist::new();
+        late.record_n(10_000, 1000 - late_ops);
+        late.record_n(30_000_000, late_ops);
+        let mut cell = cell("engine", 0, 4, 30_100_000);
+        cell.phases[0].schedule = Some(ScheduleRecord::new(0, &late, 30_100_000));
+        record(vec![cell])
+    };
+    for (text, late_ops, standing_then) in [
+        ("p99(load.write) <= 20ms", 50, Standing::Unknown),
+        ("p99(load.write) <= 20ms", 5, Standing::Violated),
+        ("p99(load.write) <= 40ms", 50, Standing::Held),
+        ("p50(load.write) <= 20ms", 50, Standing::Violated),
+        ("p50(load.write) <= 20ms", 200, Standing::Unknown),
+        ("iops(load.write) >= 1000", 200, Standing::Violated),
+    ] {
+        assert_eq!(
+            standing(text, &of(late_ops)),
+            standing_then,
+            "{text} {late_ops}"
+        );
+    }
+}
+
+#[test]
+fn a_sum_that_never_ends_is_refused_where_it_is_too_long() {
+    let of = |terms: usize| format!("{} >= 1s", vec!["wall(load)"; terms].join("+"));
+    assert!(Assertion::parse(&of(501)).is_ok());
+    let refused = fault(&of(100_000));
+    assert!(
+        refused.to_string().contains("more than 500 operators"),
+        "{refused}"
+    );
 }

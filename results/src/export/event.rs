@@ -97,12 +97,11 @@ pub struct EventLog {
 }
 
 impl EventLog {
-    /// Starts an empty log, replacing one that is there.
+    /// Starts a log. One that is there is what is left of a run: it is refused.
     pub fn create(path: &Path) -> Result<Self, RecordError> {
         let file = OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .open(path)
             .map_err(|source| RecordError::io(path, source))?;
         Ok(Self {

@@ -1,14 +1,14 @@
 //! The numbers a run is held to: small, committed, reviewed as a diff.
 //!
 //! Made from a record and never by hand; says why it was made. A number whose own rounds disagree
-//! cannot hold anybody to anything: it is *demoted*, and the baseline says so.
+//! cannot hold anybody to anything: it is *demoted*, and the baseline says so. One round on threads is not blessed at all.
 //!
 //! Of a deterministic run every round is held by itself, counters and virtual times alike; no time of the clock ever is.
 //!
 //! Not here: one that takes the place of another (`succession`), one of instructions (`counted`).
 
 use super::GateError;
-use crate::assertion::{Kind, parse_sum, ratio_rounds};
+use crate::assertion::{Expr, Kind, parse_sum, ratio_rounds};
 use crate::metric::{Better, Class, Unit};
 use crate::query::Quantity;
 use crate::record::{
@@ -365,18 +365,31 @@ impl Baseline {
 }
 
 impl Entry {
-    /// The clock had a say in it: not a counter nor a virtual time, but a ratio of times.
-    pub(super) fn is_timed(&self) -> bool {
-        !self.is_counter() && self.rounds.is_empty()
+    /// The clock had a say in it: a ratio with a time in it, be that of a phase or a counter that `record` calls timed. What is
+    /// held round by round is virtual, and so are its times.
+    pub(super) fn is_timed(&self, record: &RunRecord) -> bool {
+        let expr = parse_sum(&self.expression);
+        self.rounds.is_empty() && expr.is_ok_and(|expr| has_time(&expr, record))
     }
 
     /// A virtual time, held round by round.
     pub(super) fn is_virtual(&self) -> bool {
-        !self.is_counter() && !self.rounds.is_empty()
+        let counter = matches!(parse_sum(&self.expression), Ok(Expr::Counter { .. }));
+        !counter && !self.rounds.is_empty()
     }
+}
 
-    fn is_counter(&self) -> bool {
-        self.expression.starts_with('"') && self.expression.ends_with('"')
+/// Whether something in it was measured with a clock: how many operations there were was not.
+fn has_time(expr: &Expr, record: &RunRecord) -> bool {
+    match expr {
+        Expr::Number { .. } => false,
+        Expr::Quantity { quantity, .. } => quantity.unit() != Unit::Count,
+        Expr::Counter { name, .. } => {
+            let metric = record.metrics.get(name);
+            metric.is_none_or(|metric| !metric.class.holds_elsewhere())
+        }
+        Expr::Negated(inner) => has_time(inner, record),
+        Expr::Binary { left, right, .. } => has_time(left, record) || has_time(right, record),
     }
 }
 
@@ -415,6 +428,13 @@ fn blessable(record: &RunRecord, reason: &str) -> Result<(), GateError> {
     }
     if let Some(fault) = record.cells.iter().find_map(|cell| cell.fault.as_ref()) {
         return Err(unblessed(&format!("a cell has a fault: {fault}")));
+    }
+    // Rounds that disagree show what does not repeat, such as the bytes of a phase that lasts so long; one agrees with itself.
+    let rounds: BTreeSet<u32> = record.cells.iter().map(|cell| cell.round).collect();
+    if rounds.len() == 1 && !record.deterministic {
+        return Err(unblessed(
+            "one round of a run on threads does not show which of its numbers repeat; replay with --rounds 3, here and where it is judged, or with --set deterministic=true",
+        ));
     }
     Ok(())
 }

@@ -207,7 +207,7 @@ fn judge(entry: &Entry, record: &RunRecord, other_machine: Option<&str>) -> Gate
             (Verdict::Abstained, Reason::NotMeasured, reason),
         ),
         Ok(rounds) => {
-            let verdict = match other_machine.filter(|_| entry.is_timed()) {
+            let verdict = match other_machine.filter(|_| entry.is_timed(record)) {
                 Some(why) => (Verdict::Abstained, Reason::OtherMachine, why.to_owned()),
                 None => verdict(entry, &rounds),
             };

@@ -250,6 +250,21 @@ fn a_record_that_proves_nothing_is_not_blessed() {
     assert!(refused(&good, &timed, "x").contains("not a ratio"));
 }
 
+/// One round agrees with itself, so bytes that a phase of so many seconds wrote would be held to the byte.
+#[test]
+fn one_round_is_blessed_where_the_run_is_deterministic() {
+    let mut one = record(&[1000.0], [200, 100]);
+    let bless = |record: &RunRecord| Baseline::from_record(record, &rules(), "why", "now");
+    let refused = bless(&one).expect_err("refused").to_string();
+    assert!(
+        refused.contains("--rounds 3") && refused.contains("deterministic=true"),
+        "{refused}"
+    );
+    bless(&record(&[1000.0; 2], [200, 100])).expect("two rounds can disagree");
+    one.deterministic = true;
+    bless(&one).expect("the same each time");
+}
+
 #[test]
 fn a_new_counted_number_is_noted() {
     let mut grown = record(&DEVICE_BYTES, [200, 100]);
@@ -452,6 +467,50 @@ fn ratios_of_times_abstain_on_another_machine_and_counters_do_not() {
         of(&on("Model B", "6.12.1-generic", 1001.0)).exit.code,
         ExitCode::Regression
     );
+}
+
+#[test]
+fn whether_a_ratio_has_a_time_in_it_follows_from_what_it_names() {
+    let mut here = record(&DEVICE_BYTES, [200, 100]);
+    here.machine.cpu_model = "Model A".to_owned();
+    for cell in &mut here.cells {
+        cell.count("cpu_ns", 5.0);
+    }
+    let mut elsewhere = here.clone();
+    elsewhere.machine.cpu_model = "Model B".to_owned();
+    for (expression, verdict) in [
+        (
+            "\"engine\":\"cpu_ns\" / \"btrfs\":\"cpu_ns\"",
+            Verdict::Abstained,
+        ),
+        ("engine:cpu_ns / btrfs:cpu_ns", Verdict::Abstained),
+        ("-(1 - engine:cpu_ns / btrfs:cpu_ns)", Verdict::Abstained),
+        (
+            "max(engine, load.write) / max(btrfs, load.write)",
+            Verdict::Abstained,
+        ),
+        ("engine:stored_ratio / btrfs:stored_ratio", Verdict::Pass),
+        (
+            "\"engine\":\"stored_ratio\" / \"btrfs\":\"stored_ratio\"",
+            Verdict::Pass,
+        ),
+        (
+            "count(engine, load.write) / count(btrfs, load.write)",
+            Verdict::Pass,
+        ),
+    ] {
+        let mut rules = rules();
+        rules.ratios[0].expression = expression.to_owned();
+        let baseline = Baseline::from_record(&here, &rules, "why", "now").expect("blessed");
+        let of = |record: &RunRecord| {
+            let report = gate(&baseline, record).expect("comparable");
+            let mut rows = report.rows.iter();
+            let row = rows.find(|row| row.expression == expression);
+            row.map(|row| row.verdict)
+        };
+        assert_eq!(of(&here), Some(Verdict::Pass), "{expression}");
+        assert_eq!(of(&elsewhere), Some(verdict), "{expression}");
+    }
 }
 
 #[test]

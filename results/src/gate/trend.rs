@@ -2,7 +2,8 @@
 //!
 //! The newest number is compared with the median of the last few before it, never with the one before: a lucky run would
 //! make the next one look bad. A number that was 0 until now has no ratio, and is listed all the same. Runs that failed or
-//! read wrong bytes are left out, aloud. Only runs of the newest run's workload count.
+//! read wrong bytes are left out, aloud. Only runs of the newest run's workload count, and of its sort of time: virtual time and
+//! the clock have one workload and nothing else in common.
 
 use crate::metric::{Better, Unit};
 use crate::record::{RunRecord, RunStatus, point_label};
@@ -16,6 +17,34 @@ const BEFORE_MIN: usize = 3;
 const FLOOR: f64 = 0.05;
 /// From the median absolute deviation to the deviation of a normal distribution, three times.
 const MAD_TIMES: f64 = 3.0 * 1.4826;
+
+/// What a trend needs of one run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    started_at: String,
+    workload_hash: String,
+    deterministic: bool,
+    /// Or why they are worth nothing.
+    numbers: Result<BTreeMap<String, Number>, String>,
+}
+
+impl Run {
+    /// The numbers of a record, which is not needed any more. `started_at` orders runs.
+    #[must_use]
+    pub fn of(record: &RunRecord, started_at: &str) -> Self {
+        let why = match record.status {
+            RunStatus::Complete if record.verified().1 > 0 => Some("read wrong bytes".to_owned()),
+            RunStatus::Complete => None,
+            _ => Some(format!("is {}", record.status.word())),
+        };
+        Self {
+            started_at: started_at.to_owned(),
+            workload_hash: record.workload.hash.clone(),
+            deterministic: record.deterministic,
+            numbers: why.map_or_else(|| Ok(numbers(record)), Err),
+        }
+    }
+}
 
 /// One number over time.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -63,41 +92,44 @@ impl Advice {
     }
 }
 
-/// The newest of `records` (by when they began) beside the median of the last `last` before it. What was left out and
+/// The newest of `runs` (by when they began) beside the median of the last `last` before it. What was left out and
 /// why comes along. No row where fewer than three runs are left.
 #[must_use]
-pub fn trend(mut records: Vec<RunRecord>, last: usize) -> (Vec<TrendRow>, Vec<String>) {
+pub fn trend(mut runs: Vec<Run>, last: usize) -> (Vec<TrendRow>, Vec<String>) {
     let mut notes = Vec::new();
-    records.sort_by(|a, b| a.started_at.cmp(&b.started_at));
-    records.retain(|record| {
-        let whole = record.status == RunStatus::Complete && record.verified().1 == 0;
-        if !whole {
-            notes.push(format!(
-                "left out: the run of {} is {}",
-                record.started_at,
-                record.status.word()
-            ));
+    runs.sort_by(|a, b| a.started_at.cmp(&b.started_at));
+    let mut whole = Vec::new();
+    for run in runs {
+        match run.numbers {
+            Ok(numbers) => whole.push((run.workload_hash, run.deterministic, numbers)),
+            Err(why) => notes.push(format!("left out: the run of {} {why}", run.started_at)),
         }
-        whole
-    });
-    let Some(newest) = records.pop() else {
+    }
+    let Some((hash, deterministic, newest)) = whole.pop() else {
         return (Vec::new(), notes);
     };
-    let before = records.len();
-    records.retain(|record| record.workload.hash == newest.workload.hash);
-    if records.len() < before {
-        notes.push(format!(
-            "left out: {} runs of other workloads",
-            before - records.len()
-        ));
+    let before = whole.len();
+    whole.retain(|run| run.0 == hash);
+    if whole.len() < before {
+        let foreign = before - whole.len();
+        notes.push(format!("left out: {foreign} runs of other workloads"));
     }
-    let before: Vec<BTreeMap<String, Number>> =
-        records.iter().rev().take(last).map(numbers).collect();
+    let before = whole.len();
+    whole.retain(|run| run.1 == deterministic);
+    if whole.len() < before {
+        let other = before - whole.len();
+        let time = match deterministic {
+            true => "timed by the clock, and the newest is in virtual time",
+            false => "in virtual time, and the newest is timed by the clock",
+        };
+        notes.push(format!("left out: {other} runs {time}"));
+    }
+    let before: Vec<_> = whole.iter().rev().take(last).collect();
     let mut rows = Vec::new();
-    for (name, number) in numbers(&newest) {
+    for (name, number) in newest {
         let values: Vec<f64> = before
             .iter()
-            .filter_map(|run| Some(run.get(&name)?.value))
+            .filter_map(|(.., numbers)| Some(numbers.get(&name)?.value))
             .collect();
         let Some(spread) = Spread::of(&values).filter(|spread| spread.count >= BEFORE_MIN) else {
             continue;
@@ -129,6 +161,7 @@ fn advice(spread: &Spread, newest: f64, better: Better) -> Advice {
 }
 
 /// One number of one run.
+#[derive(Clone, Copy, Debug)]
 struct Number {
     value: f64,
     unit: Unit,
@@ -210,6 +243,11 @@ mod tests {
         record
     }
 
+    fn trend(records: Vec<RunRecord>, last: usize) -> (Vec<TrendRow>, Vec<String>) {
+        let runs = records.iter().map(|run| Run::of(run, &run.started_at));
+        super::trend(runs.collect(), last)
+    }
+
     #[test]
     fn a_lucky_run_does_not_make_the_next_one_look_bad() {
         let runs = vec![
@@ -248,6 +286,42 @@ mod tests {
         let (rows, notes) = trend(runs, 5);
         assert!(rows.is_empty(), "one run before is no trend");
         assert_eq!(notes.len(), 2, "{notes:?}");
+    }
+
+    #[test]
+    fn a_run_that_read_wrong_bytes_is_not_called_complete() {
+        let mut runs: Vec<RunRecord> = (1..=5).map(|day| run(day, 100.0)).collect();
+        runs[2].cells[0].verification.mismatches = 1;
+        let (rows, notes) = trend(runs, 5);
+        assert_eq!(rows[0].runs, 3);
+        assert_eq!(
+            notes,
+            ["left out: the run of 2026-01-03T00:00:00Z read wrong bytes"]
+        );
+    }
+
+    #[test]
+    fn virtual_time_is_not_compared_with_the_clock() {
+        let mut runs: Vec<RunRecord> = (1..=8).map(|day| run(day, 100.0)).collect();
+        for virtual_run in &mut runs[..3] {
+            virtual_run.deterministic = true;
+            virtual_run.cells[0].count("cpu.ns", 1.0);
+        }
+        let (rows, notes) = trend(runs.clone(), 10);
+        assert_eq!((rows[0].before, rows[0].runs), (100.0, 4));
+        assert_eq!(
+            notes,
+            ["left out: 3 runs in virtual time, and the newest is timed by the clock"]
+        );
+        // One hash, and nothing of its sort of time before it.
+        runs[7].deterministic = true;
+        runs[0].deterministic = false;
+        let (rows, notes) = trend(runs, 10);
+        assert!(rows.is_empty(), "{rows:?}");
+        assert!(
+            notes[0].starts_with("left out: 5 runs timed by the clock"),
+            "{notes:?}"
+        );
     }
 
     #[test]

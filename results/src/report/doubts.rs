@@ -6,7 +6,7 @@
 use super::summary::{Summary, TargetSummary};
 use crate::metric::Unit;
 use crate::query::Quantity;
-use crate::record::{PhaseRole, RunRecord};
+use crate::record::{Cell, PhaseRole, RunRecord};
 use crate::stats::median;
 use serde::Serialize;
 
@@ -125,6 +125,14 @@ pub(super) fn ranked(summary: &Summary<'_>) -> Vec<RankedDoubt> {
             "fewer clients than processors, or a lower rate: response times hold this delay",
         );
     }
+    if let Some(seen) = reads_of_nothing(record) {
+        doubt(
+            Grade::Grave,
+            "reads-of-nothing",
+            seen,
+            "such reads take no time and stand in every latency and rate of reads; write the files first, in a phase before",
+        );
+    }
     for (grade, code, seen) in traces(record) {
         doubt(
             grade,
@@ -160,6 +168,22 @@ pub(super) fn ranked(summary: &Summary<'_>) -> Vec<RankedDoubt> {
             advice,
         })
         .collect()
+}
+
+/// Reads beyond the end of files, where they are more than one byte in a hundred; of the worst cell.
+fn reads_of_nothing(record: &RunRecord) -> Option<String> {
+    let of = |cell: &Cell, name: &str| cell.counters.get(name).copied().unwrap_or(0.0);
+    let worst = record.cells.iter().filter_map(|cell| {
+        let missing = of(cell, "user.read_missing_bytes");
+        let share = missing / (missing + of(cell, "user.read_bytes"));
+        (share > 0.01).then_some((cell, share))
+    });
+    let (cell, share) = worst.max_by(|a, b| a.1.total_cmp(&b.1))?;
+    Some(format!(
+        "{:.0} % of the bytes that {} was asked to read lie beyond the end of their files",
+        share * 100.0,
+        cell.target
+    ))
 }
 
 /// Codes of the machine. One that a later version adds is worth knowing.
@@ -414,6 +438,18 @@ mod tests {
     #[test]
     fn a_calm_long_verified_run_has_no_doubts() {
         assert_eq!(codes(&record(&[10, 10, 10], 5000)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn reads_beyond_the_end_of_files_are_no_reads() {
+        let mut record = record(&[10, 10, 10], 5000);
+        for (missing, codes_then) in [(1.0, 0), (99.0, 1)] {
+            let cell = &mut record.cells[2];
+            cell.count("user.read_bytes", 100.0);
+            cell.count("user.read_missing_bytes", missing);
+            assert_eq!(codes(&record).len(), codes_then, "{missing}");
+        }
+        assert_eq!(codes(&record), ["grave reads-of-nothing"]);
     }
 
     #[test]

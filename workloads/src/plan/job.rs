@@ -4,7 +4,8 @@ use super::access::{build_access, build_mix, plain_block, required_block, syncs}
 use super::estimate::{mean_access, mean_block};
 use super::load::Names;
 use super::{
-    Bound, Distribution, FilePlan, JobPlan, MixVerb, Pace, Step, TracePlan, TraceTiming, Verb, Work,
+    Bound, Distribution, FilePlan, JobPlan, MixVerb, Pace, Step, TraceFormat, TracePlan,
+    TraceTiming, Verb, Work,
 };
 use crate::decode::{At, Report};
 use crate::fault::{Fault, Span};
@@ -358,6 +359,30 @@ fn byte_pace(
     }
 }
 
+/// What is written about a recording is read in its form.
+fn check_read(spec: &TraceSpec, format: TraceFormat, report: &mut Report) {
+    for (key, span, is_read, forms) in [
+        (
+            "events",
+            spec.events,
+            format.has_events(),
+            "blkparse or blktrace",
+        ),
+        ("fio_wait", spec.fio_wait, format.has_waits(), "fio-iolog"),
+    ] {
+        if let Some(span) = span.filter(|_| !is_read) {
+            let name = format.name();
+            report.add(
+                Fault::new(
+                    span,
+                    format!("`{key}` means nothing to a trace of the form `{name}`"),
+                )
+                .help(format!("leave it out; it is for {forms}")),
+            );
+        }
+    }
+}
+
 fn trace_plan(spec: &TraceSpec, names: &mut Names<'_>, report: &mut Report) -> TracePlan {
     let time_scale = spec.time_scale.as_ref().map_or(1.0, |at| at.value);
     if let (TimingWord::AsFastAsPossible, Some(scale)) = (spec.timing, &spec.time_scale) {
@@ -372,9 +397,13 @@ fn trace_plan(spec: &TraceSpec, names: &mut Names<'_>, report: &mut Report) -> T
             "`gap_max` means nothing to a trace that runs as fast as possible",
         ));
     }
+    let holds = names.recordings.digest(spec, report);
+    if let Some(format) = names.recordings.format(spec) {
+        check_read(spec, format, report);
+    }
     // Slots are known when all traces are counted: `load` deals them out.
     TracePlan {
-        holds: names.recordings.digest(spec, report),
+        holds,
         measured: None,
         deal: spec.deal,
         only: spec.only,

@@ -19,10 +19,17 @@ use crate::spec::TraceSpec;
 use crate::stream::{Pacer, Parts, Share, StreamError, Versions};
 use crate::trace::{TraceEar, TraceReader, TraceStream, digest};
 
-/// What was seen of each, by file and form: the digest of what it holds, or why it cannot be replayed.
+/// What was seen of each, by file and the form that was named: what it holds, or why it cannot be replayed.
 pub(crate) struct Recordings {
     are_read: bool,
-    seen: HashMap<(PathBuf, Option<TraceFormat>), Result<String, String>>,
+    seen: HashMap<(PathBuf, Option<TraceFormat>), Result<Seen, String>>,
+}
+
+/// A recording that was looked at.
+struct Seen {
+    format: TraceFormat,
+    /// Of what it holds.
+    digest: String,
 }
 
 impl Recordings {
@@ -41,7 +48,7 @@ impl Recordings {
         }
         let key = (spec.path.value.clone(), spec.reading.format);
         match self.seen.entry(key).or_insert_with(|| look(spec)) {
-            Ok(digest) => Some(digest.clone()),
+            Ok(seen) => Some(seen.digest.clone()),
             Err(reason) => {
                 let path = spec.path.value.display();
                 report.add(
@@ -54,6 +61,13 @@ impl Recordings {
                 None
             }
         }
+    }
+
+    /// Its form: the one that is named, or the one that was seen.
+    pub(crate) fn format(&self, spec: &TraceSpec) -> Option<TraceFormat> {
+        let key = (spec.path.value.clone(), spec.reading.format);
+        let seen = self.seen.get(&key).and_then(|seen| seen.as_ref().ok());
+        spec.reading.format.or_else(|| seen.map(|seen| seen.format))
     }
 }
 
@@ -141,13 +155,16 @@ impl LoadPlan {
     }
 }
 
-fn look(spec: &TraceSpec) -> Result<String, String> {
+fn look(spec: &TraceSpec) -> Result<Seen, String> {
     let path = &spec.path.value;
     let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
     if !metadata.is_file() {
         return Err("it is no file, and a recording is read more than once".to_owned());
     }
-    TraceReader::open(path, &spec.reading, 0)
+    let reader = TraceReader::open(path, &spec.reading, 0)
         .map_err(|StreamError::Trace { reason, .. }| reason)?;
-    digest(path).map_err(|error| error.to_string())
+    Ok(Seen {
+        format: reader.form().0,
+        digest: digest(path).map_err(|error| error.to_string())?,
+    })
 }

@@ -25,7 +25,7 @@ use crate::decode::{At, Report};
 use crate::fault::{Fault, Faults, SourceText};
 use crate::include::{Home, Includes};
 use crate::knob::{Checks, Knobs};
-use crate::overrides::{Override, Subject, subject};
+use crate::overrides::{Override, knob_name};
 use crate::spec::{AxisSpec, KnobsSpec, TargetKindSpec, TargetSpec, WorkloadSpec};
 use crate::yaml::{self, Data, Node};
 
@@ -117,7 +117,7 @@ fn read_and_resolve(
         rounds: spec.rounds,
         verify: spec.verify,
         targets: spec.targets.iter().map(target_plan).collect(),
-        points: points(&spec, &axes, &overrides, &loads),
+        points: points(&spec, &overrides, &loads),
         axes: spec.sweep.iter().zip(axes).map(axis_plan).collect(),
         loads: loads.plans,
         asserts: spec.asserts.iter().map(|at| at.value.clone()).collect(),
@@ -191,10 +191,9 @@ fn split_axes(sweep: &[AxisSpec], report: &mut Report) -> Vec<AxisKind> {
             ));
         }
         let name = &axis.name.value;
-        kinds.push(match subject(name) {
-            Subject::Knob => AxisKind::Knob,
-            Subject::Field if name.starts_with("engine.") => AxisKind::Knob,
-            Subject::Field => AxisKind::Field,
+        kinds.push(match knob_name(name) {
+            Some(_) => AxisKind::Knob,
+            None => AxisKind::Field,
         });
         let first = name.split('.').next().unwrap_or(name);
         if kinds.last() == Some(&AxisKind::Field)
@@ -209,21 +208,26 @@ fn split_axes(sweep: &[AxisSpec], report: &mut Report) -> Vec<AxisKind> {
     kinds
 }
 
-fn knob_name(axis: &str) -> &str {
-    axis.strip_prefix("engine.").unwrap_or(axis)
-}
-
 fn check_knobs(spec: &WorkloadSpec, axes: &[AxisKind], checks: Checks<'_>, report: &mut Report) {
     let of_targets = spec.targets.iter().flat_map(|(_, target)| &target.knobs.0);
     for (name, value) in spec.engine.0.iter().chain(of_targets) {
         check_knob(name, value, checks, report);
     }
-    for (axis, kind) in spec.sweep.iter().zip(axes) {
-        if *kind == AxisKind::Knob {
-            let name = At::new(knob_name(&axis.name.value).to_owned(), axis.name.span);
+    let mut swept: Vec<At<String>> = Vec::new();
+    for axis in &spec.sweep {
+        if let Some(knob) = knob_name(&axis.name.value) {
+            let name = At::new(knob.to_owned(), axis.name.span);
+            if let Some(first) = swept.iter().find(|known| known.value == name.value) {
+                report.add(
+                    Fault::new(name.span, format!("the knob `{knob}` is swept twice"))
+                        .label("again here")
+                        .other(first.span, "first here"),
+                );
+            }
             for value in &axis.values {
                 check_knob(&name, value, checks, report);
             }
+            swept.push(name);
         }
     }
     let has_engine = spec
@@ -349,12 +353,7 @@ fn product(sizes: &[usize]) -> Vec<Vec<usize>> {
     })
 }
 
-fn points(
-    spec: &WorkloadSpec,
-    kinds: &[AxisKind],
-    overrides: &[Override],
-    loads: &Loads,
-) -> Vec<PointPlan> {
+fn points(spec: &WorkloadSpec, overrides: &[Override], loads: &Loads) -> Vec<PointPlan> {
     let base_knobs = knobs(&spec.engine);
     let mut pinned = Knobs::default();
     for name in overrides.iter().filter_map(Override::knob) {
@@ -370,17 +369,16 @@ fn points(
             let mut swept_knobs = pinned.clone();
             let mut settings = Vec::new();
             let mut field_choice = Vec::new();
-            for ((axis, kind), value) in spec.sweep.iter().zip(kinds).zip(&choice) {
+            for (axis, value) in spec.sweep.iter().zip(&choice) {
                 let setting = Setting {
                     name: axis.name.value.clone(),
                     value: axis.values[*value].value.clone(),
                 };
-                match kind {
-                    AxisKind::Knob => {
-                        let knob = knob_name(&setting.name).to_owned();
-                        swept_knobs.0.insert(knob, setting.value.clone());
+                match knob_name(&setting.name) {
+                    Some(knob) => {
+                        swept_knobs.0.insert(knob.to_owned(), setting.value.clone());
                     }
-                    AxisKind::Field => field_choice.push(*value),
+                    None => field_choice.push(*value),
                 }
                 settings.push(setting);
             }

@@ -155,6 +155,16 @@ impl TraceFormat {
         known.expect("every form has a name").0
     }
 
+    /// Does it tell what was asked for from what the device got?
+    pub fn has_events(self) -> bool {
+        matches!(self, Self::Blkparse | Self::Blktrace)
+    }
+
+    /// Does it have waits that two readers take for two things?
+    pub fn has_waits(self) -> bool {
+        matches!(self, Self::FioIolog)
+    }
+
     /// What to call one unit of it in a message.
     pub(crate) fn unit(self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 
 use crate::decode::{At, Fields, Report, number, quantity, size, text, word};
+use crate::fault::Span;
 use crate::plan::{FioWait, TraceDeal, TraceEvents, TraceFormat, TraceOnly, TraceReading};
 use crate::units;
 use crate::yaml::Node;
@@ -17,6 +18,10 @@ const FOLD_BYTES_MIN: u64 = 4096;
 pub(crate) struct TraceSpec {
     pub(crate) path: At<PathBuf>,
     pub(crate) reading: TraceReading,
+    /// Where `events` stands, if it does.
+    pub(crate) events: Option<Span>,
+    /// Where `fio_wait` stands, if it does.
+    pub(crate) fio_wait: Option<Span>,
     pub(crate) timing: TimingWord,
     pub(crate) time_scale: Option<At<f64>>,
     pub(crate) deal: TraceDeal,
@@ -207,6 +212,8 @@ pub(super) fn read_trace(node: &Node, report: &mut Report) -> Option<TraceSpec> 
     fields.finish(report);
     Some(TraceSpec {
         path: path.map(|at| At::new(at.value.into(), at.span))?,
+        events: events.as_ref().map(|at| at.span),
+        fio_wait: fio_wait.as_ref().map(|at| at.span),
         reading: TraceReading {
             format: format.map(|at| at.value),
             events: events.map_or_else(TraceEvents::default, |at| at.value),

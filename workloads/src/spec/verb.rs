@@ -62,7 +62,7 @@ pub(crate) enum VerbSpec {
         file: At<String>,
         steps: Vec<Step>,
     },
-    Trace(TraceSpec),
+    Trace(Box<TraceSpec>),
 }
 
 impl VerbSpec {
@@ -209,7 +209,8 @@ pub(crate) fn read_verb(
     report: &mut Report,
 ) -> Option<VerbSpec> {
     if verb == "trace" {
-        return super::trace::read_trace(value, report).map(VerbSpec::Trace);
+        return super::trace::read_trace(value, report)
+            .map(|trace| VerbSpec::Trace(Box::new(trace)));
     }
     if verb == "mix" {
         let shares = read_shares(value, report);

@@ -97,6 +97,42 @@ w.yaml: 2 faults; nothing was run"
 }
 
 #[test]
+fn knobs_are_set_one_by_one() {
+    let set = "compression={level: 9}";
+    let plan = try_load(GOOD, &["compression.level=9", "engine={}"]);
+    assert!(plan.is_ok(), "{plan:?}");
+    assert_eq!(
+        rendered(GOOD, &[set, "engine={compression.level: 9}", "dirty={}"]),
+        "\
+error: knobs are set one by one, not as a map
+ --> --set:1:13
+  |
+1 | compression={level: 9}
+  |             ^
+  |
+  = help: such as --set compression.level=VALUE
+
+error: knobs are set one by one, not as a map
+ --> --set:1:8
+  |
+1 | engine={compression.level: 9}
+  |        ^
+  |
+  = help: such as --set compression.level=VALUE
+
+error: knobs are set one by one, not as a map
+ --> --set:1:7
+  |
+1 | dirty={}
+  |       ^
+  |
+  = help: such as --set dirty.NAME=VALUE
+
+w.yaml: 3 faults; nothing was run"
+    );
+}
+
+#[test]
 fn an_objective_is_set_from_outside_like_anything_else() {
     let text = with("phases:", "objective: { maximise: a }\nphases:");
     let plan = try_load(

@@ -124,6 +124,16 @@ fn each_fault_has_its_place_and_guess() {
         ("write: table, ", "", &["8:12 a job says what it does"]),
         (
             "write: table, block: 1MiB",
+            "trace: { path: x.csv, format: msr, events: issue }",
+            &["8:57 `events` means nothing to a trace of the form `msr`"],
+        ),
+        (
+            "write: table, block: 1MiB",
+            "trace: { path: x, format: blktrace, events: issue, fio_wait: relative_us }",
+            &["8:75 `fio_wait` means nothing to a trace of the form `blktrace`"],
+        ),
+        (
+            "write: table, block: 1MiB",
             "sync: table, pattern: random",
             &["8:36 `pattern` means nothing to `sync`"],
         ),
@@ -161,6 +171,11 @@ fn each_fault_has_its_place_and_guess() {
             "phases:",
             "sweep:\n  rounds: [1, 2]\nphases:",
             &["7:3 `rounds` cannot be swept"],
+        ),
+        (
+            "phases:",
+            "sweep:\n  thread_pool_size: [1]\n  engine.thread_pool_size: [2]\nphases:",
+            &["8:3 the knob `thread_pool_size` is swept twice"],
         ),
         (
             "phases:",

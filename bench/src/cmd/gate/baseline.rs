@@ -16,7 +16,7 @@ use crate::stamp::Stamp;
 
 pub(super) fn gate(args: &GateArgs) -> Result<ExitCode, Failure> {
     let result = args.result.as_deref().context("name a result").or_usage()?;
-    let Some(baseline) = &args.baseline else {
+    let Some(held) = &args.baseline else {
         let output = args
             .output
             .as_deref()
@@ -27,11 +27,22 @@ pub(super) fn gate(args: &GateArgs) -> Result<ExitCode, Failure> {
             args.reason.as_deref().unwrap_or_default(),
             output,
             &[],
+            args.outputs.json,
         );
     };
-    let (record, _) = find_record(result)?;
-    let baseline = Baseline::load(baseline).or_usage()?;
-    let report = judge(&baseline, &record).or_usage()?;
+    let record = find_record(result).map(|(record, _)| record);
+    let workload = match &record {
+        Ok(record) => record.workload.name.clone(),
+        Err(_) => result.display().to_string(),
+    };
+    let judged = record.and_then(|record| {
+        let baseline = Baseline::load(held).or_usage()?;
+        judge(&baseline, &record).or_usage()
+    });
+    let report = match judged {
+        Ok(report) => report,
+        Err(failure) => return outputs::leave_failure(&args.outputs, &workload, &failure),
+    };
     let found = Findings::of_baseline(&report);
     outputs::leave(&args.outputs, &found, &report.table(), &report)?;
     Ok(allowing(report.exit.code, args.outputs.allow_inconclusive))
@@ -43,6 +54,7 @@ pub(super) fn bless(
     reason: &str,
     output: &Path,
     ratios: &[(String, f64)],
+    json: bool,
 ) -> Result<ExitCode, Failure> {
     let (record, _) = find_record(result)?;
     let ratios = ratios
@@ -65,14 +77,7 @@ pub(super) fn bless(
             .or_usage()?;
     }
     baseline.save(output).or_failed()?;
-    for demoted in &baseline.demoted {
-        println!("not judged: {}: {}", demoted.expression, demoted.reason);
-    }
-    println!(
-        "baseline={} entries={}",
-        output.display(),
-        baseline.entries.len()
-    );
+    outputs::blessed(&baseline, output, json)?;
     Ok(ExitCode::Good)
 }
 

@@ -1,8 +1,11 @@
 //! `delalloc gate counted`: instructions of a deterministic replay against committed ones, and the blessing of those.
 
+use std::path::Path;
+
 use anyhow::{Context, anyhow};
 use delalloc_results::gate::{Count, Findings, GateReport, Reason, Uncounted, gate_counted};
-use delalloc_results::{Baseline, ExitCode, Outcome};
+use delalloc_results::{Baseline, ExitCode};
+use delalloc_workloads::WorkloadPlan;
 
 use super::home::Home;
 use super::outputs;
@@ -15,6 +18,27 @@ use crate::signals::Signals;
 use crate::stamp::Stamp;
 
 pub(super) fn counted(args: &CountedArgs) -> Result<ExitCode, Failure> {
+    let workload = repeatable(args);
+    let Some(held) = &args.baseline else {
+        return bless(args, &workload?);
+    };
+    let name = match &workload {
+        Ok(workload) => workload.name.clone(),
+        Err(_) => args.task.workload.clone(),
+    };
+    let report = match workload.and_then(|workload| judge(args, &workload, held)) {
+        Ok(report) => report,
+        Err(failure) => return outputs::leave_failure(&args.outputs, &name, &failure),
+    };
+    let mut found = Findings::of_baseline(&report);
+    for row in &mut found.rows {
+        "counted".clone_into(&mut row.class);
+    }
+    outputs::leave(&args.outputs, &found, &report.table(), &report)?;
+    Ok(allowing(report.exit.code, args.outputs.allow_inconclusive))
+}
+
+fn repeatable(args: &CountedArgs) -> Result<WorkloadPlan, Failure> {
     let workload = plan::load(&args.task.replay())?;
     if !workload.deterministic {
         return Err(Failure::usage(anyhow!(
@@ -22,27 +46,30 @@ pub(super) fn counted(args: &CountedArgs) -> Result<ExitCode, Failure> {
             workload.name
         )));
     }
-    // What the replay left is cleared away also where a signal ends this.
-    let signals = Signals::catch().or_failed()?;
-    let valgrind = tools::valgrind();
+    Ok(workload)
+}
+
+/// What a count is of, before anything is counted; for good where there is no valgrind.
+fn uncounted(workload: &WorkloadPlan, valgrind: Option<String>) -> Count {
     let missing = Uncounted {
         reason: Reason::ToolMissing,
         detail: "valgrind is not installed".to_owned(),
     };
-    let mut count = Count {
+    Count {
         workload: workload.name.clone(),
-        workload_hash: workload_hash(&workload),
+        workload_hash: workload_hash(workload),
         revision: env!("DELALLOC_REVISION").to_owned(),
-        tools: tools::tools(valgrind.clone()),
+        tools: tools::tools(valgrind),
         parts: Err(missing),
-    };
-    let Some(path) = &args.baseline else {
-        if valgrind.is_some() {
-            count.parts = Ok(measure(args, &signals)?);
-        }
-        return bless(args, &count, &signals);
-    };
-    let baseline = Baseline::load(path).or_usage()?;
+    }
+}
+
+fn judge(args: &CountedArgs, workload: &WorkloadPlan, held: &Path) -> Result<GateReport, Failure> {
+    // What the replay left is cleared away also where a signal ends this.
+    let signals = Signals::catch().or_failed()?;
+    let valgrind = tools::valgrind();
+    let mut count = uncounted(workload, valgrind.clone());
+    let baseline = Baseline::load(held).or_usage()?;
     // With other tools nothing would be compared, so nothing is counted.
     if valgrind.is_some() {
         count.parts = match baseline.other_tools(&count.tools) {
@@ -55,63 +82,35 @@ pub(super) fn counted(args: &CountedArgs) -> Result<ExitCode, Failure> {
         // What does not belong together is told before a count.
         gate_counted(&baseline, &count).or_usage()?;
         if count.parts.is_ok() {
-            count.parts = match measure(args, &signals) {
-                Ok(parts) => Ok(parts),
-                Err(failure) => return nothing_counted(args, &baseline, &failure),
-            };
+            count.parts = Ok(measure(args, &signals)?);
         }
     }
-    let report = gate_counted(&baseline, &count).or_usage()?;
-    let mut found = Findings::of_baseline(&report);
-    for row in &mut found.rows {
-        "counted".clone_into(&mut row.class);
-    }
-    outputs::leave(&args.outputs, &found, &report.table(), &report)?;
-    Ok(allowing(report.exit.code, args.outputs.allow_inconclusive))
+    gate_counted(&baseline, &count).or_usage()
 }
 
-/// The count failed or was stopped: said like any other ending, and what the replay said on stderr.
-fn nothing_counted(
-    args: &CountedArgs,
-    baseline: &Baseline,
-    failure: &Failure,
-) -> Result<ExitCode, Failure> {
-    eprintln!("{failure}");
-    let report = GateReport {
-        workload: baseline.workload.clone(),
-        baseline_reason: baseline.reason.clone(),
-        rows: Vec::new(),
-        notes: Vec::new(),
-        exit: Outcome::new(failure.code, format!("{:#}", failure.error)),
-    };
-    let found = Findings::of_baseline(&report);
-    outputs::leave(&args.outputs, &found, "", &report)?;
-    Ok(failure.code)
-}
-
-fn bless(args: &CountedArgs, count: &Count, signals: &Signals) -> Result<ExitCode, Failure> {
+fn bless(args: &CountedArgs, workload: &WorkloadPlan) -> Result<ExitCode, Failure> {
     let output = args
         .output
         .as_deref()
         .context("--bless needs -o FILE")
         .or_usage()?;
-    let again = match &count.parts {
-        Ok(_) => measure(args, signals)?,
-        Err(_) => Parts::new(),
-    };
+    let signals = Signals::catch().or_failed()?;
+    let valgrind = tools::valgrind();
+    let mut count = uncounted(workload, valgrind.clone());
+    let mut again = Parts::new();
+    if valgrind.is_some() {
+        count.parts = Ok(measure(args, &signals)?);
+        again = measure(args, &signals)?;
+    }
     let reason = args.reason.as_deref().unwrap_or_default();
     let now = Stamp::now().rfc3339();
-    let mut baseline = Baseline::of_count(count, &again, reason, &now).or_usage()?;
+    let mut baseline = Baseline::of_count(&count, &again, reason, &now).or_usage()?;
     if output.exists() {
         let before = Baseline::load(output).or_usage()?;
         baseline.succeed(&before).or_usage()?;
     }
     baseline.save(output).or_failed()?;
-    println!(
-        "baseline={} entries={}",
-        output.display(),
-        baseline.entries.len()
-    );
+    outputs::blessed(&baseline, output, args.outputs.json)?;
     Ok(ExitCode::Good)
 }
 

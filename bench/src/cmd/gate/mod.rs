@@ -14,14 +14,21 @@ use delalloc_results::ExitCode;
 use crate::ab::Task;
 use crate::args::ReplayArgs;
 use crate::failure::Failure;
-use crate::gate_args::{GateArgs, GateCommand, TaskArgs};
+use crate::gate_args::{BlessArgs, GateArgs, GateCommand, TaskArgs};
 
 pub(super) fn gate(args: &GateArgs) -> Result<ExitCode, Failure> {
     match &args.how {
         None => baseline::gate(args),
         Some(GateCommand::Ab(args)) => ab::ab(args),
         Some(GateCommand::Bless(args)) => {
-            baseline::bless(&args.result, &args.reason, &args.output, &args.ratios)
+            let BlessArgs {
+                result,
+                reason,
+                output,
+                ratios,
+                json,
+            } = args;
+            baseline::bless(result, reason, output, ratios, *json)
         }
         Some(GateCommand::Counted(args)) => counted::counted(args),
         Some(GateCommand::Calibrate(args)) => calibrate::calibrate(args),

@@ -1,12 +1,13 @@
 //! Where a gate's verdicts go: terminal or JSON, JUnit, step summary, annotations. The last line of the terminal is the one for
-//! scripts.
+//! scripts. What is left of a blessing, which judges nothing, goes to the terminal alone.
 
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use delalloc_results::gate::{Findings, SUMMARY_BYTES_MAX};
+use delalloc_results::gate::{Findings, GateReport, SUMMARY_BYTES_MAX};
+use delalloc_results::{Baseline, ExitCode, Outcome};
 use serde::Serialize;
 
 use crate::failure::{Failure, OrExit};
@@ -46,6 +47,46 @@ pub(super) fn leave(
         print!("{}", found.annotations());
     }
     println!("{}", found.last_line());
+    Ok(())
+}
+
+/// Nothing was compared with a baseline: said like any other ending, so that no earlier one stays in the files as if it were this
+/// one's, and on stderr.
+pub(super) fn leave_failure(
+    args: &OutputArgs,
+    workload: &str,
+    failure: &Failure,
+) -> Result<ExitCode, Failure> {
+    eprintln!("{failure}");
+    let report = GateReport {
+        workload: workload.to_owned(),
+        baseline_reason: String::new(),
+        rows: Vec::new(),
+        notes: Vec::new(),
+        exit: Outcome::new(failure.code, format!("{:#}", failure.error)),
+    };
+    leave(args, &Findings::of_baseline(&report), "", &report)?;
+    Ok(failure.code)
+}
+
+/// Says what is held from now on.
+pub(super) fn blessed(baseline: &Baseline, output: &Path, json: bool) -> Result<(), Failure> {
+    let entries = baseline.entries.len();
+    if json {
+        let said = serde_json::json!({
+            "baseline": output,
+            "workload": baseline.workload,
+            "reason": baseline.reason,
+            "entries": entries,
+            "demoted": baseline.demoted,
+        });
+        println!("{}", serde_json::to_string_pretty(&said).or_failed()?);
+        return Ok(());
+    }
+    for demoted in &baseline.demoted {
+        println!("not judged: {}: {}", demoted.expression, demoted.reason);
+    }
+    println!("baseline={} entries={entries}", output.display());
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use delalloc_results::gate::trend::{Advice, trend as look};
+use delalloc_results::gate::trend::{Advice, Run, trend as look};
 use delalloc_results::printable::one_line;
 use delalloc_results::{ExitCode, load};
 
@@ -14,21 +14,20 @@ use crate::surroundings::Surroundings;
 use crate::table::Table;
 
 pub(super) fn trend(args: &TrendArgs) -> Result<ExitCode, Failure> {
-    let mut records = Vec::new();
+    let mut runs = Vec::new();
     let mut unread = Vec::new();
     for file in results(&args.directory).or_usage()? {
         match load(&file) {
-            Ok(mut record) => {
-                if record.started_at.is_empty() {
-                    record.started_at = began(&file).or_usage()?;
-                }
-                records.push(record);
+            // A record has everything, and there may be hundreds: its numbers are kept and nothing else.
+            Ok(record) if record.started_at.is_empty() => {
+                runs.push(Run::of(&record, &began(&file).or_usage()?));
             }
+            Ok(record) => runs.push(Run::of(&record, &record.started_at)),
             Err(error) => unread.push(format!("left out: {}: {error}", file.display())),
         }
     }
-    let read = records.len();
-    let (rows, mut notes) = look(records, args.last.into());
+    let read = runs.len();
+    let (rows, mut notes) = look(runs, args.last.into());
     notes.extend(unread);
     let worse = rows
         .iter()
