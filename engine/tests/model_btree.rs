@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use delalloc_backends::MemBackend;
+use delalloc_engine::EngineError;
 use delalloc_engine::alloc::Reserve;
 use delalloc_engine::meta::{Change, ItemKind, Key, Tree};
 use proptest::prelude::*;
@@ -268,4 +269,34 @@ fn ascending_keys_behind_a_full_leaf_leave_full_nodes_behind() {
     let more = model.tree.nodes() - nodes;
     assert!(more * 4096 < 20_000 * 64 * 11 / 10, "{more} more nodes");
     model.check_all();
+}
+
+/// A change that touches more than it asked for, as one does whose bound an image with emptier nodes made wrong, is refused with an
+/// error and not with a panic, whether it runs out at a copy or at a new node.
+#[test]
+fn a_change_beyond_its_bound_is_an_error() {
+    let at = |offset: u64| Key {
+        object: 1,
+        kind: ItemKind::FileExtent,
+        offset,
+    };
+    let mut model = Model::new(1024);
+    for offset in 0..400 {
+        model.apply(Op::Insert {
+            key: at(offset * 10),
+            value: vec![7; 88],
+        });
+    }
+    model.tree.checkpoint().expect("the device works");
+    let refused = |result: Result<(), EngineError>| {
+        matches!(result, Err(EngineError::Corrupt { what: "tree", .. }))
+    };
+    {
+        let mut change = model.change(0);
+        let mut offsets = (0..400).map(|offset| offset * 10);
+        assert!(offsets.any(|offset| refused(change.update(&at(offset), |_| {}).map(drop))));
+    }
+    let mut model = Model::new(1024);
+    let mut change = model.change(1);
+    assert!((0..4000).any(|offset| refused(change.insert(&at(offset), &[7; 88]))));
 }

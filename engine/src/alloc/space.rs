@@ -474,13 +474,9 @@ impl State {
 }
 
 impl NodeAllowance {
-    /// An address for one node.
-    ///
-    /// # Panics
-    /// When the change allocates more than it asked for.
-    pub(crate) fn allocate(&mut self) -> DiskOffset {
-        assert!(self.nodes > 0, "a change needs more nodes than its bound");
-        self.nodes -= 1;
+    /// An address for one node. None where the change has allocated all that it asked for.
+    pub(crate) fn allocate(&mut self) -> Option<DiskOffset> {
+        self.nodes = self.nodes.checked_sub(1)?;
         let space = &self.space;
         let mut state = space.lock();
         let node = strategy::node(&state.free).expect("an allowance is backed by free slots");
@@ -489,7 +485,7 @@ impl NodeAllowance {
         state.allocated_bytes += node.bytes;
         state.node_bytes += node.bytes;
         space.assert_sums(&state);
-        node.start
+        Some(node.start)
     }
 }
 

@@ -26,7 +26,7 @@ use super::node::Node;
 use super::node_store::{NodeShape, NodeStore, ResidentState};
 use super::node_writer;
 use crate::alloc::{NodeAllowance, Reserve, Space};
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::mutation::{self, Mutation};
 use crate::units::{DiskExtent, DiskOffset, Generation};
 
@@ -111,7 +111,8 @@ impl Tree {
         let mut allowance = space
             .allow_nodes(1, 1, Reserve::All)
             .expect("an empty volume has room for a root");
-        let root = Node::empty(store.node_bytes(), 0, allowance.allocate(), generation);
+        let address = allowance.allocate().expect("one node was asked for");
+        let root = Node::empty(store.node_bytes(), 0, address, generation);
         drop(allowance);
         let pointer = root.pointer();
         store.put_changed(root);
@@ -291,6 +292,15 @@ impl Tree {
     }
 }
 
+fn new_address(allowance: &mut NodeAllowance, root: NodePointer) -> Result<DiskOffset> {
+    allowance.allocate().ok_or_else(|| EngineError::Corrupt {
+        what: "tree",
+        at: root.address,
+        expected: "nodes of three items and more".to_owned(),
+        found: "so many emptier ones that a change has no bound".to_owned(),
+    })
+}
+
 impl Change<'_> {
     /// Puts an item, over what has its key.
     ///
@@ -308,7 +318,7 @@ impl Change<'_> {
             }
             node.remove(leaf.at);
         }
-        self.insert_at(&path, key, value);
+        self.insert_at(&path, key, value)?;
         self.tree.path = path;
         Ok(())
     }
@@ -370,18 +380,27 @@ impl Change<'_> {
         Ok((path, found))
     }
 
+    /// An address for a new node.
+    ///
+    /// # Errors
+    /// `Corrupt` where the change has more of them than the bound of a tree whose nodes this engine wrote: it leaves none that empty.
+    fn new_address(&mut self) -> Result<DiskOffset> {
+        new_address(&mut self.allowance, self.tree.root)
+    }
+
     /// The node itself if it may be changed, or a copy at a new address.
     fn writable(&mut self, pointer: NodePointer, level: u8, root: bool) -> Result<NodePointer> {
-        let tree = &mut *self.tree;
-        if tree.store.resident(pointer.address) == Some(ResidentState::Changed) {
+        if self.tree.store.resident(pointer.address) == Some(ResidentState::Changed) {
             assert_eq!(
-                pointer.generation, tree.generation,
+                pointer.generation, self.tree.generation,
                 "changed nodes are of the running generation"
             );
             return Ok(pointer);
         }
+        let tree = &mut *self.tree;
         let node = tree.store.get(pointer, level, root)?;
-        let copy = node.copied_to(self.allowance.allocate(), tree.generation);
+        let address = new_address(&mut self.allowance, tree.root)?;
+        let copy = node.copied_to(address, tree.generation);
         tree.copies += 1;
         if pointer.generation == tree.generation {
             tree.recopies += 1;
@@ -394,10 +413,10 @@ impl Change<'_> {
     }
 
     /// Puts an item at the end of `path`, cutting full nodes from there upward.
-    fn insert_at(&mut self, path: &[Step], key: &Key, value: &[u8]) {
+    fn insert_at(&mut self, path: &[Step], key: &Key, value: &[u8]) -> Result<()> {
         let (mut step, mut above) = path.split_last().expect("a path has a leaf");
-        let Some(mut cut) = self.insert_or_cut(above, *step, key, value) else {
-            return;
+        let Some(mut cut) = self.insert_or_cut(above, *step, key, value)? else {
+            return Ok(());
         };
         while let Some((parent, rest)) = above.split_last() {
             (step, above) = (parent, rest);
@@ -406,12 +425,12 @@ impl Change<'_> {
                 ..*step
             };
             let pointer = format::encode_pointer(cut.right);
-            match self.insert_or_cut(above, place, &cut.separator, &pointer) {
+            match self.insert_or_cut(above, place, &cut.separator, &pointer)? {
                 Some(next) => cut = next,
-                None => return,
+                None => return Ok(()),
             }
         }
-        self.grow_root(&cut);
+        self.grow_root(&cut)
     }
 
     /// Inserts into one node, which is below `above`; where it is full it is cut in two first, and the
@@ -422,12 +441,14 @@ impl Change<'_> {
         place: Step,
         key: &Key,
         value: &[u8],
-    ) -> Option<Cut> {
-        let tree = &mut *self.tree;
+    ) -> Result<Option<Cut>> {
         let Step { address, at } = place;
-        if tree.store.changed_mut(address).insert(at, key, value) {
-            return None;
+        let node = self.tree.store.changed_mut(address);
+        if node.insert(at, key, value) {
+            return Ok(None);
         }
+        let right_address = self.new_address()?;
+        let tree = &mut *self.tree;
         let is_last = above
             .iter()
             .all(|step| step.at + 1 == tree.store.changed(step.address).items())
@@ -437,7 +458,7 @@ impl Change<'_> {
         let mut right = Node::empty(
             tree.store.node_bytes(),
             left.level(),
-            self.allowance.allocate(),
+            right_address,
             tree.generation,
         );
         left.move_tail(point.stay, &mut right);
@@ -454,17 +475,18 @@ impl Change<'_> {
         tree.store.put_changed(left);
         tree.store.put_changed(right);
         tree.nodes += 1;
-        Some(cut)
+        Ok(Some(cut))
     }
 
-    fn grow_root(&mut self, cut: &Cut) {
+    fn grow_root(&mut self, cut: &Cut) -> Result<()> {
+        let address = self.new_address()?;
         let tree = &mut *self.tree;
         tree.root_level += 1;
         assert!(tree.root_level < format::LEVELS_MAX);
         let mut root = Node::empty(
             tree.store.node_bytes(),
             tree.root_level,
-            self.allowance.allocate(),
+            address,
             tree.generation,
         );
         let children = [(Key::LOWEST, tree.root), (cut.separator, cut.right)];
@@ -475,6 +497,7 @@ impl Change<'_> {
         tree.root = root.pointer();
         tree.store.put_changed(root);
         tree.nodes += 1;
+        Ok(())
     }
 
     /// After a removal: sparse nodes of the path merge with a sibling or take from it.

@@ -291,18 +291,9 @@ impl Baseline {
     ) -> Result<(), GateError> {
         for rule in &rules.ratios {
             let tolerance = Wanted::Within(Tolerance::Relative(rule.tolerance));
-            self.add(
-                record,
-                point,
-                rule.expression.clone(),
-                rule.better,
-                tolerance,
-            )?;
-            let last = self
-                .entries
-                .last()
-                .filter(|entry| entry.expression == rule.expression);
-            if last.is_some_and(|entry| entry.unit != Unit::Ratio) {
+            let expression = rule.expression.clone();
+            let unit = self.add(record, point, expression, rule.better, tolerance)?;
+            if unit != Unit::Ratio {
                 return Err(unblessed(&format!(
                     "{} is not a ratio; a number with a unit of time does not hold across runs",
                     rule.expression
@@ -312,6 +303,7 @@ impl Baseline {
         Ok(())
     }
 
+    /// Holds a number, or demotes it where its rounds disagree. Returns its unit.
     fn add(
         &mut self,
         record: &RunRecord,
@@ -319,11 +311,12 @@ impl Baseline {
         expression: String,
         better: Better,
         wanted: Wanted,
-    ) -> Result<(), GateError> {
+    ) -> Result<Unit, GateError> {
         let expr =
             parse_sum(&expression).map_err(|fault| unblessed(&format!("{expression}: {fault}")))?;
         let (rounds, kind) = ratio_rounds(record, point, &expr)
             .map_err(|why| unblessed(&format!("{expression}: {why}")))?;
+        let unit = unit_of(kind);
         let spread = Spread::of(&rounds).expect("an expression yields at least one round");
         match tolerance_for(&spread, wanted) {
             Err(reason) => self.demoted.push(Demoted { expression, reason }),
@@ -331,7 +324,7 @@ impl Baseline {
                 expression,
                 point: point.to_vec(),
                 value: spread.median,
-                unit: unit_of(kind),
+                unit,
                 better,
                 tolerance,
                 rounds: match wanted {
@@ -340,7 +333,7 @@ impl Baseline {
                 },
             }),
         }
-        Ok(())
+        Ok(unit)
     }
 
     /// Reads a committed baseline.

@@ -530,3 +530,31 @@ fn a_baseline_remembers_why_it_was_what_it_was_and_stays_one_workload_s() {
     third.workload = "another".to_owned();
     assert!(third.succeed(&first).is_err());
 }
+
+/// What is no ratio is refused, also where its rounds disagree and it would only be demoted.
+#[test]
+fn what_is_no_ratio_is_not_held_as_one() {
+    let mut record = record(&DEVICE_BYTES, [200, 100]);
+    let rule = |expression: &str| Rules {
+        ratios: vec![RatioRule {
+            expression: expression.to_owned(),
+            better: Better::Lower,
+            tolerance: 0.1,
+        }],
+        ..Rules::default()
+    };
+    for factor in [1, 3] {
+        for cell in &mut record.cells {
+            cell.phases[0].wall_ns *= 1 + (factor - 1) * u64::from(cell.round);
+        }
+        let refused = |expression: &str| {
+            Baseline::from_record(&record, &rule(expression), "first numbers", "2026-01-02")
+                .map_or_else(|error| error.to_string(), |_| String::new())
+        };
+        assert!(
+            refused("wall(engine, load)").contains("is not a ratio"),
+            "{factor}"
+        );
+        assert_eq!(refused("wall(engine, load) / wall(btrfs, load)"), "");
+    }
+}

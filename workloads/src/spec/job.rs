@@ -76,7 +76,7 @@ struct JobMap {
     each: Option<String>,
     /// Replay a recording.
     trace: Option<TraceMap>,
-    /// What results call it (default: the verb and the file).
+    /// What messages and the losses of a trace call it (default: the verb and the file). Results are by phase and kind of operation.
     name: Option<String>,
     /// The file of a mix.
     file: Option<String>,
