@@ -21,6 +21,7 @@ use delalloc_results::ExitCode;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::failure::{Failure, OrExit};
+use crate::out;
 use crate::signals::Signals;
 
 /// So much of a failed build is shown: an error, and what cargo says of it.
@@ -131,10 +132,10 @@ fn tools(home: &Path, environment: &[Variable]) -> String {
     let mut told = Vec::new();
     for compiler in compilers(environment) {
         let Some(said) = said(&compiler) else {
-            eprintln!(
+            out::say(format_args!(
                 "delalloc: {:?} says nothing, so what is built with it is not used again",
                 compiler.join(OsStr::new(" "))
-            );
+            ));
             return UNKNOWN.to_owned();
         };
         told.push(said);

@@ -6,6 +6,7 @@ use delalloc_workloads::library as workloads;
 
 use crate::args::LibraryArgs;
 use crate::failure::{Failure, OrExit};
+use crate::out;
 use crate::table::Table;
 
 pub(super) fn library(args: &LibraryArgs) -> Result<ExitCode, Failure> {
@@ -17,10 +18,10 @@ pub(super) fn library(args: &LibraryArgs) -> Result<ExitCode, Failure> {
         if args.json {
             let workload =
                 serde_json::json!({ "name": name, "about": summary(text), "text": text });
-            println!("{workload}");
+            out::print(format_args!("{workload}\n"))?;
             return Ok(ExitCode::Good);
         }
-        print!("{text}");
+        out::print(text)?;
         return Ok(ExitCode::Good);
     }
     if args.json {
@@ -28,14 +29,14 @@ pub(super) fn library(args: &LibraryArgs) -> Result<ExitCode, Failure> {
             .iter()
             .map(|(name, text)| serde_json::json!({ "name": name, "about": summary(text) }))
             .collect();
-        println!("{}", serde_json::Value::from(rows));
+        out::print(format_args!("{}\n", serde_json::Value::from(rows)))?;
         return Ok(ExitCode::Good);
     }
     let mut table = Table::new(2, &["workload", "what it stands for"]);
     for (name, text) in workloads() {
         table.row(vec![(*name).to_owned(), summary(text).to_owned()]);
     }
-    print!("{table}");
+    out::print(table)?;
     Ok(ExitCode::Good)
 }
 

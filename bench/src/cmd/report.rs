@@ -10,6 +10,7 @@ use delalloc_results::{ExitCode, RunRecord, render_for, render_markdown};
 use super::find_record;
 use crate::args::{Format, ReportArgs};
 use crate::failure::{Failure, OrExit};
+use crate::out;
 
 pub(super) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
     if args.output.is_some() && args.results.len() > 1 {
@@ -31,7 +32,7 @@ pub(super) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
         let runs: Vec<(&str, &RunRecord)> = labels
             .zip(records.iter().map(|(record, _)| record))
             .collect();
-        print!("{}", text(&runs, format, args));
+        out::print(text(&runs, format, args))?;
         return Ok(ExitCode::Good);
     }
     let outputs: Vec<PathBuf> = match &args.output {
@@ -43,7 +44,7 @@ pub(super) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
         std::fs::write(output, render_for(record, args.objective.clone()))
             .with_context(|| format!("writing {}", output.display()))
             .or_failed()?;
-        println!("report={}", output.display());
+        out::print(format_args!("report={}\n", output.display()))?;
     }
     Ok(ExitCode::Good)
 }

@@ -18,6 +18,7 @@ use crate::ab::sliced::{self, Plan};
 use crate::ab::{Build, Orders, Parts, TOTAL, Task, Trio, counted, revision, rounds, tools};
 use crate::failure::{Failure, OrExit, allowing};
 use crate::gate_args::{AbArgs, FloorOf};
+use crate::out;
 use crate::plan;
 use crate::signals::Signals;
 
@@ -54,7 +55,7 @@ pub(super) fn ab(args: &AbArgs) -> Result<ExitCode, Failure> {
         Ok(()) => conclude(&rows),
         // Also where a build refuses the workload: an earlier ending must not stay in the files as if it were this one's.
         Err(failure) => {
-            eprintln!("{failure}");
+            out::say(&failure);
             Outcome::new(failure.code, format!("{:#}", failure.error))
         }
     };
@@ -82,7 +83,7 @@ fn nothing_to_compare(
     workload: &str,
     failure: &Failure,
 ) -> Result<ExitCode, Failure> {
-    eprintln!("{failure}");
+    out::say(failure);
     let why = match failure.code {
         // Below it is what the compiler said.
         ExitCode::Inconclusive => failure.error.to_string(),
@@ -280,7 +281,9 @@ impl<'a> Gate<'a> {
         let class = AbClass::Counted;
         if tools::valgrind().is_none() {
             let why = "valgrind is not installed";
-            eprintln!("delalloc: instructions are not compared: {why}");
+            out::say(format_args!(
+                "delalloc: instructions are not compared: {why}"
+            ));
             self.rows
                 .push(abstained(TOTAL, class, Reason::ToolMissing, why));
             return Ok(());

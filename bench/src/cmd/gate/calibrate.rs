@@ -17,6 +17,7 @@ use crate::ab::sliced::{self, Plan};
 use crate::ab::{Build, Trio};
 use crate::failure::{Failure, OrExit};
 use crate::gate_args::CalibrateArgs;
+use crate::out;
 use crate::plan;
 use crate::signals::Signals;
 use crate::table::Table;
@@ -79,9 +80,12 @@ pub(super) fn calibrate(args: &CalibrateArgs) -> Result<ExitCode, Failure> {
         planted,
     };
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report).or_failed()?);
+        out::print(format_args!(
+            "{}\n",
+            serde_json::to_string_pretty(&report).or_failed()?
+        ))?;
     } else {
-        print(&report);
+        print(&report)?;
     }
     Ok(if signals.interrupted() {
         ExitCode::Interrupted
@@ -145,12 +149,12 @@ fn tell(row: &AbRow, planted_percent: Option<f64>, (trial, trials): (u32, u32)) 
         || "nothing planted".to_owned(),
         |percent| format!("{percent} % planted"),
     );
-    eprintln!(
+    out::say(format_args!(
         "delalloc: trial {trial} of {trials}, {planted}: {} ({}), {}",
         row.verdict.word(),
         row.reason.word(),
         row.numbers()
-    );
+    ));
 }
 
 impl Tally {
@@ -168,7 +172,7 @@ impl Tally {
     }
 }
 
-fn print(report: &Report) {
+fn print(report: &Report) -> Result<(), Failure> {
     let mut table = Table::new(
         1,
         &[
@@ -206,9 +210,9 @@ fn print(report: &Report) {
         ]);
         table.row(row);
     }
-    print!("{table}");
-    println!(
-        "false_alarms={} trials={} rate_at_most={:.4} confidence=0.95",
+    out::print(table)?;
+    out::print(format_args!(
+        "false_alarms={} trials={} rate_at_most={:.4} confidence=0.95\n",
         report.false_alarms, report.null.trials, report.false_alarm_rate_max
-    );
+    ))
 }

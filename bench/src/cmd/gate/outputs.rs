@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::failure::{Failure, OrExit};
 use crate::gate_args::OutputArgs;
+use crate::out;
 
 /// Writes `found` wherever it is wanted; `table` is for people and `report` for programs.
 pub(super) fn leave(
@@ -35,18 +36,22 @@ pub(super) fn leave(
     }
     let annotated = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
     if args.json {
-        println!("{}", serde_json::to_string_pretty(report).or_failed()?);
-        if annotated {
+        out::print(format_args!(
+            "{}\n",
+            serde_json::to_string_pretty(report).or_failed()?
+        ))?;
+        let annotations = found.annotations();
+        if annotated && !annotations.is_empty() {
             // The log has both; who reads the JSON has stdout alone.
-            eprint!("{}", found.annotations());
+            out::say(annotations.trim_end());
         }
         return Ok(());
     }
-    print!("{table}");
+    out::print(table)?;
     if annotated {
-        print!("{}", found.annotations());
+        out::print(found.annotations())?;
     }
-    println!("{}", found.last_line());
+    out::print(format_args!("{}\n", found.last_line()))?;
     Ok(())
 }
 
@@ -57,7 +62,7 @@ pub(super) fn leave_failure(
     workload: &str,
     failure: &Failure,
 ) -> Result<ExitCode, Failure> {
-    eprintln!("{failure}");
+    out::say(failure);
     let report = GateReport {
         workload: workload.to_owned(),
         baseline_reason: String::new(),
@@ -80,13 +85,22 @@ pub(super) fn blessed(baseline: &Baseline, output: &Path, json: bool) -> Result<
             "entries": entries,
             "demoted": baseline.demoted,
         });
-        println!("{}", serde_json::to_string_pretty(&said).or_failed()?);
+        out::print(format_args!(
+            "{}\n",
+            serde_json::to_string_pretty(&said).or_failed()?
+        ))?;
         return Ok(());
     }
     for demoted in &baseline.demoted {
-        println!("not judged: {}: {}", demoted.expression, demoted.reason);
+        out::print(format_args!(
+            "not judged: {}: {}\n",
+            demoted.expression, demoted.reason
+        ))?;
     }
-    println!("baseline={} entries={entries}", output.display());
+    out::print(format_args!(
+        "baseline={} entries={entries}\n",
+        output.display()
+    ))?;
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use delalloc_results::{ExitCode, load};
 
 use crate::failure::{Failure, OrExit};
 use crate::gate_args::TrendArgs;
+use crate::out;
 use crate::surroundings::Surroundings;
 use crate::table::Table;
 
@@ -35,7 +36,10 @@ pub(super) fn trend(args: &TrendArgs) -> Result<ExitCode, Failure> {
         .count();
     if args.json {
         let report = serde_json::json!({ "runs": read, "rows": rows, "notes": notes });
-        println!("{}", serde_json::to_string_pretty(&report).or_failed()?);
+        out::print(format_args!(
+            "{}\n",
+            serde_json::to_string_pretty(&report).or_failed()?
+        ))?;
     } else {
         let mut table = Table::new(
             2,
@@ -52,14 +56,14 @@ pub(super) fn trend(args: &TrendArgs) -> Result<ExitCode, Failure> {
                     .map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}")),
             ]);
         }
-        print!("{table}");
+        out::print(table)?;
         for note in &notes {
-            println!("note: {}", one_line(note));
+            out::print(format_args!("note: {}\n", one_line(note)))?;
         }
-        println!(
-            "trend=advisory runs={read} numbers={} look_worse={worse}",
+        out::print(format_args!(
+            "trend=advisory runs={read} numbers={} look_worse={worse}\n",
             rows.len()
-        );
+        ))?;
     }
     Ok(if rows.is_empty() {
         ExitCode::Inconclusive
