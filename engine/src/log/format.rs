@@ -71,7 +71,7 @@ pub(crate) fn stored_bytes(payload_bytes: u64) -> u64 {
     (HEADER_BYTES as u64 + payload_bytes).next_multiple_of(SECTOR_BYTES)
 }
 
-/// Bytes of the generation's word that are its own; the two above are the mask.
+/// Bits of the generation's word that are its own; the 16 above are the mask.
 const GENERATION_MASK: u64 = u64::MAX >> 16;
 
 /// Writes the header of a batch whose records are in place behind it, masks what looks like another header, and seals all.

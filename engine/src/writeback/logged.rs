@@ -175,7 +175,7 @@ fn settle(core: &Arc<Core>, inode: &Inode, before: DataNumber) -> Result<bool> {
     state.pushed = later;
     for pushed in &due {
         for (number, page) in (pushed.first.0..).zip(pushed.range.pages()) {
-            if durable(number).is_none() && mutation::on(Mutation::LoggedHomeUnsaid) {
+            if mutation::on(Mutation::LoggedHomeUnsaid) && durable(number).is_none() {
                 continue;
             }
             let owed = state.size_owed.get_or_insert_default();

@@ -192,10 +192,6 @@ impl<'a> Gate<'a> {
         }
     }
 
-    fn floor(&self, class: AbClass, number: &str) -> f64 {
-        self.args.floor(class, number)
-    }
-
     fn measure(&mut self) -> Result<(), Failure> {
         if self.wants(AbClass::Counted) {
             match self.counted() {
@@ -272,7 +268,7 @@ impl<'a> Gate<'a> {
     }
 
     fn judge(&self, arms: &[AbArm]) -> Vec<AbRow> {
-        let floor = |arm: &AbArm| self.floor(arm.class, &arm.metric);
+        let floor = |arm: &AbArm| self.args.floor(arm.class, &arm.metric);
         judge(arms, &floor, self.args.seed)
     }
 
@@ -296,7 +292,7 @@ impl<'a> Gate<'a> {
         for name in parts {
             let (bases, head) = ([of(&base, name), of(&again, name)], of(&head, name));
             if bases[0] > 0 {
-                let row = judge_counted(name, bases, head, self.floor(class, name));
+                let row = judge_counted(name, bases, head, self.args.floor(class, name));
                 self.rows.push(row);
             } else if head > 0 {
                 let why = format!(
