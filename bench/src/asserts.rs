@@ -77,7 +77,16 @@ fn place(text: &str, name: &str) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
+    use delalloc_results::OPERATIONS;
+    use delalloc_workloads::OpKind;
+
     use super::*;
+
+    #[test]
+    fn results_know_every_kind_of_operation() {
+        let kinds = OpKind::ALL.map(OpKind::name);
+        assert_eq!(kinds, OPERATIONS, "a job is told from an operation by this");
+    }
 
     #[test]
     fn a_name_is_found_where_it_is_whole() {

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use delalloc_results::record::ContentRecord;
-use delalloc_workloads::content::Achieved;
+use delalloc_results::record::{ContentRecord, WrittenRecord};
+use delalloc_workloads::content::{Achieved, AsWritten};
 use delalloc_workloads::{Content, ContentError, LoadPlan};
 
 /// The content of each load, and what they are, each once. Loads that differ in what is done alone share one.
@@ -24,7 +24,9 @@ pub(crate) fn make(
             continue;
         }
         let content = Content::build(load)?;
-        for achieved in content.achieved(load) {
+        let alike = loads[nth..].iter().filter(|other| is_alike(other));
+        let alike: Vec<&LoadPlan> = alike.map(|load| &**load).collect();
+        for achieved in content.achieved(&alike) {
             let row = row(achieved);
             if !measured.contains(&row) {
                 measured.push(row);
@@ -43,7 +45,16 @@ fn row(achieved: Achieved) -> ContentRecord {
         codec: achieved.codec.to_string(),
         ratio_asked: achieved.ratio_asked,
         ratio: achieved.ratio,
+        written: achieved.written.into_iter().map(written).collect(),
         dedupe_asked: achieved.dedupe_asked,
         dedupe: achieved.dedupe,
+    }
+}
+
+fn written(as_written: AsWritten) -> WrittenRecord {
+    WrittenRecord {
+        block_bytes: as_written.block_bytes,
+        extent_bytes: as_written.extent_bytes,
+        ratio: as_written.ratio,
     }
 }

@@ -239,6 +239,14 @@ pub fn memory_available_bytes() -> Option<u64> {
     kib_text(&field(&meminfo, "MemAvailable")?)?.parse().ok()
 }
 
+/// A quarter of the machine's memory, or of what this process may have of it; no bound where nothing says.
+pub fn memory_quarter_bytes() -> u64 {
+    let of_machine = Host::look().number("memory.bytes");
+    let of_group = read("/sys/fs/cgroup/memory.max").and_then(|text| text.parse().ok());
+    let least = of_machine.into_iter().chain(of_group).min();
+    least.map_or(u64::MAX, |bytes| bytes / 4)
+}
+
 fn time_ns(time: nix::sys::time::TimeVal) -> u64 {
     let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
     let micros = u64::try_from(time.tv_usec()).unwrap_or(0);

@@ -106,6 +106,8 @@ pub struct Totals {
     pub late: LatencyTally,
     /// Of those, how many were due while the target was still busy.
     pub due_while_busy: u64,
+    /// How far behind schedule the client was when its time was up, the worst of several.
+    pub backlog_ns: u64,
 }
 
 impl Totals {
@@ -117,6 +119,7 @@ impl Totals {
         }
         self.late.merge(&other.late);
         self.due_while_busy += other.due_while_busy;
+        self.backlog_ns = self.backlog_ns.max(other.backlog_ns);
     }
 
     /// Operations that succeeded, of all kinds.
@@ -146,7 +149,10 @@ impl Totals {
             .map(|totals| totals.response.hist().ns_at(0.99))
             .min()?;
         let late = self.late.hist();
-        Some(ScheduleRecord::new(self.due_while_busy, &late, p99))
+        Some(ScheduleRecord {
+            backlog_ns: self.backlog_ns,
+            ..ScheduleRecord::new(self.due_while_busy, &late, p99)
+        })
     }
 
     /// How long writes took until they were accepted; none where nothing was written.
@@ -161,6 +167,7 @@ impl Totals {
             ns_p99: service.ns_at(0.99),
             ns_max: service.ns_max(),
             coarse: false,
+            max_is_edge: false,
         })
     }
 
@@ -310,6 +317,11 @@ impl Recorder {
         totals.due_while_busy += u64::from(start.was_busy);
     }
 
+    /// Time is up, and what is not begun any more was due so long ago.
+    pub fn behind(&mut self, backlog_ns: u64) {
+        self.totals.backlog_ns = self.totals.backlog_ns.max(backlog_ns);
+    }
+
     /// Everything that counts, and what was done before.
     pub fn into_totals(mut self) -> (Totals, Totals) {
         self.post();
@@ -391,6 +403,12 @@ mod tests {
         let schedule = recorder.totals.schedule().expect("operations were due");
         assert_eq!((schedule.due, schedule.due_while_busy), (100, 10));
         assert_eq!((schedule.late_ops, schedule.is_kept()), (14, false));
+        assert_eq!(schedule.backlog_ns, 0);
+        recorder.behind(7_000_000);
+        let (mut all, _) = Recorder::default().into_totals();
+        all.merge(&recorder.totals);
+        let backlog_ns = all.schedule().map(|schedule| schedule.backlog_ns);
+        assert_eq!(backlog_ns, Some(7_000_000));
         let accepted = recorder.totals.accepted().expect("writes were made");
         assert_eq!(accepted.count, 101);
         assert!(accepted.ns_max < 11_000, "lateness is none of it");

@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
-use delalloc_results::export::{CellKey, cells_csv, hdr_log, intervals_csv};
+use delalloc_results::export::{
+    CellKey, cells_csv, counters_csv, hdr_log, intervals_csv, times_csv,
+};
 use delalloc_results::record::{
     Cell, Doubt, Knob, KnobValue, Machine, ObjectiveRecord, PhaseRecord, RunStatus, Sample,
     Setting, SweepAxis, Target as TargetRecord, Tool, Workload, point_label,
@@ -33,6 +35,7 @@ use crate::plan::{RunPlan, out_fault};
 use crate::progress::Progress;
 use crate::replay::calibrate::harness_cost;
 use crate::replay::cell::{self, Setup, Watch};
+use crate::replay::making::Bytes;
 use crate::replay::order::Place;
 use crate::replay::pacer::SleepSlack;
 use crate::replay::phase;
@@ -162,7 +165,13 @@ impl Run<'_> {
     fn cells(&mut self, open: &Opener<'_>) -> anyhow::Result<()> {
         let workload = &self.plan.workload;
         if !workload.deterministic {
-            self.record.harness = harness_cost(&workload.loads[0], self.slack, self.signals)
+            // A target that keeps nothing is given no bytes.
+            let keeps = |target: &TargetPlan| !matches!(target.kind, TargetKind::Null);
+            let bytes = workload.targets.iter().any(keeps).then(|| Bytes {
+                content: &self.contents[0],
+                verify: workload.verify,
+            });
+            self.record.harness = harness_cost(&workload.loads[0], bytes, self.slack, self.signals)
                 .context("measuring the harness on the null target")?;
         }
         if let Some(cost) = &self.record.harness {
@@ -201,6 +210,9 @@ impl Run<'_> {
             load: workload.load(point),
             content: Arc::clone(&self.contents[point.load]),
             verify: workload.verify,
+            verify_memory_bytes_max: workload
+                .verify_memory_bytes_max
+                .unwrap_or_else(host::memory_quarter_bytes),
             slack: self.slack,
             signals: self.signals,
             tape: tape.as_ref(),
@@ -295,7 +307,7 @@ impl Watch for Seen<'_> {
         self.progress.phase_done();
         self.append(&Event::PhaseFinished {
             cell: self.key.clone(),
-            phase: phase.clone(),
+            phase: Box::new(phase.clone()),
         });
     }
 
@@ -518,6 +530,8 @@ fn leave(record: &RunRecord, out: &Path) -> anyhow::Result<Vec<PathBuf>> {
         ("report.html", render(record)),
         ("cells.csv", cells_csv(&runs)),
         ("intervals.csv", intervals_csv(&runs)),
+        ("times.csv", times_csv(&runs)),
+        ("counters.csv", counters_csv(&runs)),
         ("latency.hlog", hdr_log(record)?),
     ];
     let mut files = vec![at("result.json"), at("events.ndjson")];

@@ -130,6 +130,45 @@ fn a_write_has_three_latencies_in_order_in_the_record_on_the_terminal_and_in_the
     }
 }
 
+/// Writes of 2 MiB, of which 512 KiB may be dirty, on a device that takes 1 MiB in a second: each is held up for many
+/// intervals of 200 ms, and is seen in each of them.
+#[test]
+fn a_writer_that_is_held_up_is_seen_in_every_interval_while_it_waits() {
+    let bench = Bench::new();
+    let text = "version: 1
+name: stalled
+targets:
+  engine: { engine: { backend: { mem: { size: 64MiB } }, throttle: { write: 1MiB/s } } }
+engine: { compression: { codec: none }, dirty: { background: 64KiB, limit: 512KiB } }
+files: { table: { size: 4MiB } }
+phases:
+  - name: load
+    jobs: [ { write: table, pattern: sequential, block: 2MiB } ]
+";
+    let workload = bench.workload("stalled.yaml", text);
+    assert_eq!(bench.replay(&workload, "out", &[]).0, 0);
+    let record = record(&bench, "out");
+    let phase = &record.cells[0].phases[0];
+    let stalls = phase.series.iter().map(|sample| {
+        let stalls = sample.stalls.iter();
+        let held = stalls.filter(|stall| stall.cause == "dirty limit");
+        held.map(|stall| stall.ns).sum::<u64>()
+    });
+    let stalls: Vec<u64> = stalls.collect();
+    let total_ns = record.cells[0].counters["dirty.stops.ns_sum"];
+    assert!(total_ns > 1.5e9, "{total_ns} ns in all");
+    assert_eq!(stalls.iter().sum::<u64>() as f64, total_ns);
+    assert_eq!(phase.counters["dirty.stops.ns_sum"], total_ns);
+    let longest = stalls.split(|ns| *ns == 0).map(<[u64]>::len).max();
+    assert!(
+        longest >= Some(3),
+        "in three neighbours at least: {stalls:?}"
+    );
+    // All of one stall in one interval would be more than half of both.
+    let most_ns = stalls.iter().copied().max().unwrap_or(0) as f64;
+    assert!(most_ns < 0.4 * total_ns, "{stalls:?} of {total_ns}");
+}
+
 /// Ten times the operations take no more memory: what is kept of an operation is its place in a histogram.
 #[test]
 fn memory_does_not_grow_with_the_operations() {

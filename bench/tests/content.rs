@@ -4,21 +4,27 @@ mod support;
 
 use delalloc_engine::compress::{Worth, worth};
 use delalloc_results::RunRecord;
-use delalloc_workloads::plan::{ContentPlan, Looks, RatioCodec, Recipe, RecipePlan};
+use delalloc_workloads::plan::{
+    ContentPlan, Looks, MixPart, MosaicPlan, RatioCodec, Recipe, RecipePlan,
+};
 use delalloc_workloads::{Content, FileSlot, LoadPlan};
 use support::{Bench, small};
 
 const EXTENT_BYTES: usize = 128 << 10;
 
-/// The share of extents that the heuristic sends to the codec, of a load of 1 MiB writes.
 fn share_tried(recipe: Recipe, ratio: Option<f64>) -> f64 {
+    share_tried_of(ContentPlan::Recipe(RecipePlan {
+        recipe,
+        ratio,
+        codec: RatioCodec::DEFAULT,
+    }))
+}
+
+/// The share of extents that the heuristic sends to the codec, of a load of 1 MiB writes.
+fn share_tried_of(content: ContentPlan) -> f64 {
     let load = LoadPlan {
         seed: 5,
-        content: ContentPlan::Recipe(RecipePlan {
-            recipe,
-            ratio,
-            codec: RatioCodec::DEFAULT,
-        }),
+        content,
         files: Vec::new(),
         phases: Vec::new(),
     };
@@ -61,6 +67,45 @@ fn what_the_heuristic_takes_grows_with_the_ratio_without_a_step() {
     assert!(shares[0] < 0.1 && shares[RATIOS.len() - 1] > 0.9);
 }
 
+/// The same of a mosaic of parts: what it takes is the share of extents that are of the part that compresses, whatever that share is
+/// and however large its pieces are.
+#[test]
+fn of_a_mosaic_the_heuristic_takes_the_part_that_compresses() {
+    const PARTS: [f64; 9] = [0.02, 0.1, 0.25, 0.45, 0.5, 0.55, 0.75, 0.9, 0.98];
+    let text = ContentPlan::Recipe(RecipePlan {
+        recipe: Recipe::Text { words: 8192 },
+        ratio: Some(3.0),
+        codec: RatioCodec::DEFAULT,
+    });
+    for unit_bytes in [EXTENT_BYTES as u64, 2 * EXTENT_BYTES as u64] {
+        let shares: Vec<f64> = PARTS
+            .iter()
+            .map(|&weight| {
+                let part = |weight, content| MixPart { weight, content };
+                let parts = vec![
+                    part(weight, text.clone()),
+                    part(1.0 - weight, ContentPlan::Random),
+                ];
+                share_tried_of(ContentPlan::Mosaic(MosaicPlan { unit_bytes, parts }))
+            })
+            .collect();
+        println!("by {unit_bytes}: {shares:?}");
+        // Pieces are drawn: four deviations of so many of them.
+        let pieces = (64 << 20) as f64 / unit_bytes as f64;
+        for (share, part) in shares.iter().zip(PARTS) {
+            let slack = 4.0 * (part * (1.0 - part) / pieces).sqrt();
+            assert!(
+                (share - part).abs() <= slack,
+                "by {unit_bytes}: {share} of {part}"
+            );
+        }
+        assert!(
+            shares.is_sorted(),
+            "by {unit_bytes}: more of the part, and fewer are taken: {shares:?}"
+        );
+    }
+}
+
 /// Of a load whose extents are alike it takes all or nothing; the change comes once, and where little is to be saved.
 #[test]
 fn of_extents_that_are_alike_it_never_takes_fewer_as_the_ratio_grows() {
@@ -73,6 +118,11 @@ fn of_extents_that_are_alike_it_never_takes_fewer_as_the_ratio_grows() {
         },
         Recipe::Text { words: 8192 },
         Recipe::Records { row_bytes: 128 },
+        // In each extent there are as many pieces of either kind.
+        Recipe::Bimodal {
+            unit_bytes: 4096,
+            share: None,
+        },
     ] {
         // Of a row its counter and its time always compress.
         let least = match recipe {
@@ -159,5 +209,83 @@ fn a_ratio_out_of_reach_is_a_usage_error_with_the_reach() {
     assert!(
         errors.contains("from 1.9") || errors.contains("from 2.0"),
         "{errors}"
+    );
+}
+
+/// What its bytes cost the harness, and what small writes leave of a ratio: in the record, on the terminal and in the report.
+#[test]
+fn what_bytes_cost_and_what_they_come_to_as_written_is_told() {
+    let bench = Bench::new();
+    let text = "version: 1
+name: told
+targets: { engine: { engine: { backend: { mem: { size: 64MiB } } } } }
+content: { ratio: 2.5 }
+files: { table: { size: 8MiB } }
+phases:
+  - name: load
+    jobs: [ { write: table, block: 1MiB } ]
+  - name: serve
+    duration: 300ms
+    jobs: [ { write: table, block: 4KiB, pattern: random, rate: 1000/s } ]
+";
+    let told = |name: &str, text: &str| {
+        let workload = bench.workload(&format!("{name}.yaml"), text);
+        let (code, said) = bench.replay(&workload, name, &["--allow-inconclusive"]);
+        assert_eq!(code, 0, "{said}");
+        let record = std::fs::read_to_string(bench.path(name).join("result.json")).unwrap();
+        let record: RunRecord = serde_json::from_str(&record).unwrap();
+        let line = said.lines().find(|line| line.starts_with("harness: "));
+        (record, line.expect("a line on the harness").to_owned())
+    };
+    let (record, line) = told("keeps", text);
+    let cost = record.harness.expect("it was measured");
+    for figure in [
+        cost.paced_ns_per_op,
+        cost.content_ns_per_op,
+        cost.content_bytes_per_s,
+    ] {
+        assert!(figure.is_some_and(|figure| figure > 0.0), "{cost:?}");
+    }
+    assert!(
+        line.contains(" ns with its schedule; beside that "),
+        "{line}"
+    );
+    assert!(
+        line.contains(" ns for its bytes (") && line.ends_with(" in a thread)"),
+        "{line}"
+    );
+    let page = std::fs::read_to_string(bench.path("keeps").join("report.html")).unwrap();
+    for words in [
+        " with its schedule; ",
+        " beside that for its bytes (",
+        "ratio as written",
+    ] {
+        assert!(page.contains(words), "{words} is not in the report");
+    }
+    let content = &record.contents[0];
+    let [small, large] = &content.written[..] else {
+        panic!("two sizes of writes: {content:?}");
+    };
+    assert_eq!((small.block_bytes, small.extent_bytes), (4096, 4096));
+    assert_eq!(
+        (large.block_bytes, large.extent_bytes),
+        (1 << 20, 128 << 10)
+    );
+    assert_eq!(large.ratio, content.ratio);
+    assert!(small.ratio < large.ratio, "{content:?}");
+
+    // Who keeps nothing is given no bytes, and a closed loop has no schedule.
+    let closed = text
+        .replace(
+            "engine: { engine: { backend: { mem: { size: 64MiB } } } }",
+            "nothing: { null: {} }",
+        )
+        .replace(", rate: 1000/s", "");
+    let (record, line) = told("nothing", &closed);
+    let cost = record.harness.expect("it was measured");
+    assert_eq!((cost.paced_ns_per_op, cost.content_ns_per_op), (None, None));
+    assert!(
+        line.ends_with(" ns per operation on the null target"),
+        "{line}"
     );
 }

@@ -91,7 +91,7 @@ fn the_binary_leaves_the_same_bytes_for_one_seed_and_others_for_another() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     assert!(
-        names.contains("result.json") && names.len() == 7,
+        names.contains("result.json") && names.len() == 9,
         "{names:?}"
     );
     for name in names.iter().filter(|name| *name != "surroundings.json") {
@@ -122,6 +122,64 @@ fn the_binary_leaves_the_same_bytes_for_one_seed_and_others_for_another() {
     assert_eq!(bench.replay(&workload, "d", &["--seed", "6"]).0, 0);
     let other = load(&bench.path("d").join("result.json")).unwrap();
     assert_ne!(other.cells[0].counters, record.cells[0].counters);
+}
+
+/// Half of its operations are warm-up: what the target counted meanwhile is in the cell and in no phase.
+#[test]
+fn a_phase_has_counters_stages_and_spans_of_its_own_without_its_warm_up() {
+    let workload = "version: 1
+name: halves
+deterministic: true
+targets: { engine: { engine: { backend: { sim: { size: 64MiB, device: nvme } } } } }
+files: { table: { size: 4MiB } }
+phases:
+  - name: early
+    jobs: [ { write: table, pattern: sequential, block: 64KiB } ]
+    end: commit
+  - name: late
+    warmup: 1s
+    duration: 1s
+    jobs: [ { write: table, pattern: random, block: 4KiB, rate: 1000/s, fsync_every: 20 } ]
+";
+    let home = tempfile::tempdir().unwrap();
+    let record = replay(home.path(), workload, &targets::open);
+    let cell = &record.cells[0];
+    let (early, late) = (phase(&record, "early"), phase(&record, "late"));
+    let wrote = |phase: &PhaseRecord| {
+        let row = phase.ops.iter().find(|row| row.op == "write");
+        row.expect("it wrote").bytes as f64
+    };
+    assert_eq!(early.counters["data.accepted_bytes"], f64::from(4 << 20));
+    // What is under way or behind schedule when a look is due is on either side of it.
+    let accepted = late.counters["data.accepted_bytes"];
+    assert!((accepted - wrote(late)).abs() <= 8.0 * 4096.0, "{accepted}");
+    assert!(cell.counters["data.accepted_bytes"] > 1.2 * accepted + f64::from(4 << 20));
+    for (name, all) in &cell.counters {
+        let of = |phase: &PhaseRecord| phase.counters.get(name).copied();
+        if let (Some(one), Some(other)) = (of(early), of(late)) {
+            assert!(one + other <= *all, "{name}: {one} and {other} of {all}");
+        }
+    }
+    for stage in &cell.stages {
+        let items = |phase: &PhaseRecord| {
+            let same = phase.stages.iter().filter(|one| one.name == stage.name);
+            same.map(|one| one.items).sum::<u64>()
+        };
+        assert!(items(early) + items(late) <= stage.items, "{}", stage.name);
+    }
+    let span = |phase: &PhaseRecord, name: &str| {
+        let found = phase.spans.iter().find(|span| span.name == name);
+        found.cloned().expect(name)
+    };
+    let (home, synced) = (span(early, "home"), span(late, "synced"));
+    assert!(home.count > 0 && home.ns_p50 <= home.ns_p99 && home.ns_p99 <= home.ns_max);
+    let syncs = late.ops.iter().find(|row| row.op == "sync").unwrap().count;
+    assert!(
+        synced.count.abs_diff(syncs) <= 1,
+        "{synced:?} and {syncs} syncs"
+    );
+    assert_eq!(span(late, "accepted").count as f64 * 4096.0, wrote(late));
+    assert!(!home.max_is_edge, "nothing was at home before");
 }
 
 #[test]

@@ -22,6 +22,8 @@ fn a_replay_leaves_a_verified_record_and_its_files() {
         "report.html",
         "cells.csv",
         "intervals.csv",
+        "times.csv",
+        "counters.csv",
         "latency.hlog",
     ] {
         assert!(bench.path("out").join(name).exists(), "{name} is missing");

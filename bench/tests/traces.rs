@@ -65,6 +65,88 @@ fn a_recording_that_is_replayed_whole_raises_no_doubt() {
     assert!(!page.contains("trace-incomplete") && !page.contains("trace-guessed"));
 }
 
+/// A recording of a file that was there before: all of it but one write is read before it is written.
+#[test]
+fn what_a_recording_reads_first_is_there_where_it_is_filled() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path("files")).unwrap();
+    let text = "ts_us,op,dev,offset,len\n0,R,d,8192,4096\n1,W,d,0,4096\n2,R,d,0,4096\n3,R,d,1048576,65536\n4,W,d,8192,4096\n5,R,d,8192,4096\n";
+    bench.workload("r.csv", text);
+    let missing = "user.read_missing_bytes";
+    let replay = |name: &str, keys: &str, clients: u32| {
+        let file = bench.workload(&format!("{name}.yaml"), &workload("r.csv", keys, clients));
+        let (code, _) = bench.replay(&file, name, &["--allow-inconclusive"]);
+        assert_eq!(code, 0);
+        (
+            record(&bench, name).cells[0].clone(),
+            std::fs::read_to_string(bench.path(name).join("report.html")).unwrap(),
+        )
+    };
+    // The last read of 64 KiB ends a file that only one write made.
+    let (bare, page) = replay("bare", "", 1);
+    assert!(bare.counters[missing] >= 65_536.0, "{:?}", bare.counters);
+    assert!(page.contains("reads-of-nothing") && page.contains("filled: true"));
+
+    for (name, clients) in [("filled", 1), ("shared", 3)] {
+        let (filled, page) = replay(name, ", filled: true", clients);
+        assert!(
+            !filled.counters.contains_key(missing),
+            "{:?}",
+            filled.counters
+        );
+        assert!(!page.contains("reads-of-nothing"));
+        let read = 3.0 * 4096.0 + 65_536.0;
+        assert_eq!(filled.counters["user.read_bytes"], read);
+        assert_eq!(filled.verification.mismatches, 0);
+        assert!(filled.verification.bytes_verified as f64 > read);
+        let names: Vec<&str> = filled
+            .phases
+            .iter()
+            .map(|phase| phase.name.as_str())
+            .collect();
+        assert_eq!(names, ["prepare", "p"]);
+        let prepared: Vec<(&str, u64)> = filled.phases[0]
+            .ops
+            .iter()
+            .map(|op| (op.op.as_str(), op.bytes))
+            .collect();
+        assert_eq!(prepared, [("write", 4096 + 65_536)]);
+    }
+
+    let mut command = bench.delalloc();
+    let dry = good(command.args(["replay", "filled.yaml", "--dry-run"]));
+    assert!(
+        dry.contains("fill-trace: write what r.csv reads before it writes it, moves 68.0KiB"),
+        "{dry}"
+    );
+}
+
+#[test]
+fn filling_without_reads_and_a_phase_of_its_name_are_refused_in_place() {
+    let bench = Bench::new();
+    bench.workload("r.csv", "ts_us,op,dev,offset,len\n0,R,d,0,4096\n");
+    for (text, reason) in [
+        (
+            workload("r.csv", ", filled: true, only: writes", 1),
+            "`filled` means nothing to a trace",
+        ),
+        (
+            workload("r.csv", ", filled: true", 1).replace("name: p\n", "name: prepare\n"),
+            "`prepare` is the phase that fills files",
+        ),
+    ] {
+        bench.workload("w.yaml", &text);
+        let output = bench
+            .delalloc()
+            .args(["replay", "w.yaml", "--dry-run"])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(reason), "{said}");
+    }
+}
+
 fn good(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use delalloc_backends::Clock;
 use parking_lot::{Condvar, Mutex};
 
+use crate::stats::HeldUp;
 use crate::waiting::Waiting;
 
 /// A budget in bytes. Clones are the same budget.
@@ -52,7 +53,8 @@ struct BudgetState {
     line_end: u64,
     /// The next to pass has this number.
     line_head: u64,
-    stats: BudgetStats,
+    held_bytes_max: u64,
+    waits: HeldUp,
 }
 
 /// Counts of a budget.
@@ -62,9 +64,9 @@ pub struct BudgetStats {
     pub held_bytes: u64,
     /// The most there were at once.
     pub held_bytes_max: u64,
-    /// Requests that had to wait.
+    /// Requests that had to wait and need not any more.
     pub waits: u64,
-    /// How long, together.
+    /// How long, together; those that wait now as far as they have come.
     pub wait_ns_sum: u64,
     /// How long at most.
     pub wait_ns_max: u64,
@@ -105,14 +107,12 @@ impl Budget {
         state.line_end += 1;
         if !self.0.may_pass(&mut state, ticket, bytes) {
             let since = self.0.clock.now();
+            state.waits.begin(since);
             while !self.0.may_pass(&mut state, ticket, bytes) {
                 let shared = &self.0;
                 shared.waiting.wait("budget", &shared.turn, &mut state);
             }
-            let waited_ns = self.0.clock.now().ns_since(since);
-            state.stats.waits += 1;
-            state.stats.wait_ns_sum += waited_ns;
-            state.stats.wait_ns_max = state.stats.wait_ns_max.max(waited_ns);
+            state.waits.end(since, self.0.clock.now());
         }
         state.line_head += 1;
         state.hold(bytes);
@@ -150,9 +150,13 @@ impl Budget {
     /// Counts.
     pub fn stats(&self) -> BudgetStats {
         let state = self.0.state.lock();
+        let waits = state.waits.until(self.0.clock.now());
         BudgetStats {
             held_bytes: state.held,
-            ..state.stats
+            held_bytes_max: state.held_bytes_max,
+            waits: waits.count,
+            wait_ns_sum: waits.ns_sum,
+            wait_ns_max: waits.ns_max,
         }
     }
 
@@ -197,7 +201,7 @@ impl Shared {
 impl BudgetState {
     fn hold(&mut self, bytes: u64) {
         self.held += bytes;
-        self.stats.held_bytes_max = self.stats.held_bytes_max.max(self.held);
+        self.held_bytes_max = self.held_bytes_max.max(self.held);
     }
 }
 

@@ -32,7 +32,7 @@ use crate::mutation::{self, Mutation};
 use crate::namespace::Namespace;
 use crate::pool::Order;
 use crate::pools::Pools;
-use crate::stats::Stats;
+use crate::stats::{Stall, StallTimers, Stats};
 use crate::units::{FileId, FileRange, PAGE_BYTES, PageIndex};
 use crate::writeback::{self, DirtyAccounting, PlaceHint, SubmitLimit};
 
@@ -68,6 +68,7 @@ pub(crate) struct Core {
     /// Buffers of one item stored raw.
     pub(crate) raw_bufs: Arc<BufPool>,
     pub(crate) stats: Stats,
+    pub(crate) stalls: StallTimers,
     /// True until the volume closes. Operations hold it for reading, so closing waits for them.
     gate: RwLock<bool>,
     /// Failed writes of all files, for volume sync.
@@ -102,6 +103,7 @@ impl Core {
             plain_bufs: buf_pool(config.compression.extent_bytes),
             raw_bufs: buf_pool(config.compression.item_bytes),
             stats: Stats::default(),
+            stalls: StallTimers::default(),
             gate: RwLock::new(true),
             failures: Mutex::default(),
             backend,
@@ -158,22 +160,38 @@ impl Core {
         self.frames.note_progress();
     }
 
-    /// Promises space for `bytes` stored raw.
+    /// Promises space for `bytes` stored raw, as `with_room` does.
     pub(crate) fn reserve(self: &Arc<Self>, bytes: u64) -> Result<Reservation> {
-        self.with_room(|| self.meta.reserve(bytes))
+        // Where the space is there nobody is held up, and no time is taken.
+        let reserved = self.meta.reserve_at_once(bytes);
+        if !is_full(&reserved) {
+            return reserved;
+        }
+        let _held_up = self.stalls.space.begin(self.clock.as_ref());
+        let reserved = self.meta.reserve(bytes);
+        if !is_full(&reserved) {
+            return reserved;
+        }
+        self.flush_all();
+        self.meta.reserve(bytes)
     }
 
     /// Carries `change` out. Where there is no space, writes back what is dirty (most of it takes less
     /// than was promised for it) and tries once more. The caller holds no file's state.
     pub(crate) fn with_room<T>(self: &Arc<Self>, change: impl Fn() -> Result<T>) -> Result<T> {
-        match change() {
-            Err(EngineError::NoSpace { .. }) => {}
-            answer => return answer,
+        let changed = change();
+        if !is_full(&changed) {
+            return changed;
         }
+        let _held_up = self.stalls.space.begin(self.clock.as_ref());
+        self.flush_all();
+        change()
+    }
+
+    fn flush_all(self: &Arc<Self>) {
         for inode in self.namespace.inodes() {
             writeback::flush(self, &inode);
         }
-        change()
     }
 }
 
@@ -184,6 +202,10 @@ impl Reclaim for Core {
             self.dirty.note_pressure();
         }
         reclaimed
+    }
+
+    fn hold_up(&self) -> Option<Stall<'_>> {
+        Some(self.stalls.cache_room.begin(self.clock.as_ref()))
     }
 }
 
@@ -218,6 +240,10 @@ impl Evict for Core {
             state.pages.try_evict(page, busy)
         }));
     }
+}
+
+fn is_full<T>(answer: &Result<T>) -> bool {
+    matches!(answer, Err(EngineError::NoSpace { .. }))
 }
 
 fn length(bytes: u64) -> usize {

@@ -111,7 +111,10 @@ impl File {
             core.stats.note_accepted(batch.bytes());
             core.stats.dirty.record(core.clock.now().ns_since(started));
             core.dirty.balance_dirty(core.clock.as_ref(), batch.bytes());
-            core.meta.balance_metadata()?;
+            if core.meta.over_front_gate() {
+                let _held_up = core.stalls.metadata_gate.begin(core.clock.as_ref());
+                core.meta.balance_metadata()?;
+            }
         }
         Ok(())
     }

@@ -64,6 +64,8 @@ mutations! {
     FailureUntold,
     /// A failed write is told again and again. P5.
     FailureToldAgain,
+    /// A failed write is not told where its page was written again meanwhile. P5.
+    RewrittenFailureUnsaid,
     /// Items complete in the order they finish: a file is scattered over the device.
     OrderDropped,
     /// A read is shared by whoever wants the same disk address, though not the same mapping. P4.
@@ -88,6 +90,8 @@ mutations! {
     LoggedRefusalKept,
     /// A sync of the volume does not wait for pages on their way into the log. P1.
     LogUnderWayUnwaited,
+    /// A sync of the volume does not ask for the size of what another batch took into the log. P1.
+    LoggedUnsettled,
     /// A page that went home before its batch was through is not asked whether the log says its size. P1.
     LoggedHomeUnsaid,
     /// What clients write stands in the log as it is, though it look like a batch. P1.

@@ -2,7 +2,7 @@
 //!
 //! The *flusher* sleeps until there is a reason (too much dirty, too old, the cache wants clean
 //! pages), then goes from file to file and hands off at most `TURN_BYTES` of each, so that one long
-//! file does not keep the others waiting. The *committer* commits every `commit.interval`, and earlier
+//! file does not keep the others waiting; what is too old goes as a whole. The *committer* commits every `commit.interval`, and earlier
 //! where the log fills up (what only the log has is written back first), and writes dirty nodes when there are more of them than the flush gate.
 //!
 //! Where one of them panics the volume only reads from then on, and whoever waits for its work is told.
@@ -20,8 +20,9 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::core::Core;
 use crate::error::Result;
+use crate::inode::Inode;
 use crate::stepped::Driver;
-use crate::writeback::{self, Wake};
+use crate::writeback::{self, Wake, Why};
 
 /// Handed off for one file before the next gets its turn: a few items per worker.
 pub(crate) const TURN_BYTES: u64 = 8 << 20;
@@ -102,12 +103,12 @@ impl Threads {
 fn flush(core: &Arc<Core>) {
     let expire = core.config.dirty.expire;
     while core.dirty.wait_for_work(TICK) != Wake::Stop {
-        while let Some((file, _why)) = core.dirty.next_file(core.clock.now(), expire) {
+        while let Some((file, why)) = core.dirty.next_file(core.clock.now(), expire) {
             let Some(inode) = core.namespace.inode(file) else {
                 continue;
             };
-            let from = inode.lock().writeback_cursor;
-            let (handed_bytes, next) = writeback::write_back(core, &inode, from, TURN_BYTES);
+            let (from, bytes_max) = turn(core, &inode, why);
+            let (handed_bytes, next) = writeback::write_back(core, &inode, from, bytes_max);
             inode.lock().writeback_cursor = next.unwrap_or(0);
             if handed_bytes == 0 && from == 0 {
                 // All that is dirty here is in writeback already: fixup gives it back.
@@ -115,6 +116,14 @@ fn flush(core: &Arc<Core>) {
             }
         }
     }
+}
+
+/// From where the flusher takes how much of a file at once. What has expired goes as a whole, wherever the last turn ended.
+pub(crate) fn turn(core: &Core, inode: &Inode, why: Why) -> (u64, u64) {
+    if why == Why::Expired {
+        return (0, core.dirty.file_bytes(inode.id) + TURN_BYTES);
+    }
+    (inode.lock().writeback_cursor, TURN_BYTES)
 }
 
 fn commit(core: &Arc<Core>, stop: &Stop) {

@@ -254,7 +254,8 @@ impl Volume {
         EngineStats {
             stages: core.stats.stages(),
             counters: core.stats.counters(),
-            dirty: core.dirty.stats(),
+            dirty: core.dirty.stats(core.clock.as_ref()),
+            stalls: core.stalls.stats(core.clock.as_ref()),
             budget: core.budget.stats(),
             frames: core.frames.stats(),
             reclaim: core.reclaimer.stats(),
@@ -349,17 +350,24 @@ fn sync_all(core: &Arc<Core>) -> Result<()> {
     synced
 }
 
-/// Pages that could not go home are durable in the log, if not by whoever put them on their way there then now.
+/// Pages that could not go home are durable in the log, with the size that their file has by them, if not by whoever put them
+/// on their way there then now.
 fn logged_all(core: &Arc<Core>) -> Result<()> {
     if mutation::on(Mutation::LogUnderWayUnwaited) {
         return Ok(());
     }
     for file in core.meta.files_in_log() {
         let before = core.meta.data_next();
-        if core.meta.is_under_way(file, before)
-            && let Some(inode) = core.namespace.inode(file)
-        {
-            writeback::finish_sync(core, &inode, before)?;
+        if mutation::on(Mutation::LoggedUnsettled) && !core.meta.is_under_way(file, before) {
+            continue;
+        }
+        let Some(inode) = core.namespace.inode(file) else {
+            continue;
+        };
+        match writeback::finish_sync(core, &inode, before) {
+            // It went while this asked, and so did its pages.
+            Ok(()) | Err(EngineError::Removed) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())

@@ -329,6 +329,38 @@ fn syncs_at_the_same_time_share_a_flush() {
     assert_eq!(costs, (2, 2, 0), "of one sync, and of {LATER} more");
 }
 
+/// What a truncation gave back is there after a commit alone.
+#[test]
+fn a_writer_that_waits_for_space_is_counted_and_one_that_has_it_is_not() {
+    const MIB: u64 = 1 << 20;
+    let bed = Bed::new(&[]);
+    let noise = Dice::new(1).noise(length(MIB));
+    let fill = |bed: &Bed| {
+        for piece in 0..40 {
+            bed.file.write_at(piece * MIB, &noise).expect("it fits");
+        }
+    };
+    let roomy = bed.numbers_of(fill);
+    assert_eq!(roomy.stalls.space.count, 0);
+    bed.volume.sync().expect("a commit");
+    bed.file.truncate(0).expect("a truncate");
+    assert!(bed.volume.stats().space.pinned_bytes >= 40 * MIB);
+    let full = bed.numbers_of(fill);
+    assert!(full.stalls.space.count > 0 && full.meta.commits > 0);
+}
+
+#[test]
+fn a_writer_that_has_to_write_nodes_is_counted() {
+    let bed = Bed::new(&[("meta.front_gate", "3KiB")]);
+    bed.volume.create("another").expect("a new file");
+    let write = |bed: &Bed| bed.file.write_at(0, &[7; 4096]).expect("a write fits");
+    let gated = bed.numbers_of(write);
+    assert_eq!(gated.stalls.metadata_gate.count, 1);
+    assert_eq!(gated.meta.front_gate_stalls, 1);
+    let free = bed.numbers_of(write);
+    assert_eq!(free.stalls.metadata_gate.count, 0);
+}
+
 #[test]
 fn a_log_that_is_full_falls_back_to_a_commit() {
     let memory: Arc<dyn Backend> = Arc::new(MemBackend::new(16 << 20));

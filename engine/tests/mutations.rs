@@ -121,6 +121,14 @@ const LOG_HOME: Detector = (
     "home before its batch",
     failures::a_size_outlives_a_page_that_went_home_before_its_batch,
 );
+const REWRITTEN: Detector = (
+    "rewritten and failed",
+    failures::a_sync_is_told_of_bytes_that_were_written_again,
+);
+const LOG_SETTLED: Detector = (
+    "logged by another",
+    failures::a_sync_of_the_volume_has_the_size_of_what_only_the_log_has,
+);
 const LOG_FORGED: Detector = (
     "a page like a batch",
     failures::what_a_client_writes_is_no_batch,
@@ -128,7 +136,7 @@ const LOG_FORGED: Detector = (
 const LOG_END: Detector = ("end of the log", failures::a_log_that_ends_early_is_refused);
 const LOG_KEPT: Detector = ("promised pages", logs::one_failure_of_many_promises_is_one);
 
-const DETECTORS: [Detector; 40] = [
+const DETECTORS: [Detector; 42] = [
     REUSE,
     OVERHANG,
     MODEL,
@@ -169,6 +177,8 @@ const DETECTORS: [Detector; 40] = [
     LOG_END,
     LOG_HOME,
     LOG_FORGED,
+    REWRITTEN,
+    LOG_SETTLED,
 ];
 
 /// Who is to see it; in this order, up to the first that does.
@@ -223,6 +233,8 @@ fn detectors_of(mutation: Mutation) -> &'static [Detector] {
         Mutation::LoggedRefusalKept => &[LOG_REFUSED],
         Mutation::LogUnderWayUnwaited => &[LOG_UNDER_WAY],
         Mutation::LoggedHomeUnsaid => &[LOG_HOME],
+        Mutation::LoggedUnsettled => &[LOG_SETTLED],
+        Mutation::RewrittenFailureUnsaid => &[REWRITTEN],
         Mutation::LogMagicUnmasked => &[LOG_FORGED],
         Mutation::LogStaleBelieved => &[LOG_STALE],
         Mutation::LogEndUnsaid => &[LOG_END],

@@ -487,6 +487,38 @@ fn a_second_round_of_the_clock_takes_a_moment() {
     volume.close().expect("a close");
 }
 
+/// What is too old goes in one go, however much of it there is and wherever the flusher stood in the file.
+#[test]
+fn what_has_expired_is_written_when_it_has_expired() {
+    let knobs = [
+        ("dirty.background", "32MiB"),
+        ("dirty.limit", "64MiB"),
+        ("dirty.expire", "1s"),
+        ("commit.interval", "20h"),
+        ("cache.bytes", "256MiB"),
+    ];
+    let device = plain(support::formatted(64 << 20), 1);
+    let opened = Volume::open_stepped(Arc::new(device), config(&knobs), 1);
+    let (volume, stepper) = opened.expect("a volume opens");
+    let file = volume.create("file").expect("a new file");
+    let bytes = Dice::new(1).bytes(20 << 20);
+    file.write_at(0, &bytes).expect("a write");
+    stepper.pass(Duration::from_secs(2));
+    assert_eq!(volume.stats().dirty.dirty_bytes, 0, "20 MiB are too old");
+    // Above the background threshold the flusher goes from turn to turn, and stops in the middle of the file.
+    file.write_at(0, &Dice::new(2).bytes(33 << 20))
+        .expect("a write");
+    stepper.settle();
+    assert!(
+        volume.stats().dirty.dirty_bytes > 0,
+        "it wrote below its threshold"
+    );
+    file.write_at(0, &[9; 4096]).expect("a write");
+    stepper.pass(Duration::from_secs(2));
+    assert_eq!(volume.stats().dirty.dirty_bytes, 0, "the rest is too old");
+    volume.close().expect("a close");
+}
+
 #[test]
 fn one_seed_is_one_run() {
     for seed in 0..20 {

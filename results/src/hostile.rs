@@ -10,7 +10,9 @@
 use std::path::Path;
 
 use crate::assertion::evaluate;
-use crate::export::{cells_csv, go_bench, hdr_log, intervals_csv, salvage_bytes};
+use crate::export::{
+    cells_csv, counters_csv, go_bench, hdr_log, intervals_csv, salvage_bytes, times_csv,
+};
 use crate::gate::{Baseline, Rules, gate};
 use crate::hist::LatencyHist;
 use crate::record::{RunRecord, parse};
@@ -76,6 +78,7 @@ fn use_record(record: &RunRecord) {
     assert!(!go_bench(record, "left").is_empty());
     let runs = [("run", record)];
     assert!(!cells_csv(&runs).is_empty() && !intervals_csv(&runs).is_empty());
+    assert!(!times_csv(&runs).is_empty() && !counters_csv(&runs).is_empty());
     // A damaged histogram is an error here and nowhere else.
     let _log = hdr_log(record);
     assert_eq!(evaluate(record).len(), record.assertions.len());

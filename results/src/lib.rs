@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 pub mod assertion;
+mod bare_name;
 pub mod compare;
 pub mod exit;
 pub mod export;
@@ -28,6 +29,7 @@ pub mod hist;
 pub mod hostile;
 mod markdown;
 pub mod metric;
+mod path;
 pub mod printable;
 mod query;
 pub mod recommend;
@@ -44,6 +46,7 @@ pub use export::{Event, EventLog, salvage};
 pub use gate::{Baseline, GateError, GateReport, gate};
 pub use hist::LatencyHist;
 pub use metric::{Better, Class, Metric, Unit};
+pub use path::OPERATIONS;
 pub use recommend::{Goal, Objective};
 pub use record::{RecordError, RunRecord, load, result_schema, save};
 pub use report::{recommendations, render, render_comparison, render_for, render_markdown};

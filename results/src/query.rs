@@ -1,13 +1,15 @@
 //! One number out of one cell: a quantile, a rate, a counter.
 //!
-//! Assertions, gates and the report all ask here, so that "p99 of serve.read" is one thing. A path
-//! is `PHASE.OP`, or `PHASE` for all its operations together; several phases of one name count as
-//! one (counts and times add, histograms merge). Warm-up phases never count, and neither does a
-//! cell with a fault.
+//! Assertions, gates and the report all ask here, so that "p99 of serve.read" is one thing. What a
+//! path names is said in `path`; several phases of one name count as one (counts and times add,
+//! histograms merge). Rates and `wall` are over the time of the phase, also where a job is asked for,
+//! so that the rates of jobs add up. Warm-up phases never count, and neither does a cell with a fault.
 
+use crate::bare_name;
 use crate::hist::LatencyHist;
 use crate::metric::Unit;
-use crate::record::{Cell, OpRecord, PhaseRecord, PhaseRole, RunRecord, ScheduleRecord};
+use crate::path::Named;
+use crate::record::{Cell, OpRecord, RunRecord, ScheduleRecord};
 use crate::stats::sum;
 use std::fmt::Write as _;
 
@@ -96,8 +98,8 @@ impl Quantity {
         }
     }
 
-    /// Why a latency that a cell tells may be better than it was: more of the path's phase was due and never issued, when time was
-    /// up, than this quantity can do without. What is missing would have waited longest.
+    /// Why a latency that a cell tells may be better than it was: more of the path's phase, or of its job, was due and never issued,
+    /// when time was up, than this quantity can do without. What is missing would have waited longest.
     pub(crate) fn unissued(self, cell: &Cell, path: &str) -> Option<String> {
         let share_max = match self {
             Self::P50 => 0.5,
@@ -106,15 +108,13 @@ impl Quantity {
             Self::P999 | Self::Max => 0.001,
             _ => return None,
         };
-        let (phases, _) = resolve(cell, path).ok()?;
-        phases.into_iter().find_map(|phase| {
-            let schedule = phase.schedule.as_ref()?;
-            let share = schedule.unissued_share(phase.wall_ns);
+        let named = Named::of(cell, path).ok()?;
+        named.schedules().find_map(|(whose, wall_ns, schedule)| {
+            let share = schedule.unissued_share(wall_ns);
             (share > share_max).then(|| {
                 format!(
-                    "what was due in the last {} of {} was never issued, so its {} is not known",
+                    "what was due in the last {} of {whose} was never issued, so its {} is not known",
                     Unit::Nanoseconds.format(schedule.backlog_ns as f64),
-                    phase.name,
                     self.word()
                 )
             })
@@ -128,13 +128,11 @@ impl Quantity {
             Self::P99 | Self::P999 | Self::Max => ScheduleRecord::is_true_to_p99,
             _ => return None,
         };
-        let (phases, _) = resolve(cell, path).ok()?;
-        phases.into_iter().find_map(|phase| {
-            let schedule = phase.schedule.as_ref()?;
+        let named = Named::of(cell, path).ok()?;
+        named.schedules().find_map(|(whose, _, schedule)| {
             (!is_targets(schedule)).then(|| {
                 format!(
-                    "the generator was late in {} (p99 {}), so its {} is not the target's",
-                    phase.name,
+                    "the generator was late in {whose} (p99 {}), so its {} is not the target's",
                     Unit::Nanoseconds.format(schedule.late.ns_p99 as f64),
                     self.word()
                 )
@@ -143,26 +141,22 @@ impl Quantity {
     }
 }
 
-/// A counter of one cell, with the unit its metric gives it.
+/// What a bare name asks for in one cell: a counter, of a phase where that stands before it, or a time of the target's own.
 pub(crate) fn counter(record: &RunRecord, cell: &Cell, name: &str) -> Result<f64, String> {
     whole(cell)?;
-    cell.counters.get(name).copied().ok_or_else(|| {
-        missing(
+    bare_name::number(cell, name).unwrap_or_else(|| {
+        Err(missing(
             "counter",
             name,
             cell.counters.keys().map(String::as_str),
             record,
-        )
+        ))
     })
 }
 
 /// The unit of a counter; none when the record does not say.
 pub(crate) fn counter_unit(record: &RunRecord, name: &str) -> Option<Unit> {
-    record
-        .metrics
-        .get(name)
-        .map(|metric| metric.unit)
-        .filter(|unit| *unit != Unit::Plain)
+    bare_name::unit(record, name)
 }
 
 /// The operations a path names in one cell.
@@ -175,21 +169,12 @@ struct Selection<'a> {
 impl<'a> Selection<'a> {
     fn of(cell: &'a Cell, path: &'a str) -> Result<Self, String> {
         whole(cell)?;
-        let (phases, op) = resolve(cell, path)?;
-        let wall_ns = sum(phases.iter().map(|phase| phase.wall_ns));
-        let ops: Vec<&OpRecord> = phases
-            .iter()
-            .flat_map(|phase| &phase.ops)
-            .filter(|record| op.is_none_or(|op| record.op == op))
-            .collect();
-        if let (Some(op), true) = (op, ops.is_empty()) {
-            let known = phases
-                .iter()
-                .flat_map(|phase| &phase.ops)
-                .map(|op| op.op.as_str());
-            return Err(not_found("operation", op, known));
-        }
-        Ok(Self { path, ops, wall_ns })
+        let named = Named::of(cell, path)?;
+        Ok(Self {
+            path,
+            ops: named.ops()?,
+            wall_ns: sum(named.phases.iter().map(|phase| phase.wall_ns)),
+        })
     }
 
     fn sum(&self, amount: impl Fn(&OpRecord) -> u64) -> u64 {
@@ -237,30 +222,6 @@ fn whole(cell: &Cell) -> Result<(), String> {
         Some(fault) => Err(format!("{} round {}: {fault}", cell.target, cell.round)),
         None => Ok(()),
     }
-}
-
-/// A phase of exactly this name wins; else what stands before the last dot is the phase.
-fn resolve<'a>(
-    cell: &'a Cell,
-    path: &'a str,
-) -> Result<(Vec<&'a PhaseRecord>, Option<&'a str>), String> {
-    let phases: Vec<&PhaseRecord> = cell.phases_named(path).collect();
-    if !phases.is_empty() {
-        return Ok((phases, None));
-    }
-    let (phase, op) = path
-        .rsplit_once('.')
-        .map_or((path, None), |(phase, op)| (phase, Some(op)));
-    let phases: Vec<&PhaseRecord> = cell.phases_named(phase).collect();
-    if phases.is_empty() {
-        let known = cell
-            .phases
-            .iter()
-            .filter(|phase| phase.role != PhaseRole::WarmUp)
-            .map(|phase| phase.name.as_str());
-        return Err(not_found("phase", phase, known));
-    }
-    Ok((phases, op))
 }
 
 fn missing<'a>(
@@ -341,6 +302,7 @@ fn distance(left: &str, right: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{PhaseRecord, PhaseRole};
 
     #[test]
     fn near_names_are_suggested_and_far_ones_are_not() {

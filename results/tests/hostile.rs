@@ -15,8 +15,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use delalloc_results::hist::LatencyHist;
 use delalloc_results::record::{
-    Cell, Latency, OpRecord, PhaseRecord, RunRecord, Sample, Setting, StageRecord, Stall,
-    SweepAxis, Target, Tool, Workload, parse,
+    Cell, JobRecord, Latency, OpRecord, PhaseRecord, RunRecord, Sample, Setting, StageRecord,
+    Stall, SweepAxis, Target, Tool, Workload, parse,
 };
 use delalloc_results::{Baseline, gate, hostile, render};
 use proptest::prelude::*;
@@ -112,6 +112,12 @@ fn sound_record() -> RunRecord {
             phases: vec![PhaseRecord {
                 name: "load".to_owned(),
                 wall_ns: 2_000_000,
+                jobs: vec![JobRecord {
+                    name: "writer".to_owned(),
+                    clients: 2,
+                    ops: vec![op.clone()],
+                    schedule: None,
+                }],
                 ops: vec![op],
                 series: vec![sample],
                 ..PhaseRecord::default()

@@ -2,9 +2,11 @@
 
 mod support;
 
-use delalloc_results::export::{cells_csv, hdr_log, intervals_csv};
-use delalloc_results::record::{SCHEMA_VERSION, parse};
-use delalloc_results::{RunRecord, load, result_schema, save};
+use delalloc_results::export::{cells_csv, counters_csv, hdr_log, intervals_csv, times_csv};
+use delalloc_results::record::{
+    JobRecord, OpRecord, SCHEMA_VERSION, SpanRecord, StageRecord, parse,
+};
+use delalloc_results::{RunRecord, load, render_markdown, result_schema, save};
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use std::path::Path;
 use support::{Size, TYPICAL};
@@ -128,6 +130,61 @@ fn tables_are_tidy() {
 }
 
 #[test]
+fn times_and_counters_are_tidy_and_say_of_which_phase_they_are() {
+    let mut record = support::record(SMALL);
+    record.cells.truncate(1);
+    let time = |name: &str, ns: u64| SpanRecord {
+        name: name.to_owned(),
+        count: 3,
+        ns_mean: ns as f64,
+        ns_p99: 2 * ns,
+        ns_max: 3 * ns,
+        coarse: true,
+        ..SpanRecord::default()
+    };
+    let cell = &mut record.cells[0];
+    (cell.stages, cell.spans) = (Vec::new(), vec![time("home", 700)]);
+    let phase = &mut cell.phases[2];
+    let name = phase.name.clone();
+    phase.counters = [("device.flushes".to_owned(), 4.0)].into();
+    phase.stages = vec![StageRecord {
+        name: "compress".to_owned(),
+        times: vec![time("queued", 50), time("running", 100)],
+        ..StageRecord::default()
+    }];
+    phase.spans = vec![SpanRecord {
+        max_is_edge: true,
+        ..time("home", 500)
+    }];
+    let start_ns = phase.start_ns;
+    let runs = [("run", &record)];
+    let times = times_csv(&runs);
+    let rows: Vec<&str> = times.lines().skip(1).collect();
+    assert_eq!(rows.len(), 4, "{times}");
+    assert!(
+        rows[0].ends_with(",,,,,home,3,700.0,0,1400,2100,true,false,"),
+        "{times}"
+    );
+    let of_phase = format!(",{name},steady,{start_ns},");
+    let queued = format!("{of_phase}compress,queued,3,50.0,0,100,150,true,false,");
+    assert!(rows[1].ends_with(&queued), "{times}");
+    let home = format!("{of_phase},home,3,500.0,0,1000,1500,true,true,");
+    assert!(rows[3].ends_with(&home), "{times}");
+
+    let counters = counters_csv(&runs);
+    let flushes = format!("{of_phase}device.flushes,4,");
+    assert_eq!(
+        counters
+            .lines()
+            .filter(|row| row.ends_with(&flushes))
+            .count(),
+        1
+    );
+    let all = record.cells[0].counters.len();
+    assert_eq!(counters.lines().count(), 1 + all + 1, "{counters}");
+}
+
+#[test]
 fn what_is_broken_is_told_from_what_is_whole_and_one_run_from_another() {
     let mut broken = support::record(SMALL);
     broken.sweep.clear();
@@ -223,6 +280,78 @@ fn the_histogram_log_reads_back() {
         tags.iter().any(|tag| tag == "on-btrfs/base/0/load/write"),
         "{tags:?}"
     );
+}
+
+/// Two jobs share the last phase: one has its first kind of operation, one the others.
+fn with_jobs(names: [&str; 2]) -> RunRecord {
+    let mut record = support::record(SMALL);
+    for cell in &mut record.cells {
+        let phase = cell.phases.last_mut().expect("phases");
+        let (first, others) = phase.ops.split_at(1);
+        let job = |name: &str, ops: &[OpRecord]| JobRecord {
+            name: name.to_owned(),
+            clients: 2,
+            ops: ops.to_vec(),
+            schedule: None,
+        };
+        phase.jobs = vec![job(names[0], first), job(names[1], others)];
+    }
+    record
+}
+
+#[test]
+fn rows_of_jobs_are_told_from_those_of_their_phase() {
+    let record = with_jobs(["=reader", "a,b"]);
+    let table = cells_csv(&[("run", &record)]);
+    let head: Vec<&str> = table.lines().next().expect("a head").split(',').collect();
+    let column = |name: &str| head.iter().position(|one| *one == name).expect(name);
+    let (job, count) = (column("job"), column("count"));
+    assert_eq!(head[job - 1..=job + 1], ["start_ns", "job", "op"]);
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .skip(1)
+        .filter(|row| row.contains(",serve,"))
+        .map(|row| row.split(',').collect())
+        .collect();
+    let sum = |wanted: &dyn Fn(&str) -> bool| -> u64 {
+        let rows = rows.iter().filter(|row| wanted(row[job]));
+        // The comma in the second name is one column more.
+        rows.map(|row| row[count + usize::from(row[job] == "\"a")])
+            .map(|count| count.parse::<u64>().expect("a count"))
+            .sum()
+    };
+    let of_phases = sum(&|job| job.is_empty());
+    assert!(of_phases > 0);
+    assert_eq!(sum(&|job| !job.is_empty()), of_phases);
+    assert!(table.contains(",'=reader,read,") && table.contains(",\"a,b\",write,"));
+    assert!(!table.contains(",=reader"), "no formula");
+    let without = cells_csv(&[("run", &support::record(SMALL))]);
+    let of_phase = table.lines().filter(|row| without.contains(row));
+    assert_eq!(of_phase.count(), without.lines().count(), "what was there");
+
+    let log = hdr_log(&record).expect("histograms decode");
+    let tags = [
+        "0/serve/read,",
+        "0/serve/=reader/read,",
+        "0/serve/a;b/sync,",
+    ];
+    for tag in tags {
+        assert!(log.contains(tag), "{tag}");
+    }
+}
+
+#[test]
+fn jobs_are_in_the_record_and_their_numbers_in_its_markdown() {
+    let record = with_jobs(["reader", "<writer>"]);
+    let text = serde_json::to_string(&record).expect("plain data");
+    let again = parse(&text, Path::new("record")).expect("it reads");
+    assert_eq!(again, record);
+    let page = render_markdown(&record, None);
+    assert!(
+        page.contains("| serve | &lt;writer&gt; | sync | engine | 2 | closed |"),
+        "{page}"
+    );
+    assert!(!render_markdown(&support::record(SMALL), None).contains("Each job by itself"));
 }
 
 #[test]

@@ -3,8 +3,9 @@
 mod support;
 
 use delalloc_results::record::{
-    Cell, Doubt, Knob, KnobValue, ObjectiveRecord, OpRecord, PhaseRecord, RunRecord, RunStatus,
-    Sample, Setting, StageRecord, Stall, SweepAxis, Target, Tool, Workload,
+    Cell, Doubt, JobRecord, Knob, KnobValue, ObjectiveRecord, OpRecord, PhaseRecord, RunRecord,
+    RunStatus, Sample, ScheduleRecord, Setting, StageRecord, Stall, SweepAxis, Target, Tool,
+    Workload,
 };
 use delalloc_results::{
     LatencyHist, Objective, recommendations, render, render_comparison, render_for, render_markdown,
@@ -558,6 +559,57 @@ fn one_operation_of_no_length_does_not_break_anything() {
 }
 
 #[test]
+fn each_of_several_jobs_has_its_rows_and_a_phase_of_one_has_none() {
+    let mut record = support::record(Size {
+        rounds: 2,
+        ..TYPICAL
+    });
+    let title = "Each job by itself";
+    assert!(!render(&record).contains(title), "every phase has one job");
+    let job = |name: &str, clients: u32, ops: &[OpRecord]| JobRecord {
+        name: name.to_owned(),
+        clients,
+        ops: ops.to_vec(),
+        schedule: None,
+    };
+    for cell in &mut record.cells {
+        for phase in cell.phases.iter_mut().filter(|phase| phase.name == "serve") {
+            let mut point_reads = job("point-reads<3", 7, &phase.ops[..1]);
+            let mut late = LatencyHist::new();
+            late.record_n(2_000_000, 77_777);
+            point_reads.schedule = Some(ScheduleRecord::new(0, &late, 9_000_000));
+            phase.jobs = vec![point_reads, job("loader", 5, &phase.ops[1..])];
+        }
+    }
+    let page = render(&record);
+    let (_, table) = page.split_once(title).expect("the section");
+    let (table, _) = table.split_once("</table>").expect("a table");
+    let rows: Vec<&str> = table
+        .lines()
+        .filter(|line| line.starts_with("<tr>"))
+        .collect();
+    // Of both targets: what was read, and what was written and synced.
+    assert_eq!(rows.len(), 2 * 3, "{table}");
+    let open = rows.iter().filter(|row| row.contains("<td>open</td>"));
+    assert!(
+        open.clone()
+            .all(|row| row.contains("<td>point-reads&lt;3</td><td>read</td>"))
+    );
+    assert_eq!(open.count(), 2);
+    let closed = rows.iter().filter(|row| row.contains("<td>closed</td>"));
+    assert!(
+        closed
+            .clone()
+            .all(|row| row.contains("<td>loader</td>") && row.contains(">5<"))
+    );
+    assert_eq!(closed.count(), 4);
+    assert!(
+        page.contains("serve.point-reads&lt;3"),
+        "how its schedule was kept"
+    );
+}
+
+#[test]
 fn foreign_names_are_escaped_everywhere() {
     let hostile = "</script><script>alert('x')</script>\"><img onerror=alert(1)>&";
     let mut record = support::record(Size {
@@ -616,6 +668,13 @@ fn foreign_names_are_escaped_everywhere() {
             for op in &mut phase.ops {
                 op.op = named(&op.op);
             }
+            phase.jobs = ["one", "two"]
+                .map(|name| JobRecord {
+                    name: named(name),
+                    ops: phase.ops.clone(),
+                    ..JobRecord::default()
+                })
+                .to_vec();
             for stall in phase
                 .series
                 .iter_mut()

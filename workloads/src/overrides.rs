@@ -16,7 +16,7 @@ use crate::fault::{Fault, Span};
 use crate::yaml::{self, Data, Entry, Node};
 
 /// The keys of the language at the top of a workload.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "version",
     "name",
     "about",
@@ -24,6 +24,7 @@ const FIELDS: [&str; 13] = [
     "deterministic",
     "rounds",
     "verify",
+    "verify_memory_max",
     "targets",
     "engine",
     "content",

@@ -1,14 +1,16 @@
-//! Recipes give the ratio that was asked for, under the codec it was asked for, on what a load writes.
+//! Recipes give the ratio that was asked for, under the codec it was asked for, on what a load writes; or say how far they reach.
 //!
 //! `DELALLOC_CONTENT=all` asks for more ratios; each is measured on up to 192 MiB.
 
 use delalloc_workloads::plan::{ContentPlan, Looks, RatioCodec, Recipe, RecipePlan};
-use delalloc_workloads::{Content, FileSlot, LoadPlan};
+use delalloc_workloads::{Content, ContentError, FileSlot, LoadPlan};
 
 const CODECS: [RatioCodec; 3] = [RatioCodec::Zstd(1), RatioCodec::Zstd(3), RatioCodec::Lz4];
-const RATIOS: [f64; 2] = [1.2, 3.5];
-const MORE_RATIOS: [f64; 3] = [2.0, 5.0, 8.0];
+const RATIOS: [f64; 4] = [1.2, 3.5, 8.0, 15.0];
+const MORE_RATIOS: [f64; 4] = [2.0, 5.0, 11.0, 13.0];
 const ERROR_MAX: f64 = 0.02;
+/// Up to the highest ratio that can be asked for, under each of the codecs.
+const ALL: [f64; 3] = [15.0; 3];
 
 fn load(content: ContentPlan) -> LoadPlan {
     LoadPlan {
@@ -40,19 +42,22 @@ fn written_ratio(content: &Content, codec: RatioCodec, bytes: u64) -> f64 {
     bytes as f64 / stored as f64
 }
 
-/// Where extents differ from each other it takes a longer load to see them all evenly.
-fn load_bytes(recipe: &Recipe) -> u64 {
+/// Where extents differ from each other it takes a longer load to see them all evenly, and where few are unlike the rest a
+/// longer one still: one of them more or less is 1 % of what 192 MiB come to at a ratio of 15.
+fn load_bytes(recipe: &Recipe, ratio: f64) -> u64 {
     match recipe {
+        Recipe::Bimodal { .. } | Recipe::Bursts { .. } if ratio > 8.0 => 384 << 20,
         Recipe::Bimodal { .. } | Recipe::Bursts { .. } => 192 << 20,
         _ => 24 << 20,
     }
 }
 
-fn keeps_its_ratio(recipe: Recipe) {
+/// Asks for ratios, of which those above `reach` of a codec (docs/content.md) have to be refused with that reach.
+fn keeps_its_ratio(recipe: Recipe, reach: [f64; 3]) {
     let mut faults = Vec::new();
     let all = std::env::var("DELALLOC_CONTENT").is_ok_and(|which| which == "all");
     let more = if all { &MORE_RATIOS[..] } else { &[] };
-    for codec in CODECS {
+    for (codec, reach) in CODECS.into_iter().zip(reach) {
         for &ratio in RATIOS.iter().chain(more) {
             let plan = ContentPlan::Recipe(RecipePlan {
                 recipe,
@@ -61,14 +66,23 @@ fn keeps_its_ratio(recipe: Recipe) {
             });
             let load = load(plan);
             let content = match Content::build(&load) {
-                Ok(content) => content,
+                Ok(content) if ratio <= reach => content,
+                Ok(_) => {
+                    faults.push(format!("{codec} {ratio}: made, beyond {reach}"));
+                    continue;
+                }
+                Err(ContentError::Ratio { max, .. })
+                    if ratio > reach && (max / reach - 1.0).abs() < ERROR_MAX =>
+                {
+                    continue;
+                }
                 Err(error) => {
                     faults.push(format!("{codec} {ratio}: {error}"));
                     continue;
                 }
             };
-            let said = &content.achieved(&load)[0];
-            let found = written_ratio(&content, codec, load_bytes(&recipe));
+            let said = &content.achieved(&[&load])[0];
+            let found = written_ratio(&content, codec, load_bytes(&recipe, ratio));
             eprintln!(
                 "{recipe} {codec} {ratio}: said {:.3} found {found:.3}",
                 said.ratio
@@ -85,61 +99,76 @@ fn keeps_its_ratio(recipe: Recipe) {
 
 #[test]
 fn words_keep_their_ratio() {
-    keeps_its_ratio(Recipe::Words);
+    keeps_its_ratio(Recipe::Words, ALL);
 }
 
 #[test]
 fn entropy_keeps_its_ratio() {
-    keeps_its_ratio(Recipe::Entropy { symbols: 256 });
+    keeps_its_ratio(Recipe::Entropy { symbols: 256 }, ALL);
 }
 
 #[test]
 fn matches_keep_their_ratio() {
-    keeps_its_ratio(Recipe::Matches {
-        length_bytes: 128,
-        distance_bytes: 32 << 10,
-    });
+    keeps_its_ratio(
+        Recipe::Matches {
+            length_bytes: 128,
+            distance_bytes: 32 << 10,
+        },
+        [12.0, 13.0, 8.4],
+    );
 }
 
 #[test]
 fn text_keeps_its_ratio() {
-    keeps_its_ratio(Recipe::Text { words: 8192 });
+    keeps_its_ratio(Recipe::Text { words: 8192 }, [15.0, 15.0, 14.6]);
 }
 
 #[test]
 fn records_keep_their_ratio() {
-    keeps_its_ratio(Recipe::Records { row_bytes: 128 });
+    keeps_its_ratio(Recipe::Records { row_bytes: 128 }, ALL);
 }
 
 #[test]
 fn bimodal_keeps_its_ratio() {
-    for unit_bytes in [128 << 10, 4 << 10] {
-        keeps_its_ratio(Recipe::Bimodal {
-            unit_bytes,
-            share: None,
-        });
+    for (unit_bytes, reach) in [(128 << 10, ALL), (4 << 10, [15.0, 15.0, 14.6])] {
+        keeps_its_ratio(
+            Recipe::Bimodal {
+                unit_bytes,
+                share: None,
+            },
+            reach,
+        );
     }
 }
 
 #[test]
 fn bursts_keep_their_ratio() {
-    keeps_its_ratio(Recipe::Bursts {
-        burst_bytes: 32 << 10,
-        every_bytes: 512 << 10,
-    });
+    keeps_its_ratio(
+        Recipe::Bursts {
+            burst_bytes: 32 << 10,
+            every_bytes: 512 << 10,
+        },
+        [13.2, 14.0, 10.6],
+    );
 }
 
 #[test]
 fn borders_keep_their_ratio() {
-    keeps_its_ratio(Recipe::Borders {
-        distance_bytes: 128 << 10,
-        share: 1.0,
-    });
+    keeps_its_ratio(
+        Recipe::Borders {
+            distance_bytes: 128 << 10,
+            share: 1.0,
+        },
+        ALL,
+    );
 }
 
 #[test]
 fn what_looks_random_keeps_its_ratio() {
-    keeps_its_ratio(Recipe::Adversarial {
-        looks: Looks::Random,
-    });
+    keeps_its_ratio(
+        Recipe::Adversarial {
+            looks: Looks::Random,
+        },
+        [14.0, 14.2, 11.7],
+    );
 }

@@ -263,7 +263,7 @@ fn an_estimate_counts_what_a_recording_moves_and_how_long_it_is() {
         (3 * 65_536, 1 << 20, 64 << 30)
     );
     assert_eq!(
-        memory.total_bytes - memory.tracking_bytes,
+        memory.total_bytes - memory.tracking_bytes - memory.verification_bytes,
         3 * 65_536 + (1 << 20) + (64 << 30)
     );
     assert_eq!(estimate(", time_scale: 2", true).time_ns, 8_000_000_000);

@@ -149,16 +149,33 @@ fn harness(cost: Option<&HarnessCost>) -> String {
         String::new()
     };
     let ns = cost.ns_per_op;
-    format!("harness: {ns:.0} ns per operation on the null target{few}")
+    let paced = cost
+        .paced_ns_per_op
+        .map_or_else(String::new, |ns| format!(", {ns:.0} ns with its schedule"));
+    let content = match (cost.content_ns_per_op, cost.content_bytes_per_s) {
+        (Some(ns), Some(bytes_per_s)) => format!(
+            "; beside that {ns:.0} ns for its bytes ({} in a thread)",
+            Unit::BytesPerSecond.format(bytes_per_s)
+        ),
+        _ => String::new(),
+    };
+    format!("harness: {ns:.0} ns per operation on the null target{few}{paced}{content}")
 }
 
-/// One row per target, point, phase and kind of operation; medians over the rounds, and the longest time of all.
+/// One row per target, point, phase and kind of operation, and below those of a phase one for each of several jobs; medians
+/// over the rounds, and the longest time of all.
 fn summary(record: &RunRecord) -> Table {
     let mut head = vec!["target"];
     head.extend(record.sweep.iter().map(|axis| axis.knob.as_str()));
-    let left = head.len() + 2;
-    head.extend(["phase", "op", "ops/s", "throughput", "p50", "p99", "max"]);
-    head.push("service p99");
+    head.push("phase");
+    let phases = record.cells.iter().flat_map(Cell::measured);
+    let has_jobs = phases.flat_map(|phase| &phase.jobs).next().is_some();
+    if has_jobs {
+        head.push("job");
+    }
+    head.push("op");
+    let left = head.len();
+    head.extend(["ops/s", "throughput", "p50", "p99", "max", "service p99"]);
     let mut table = Table::new(left, &head);
     for point in record.points() {
         for target in &record.targets {
@@ -172,15 +189,24 @@ fn summary(record: &RunRecord) -> Table {
                 continue;
             };
             for phase in first {
-                for op in &phase.ops {
+                let of_phase = phase.ops.iter().map(|op| (None, op));
+                let of_jobs = phase.jobs.iter().flat_map(|job| {
+                    let ops = job.ops.iter();
+                    ops.map(|op| (Some(job.name), op))
+                });
+                for (job, op) in of_phase.chain(of_jobs) {
                     let mut row = vec![target.name.clone()];
                     // A target without knobs has no value of a swept one.
                     row.extend(record.sweep.iter().map(|axis| {
                         let set = point.iter().find(|setting| setting.knob == axis.knob);
                         set.map_or_else(|| "-".to_owned(), |setting| setting.value.to_string())
                     }));
-                    row.extend([phase.name.to_owned(), op.op.clone()]);
-                    row.extend(numbers(&rounds, phase.name, &op.op));
+                    row.push(phase.name.to_owned());
+                    if has_jobs {
+                        row.push(job.unwrap_or("-").to_owned());
+                    }
+                    row.push(op.op.clone());
+                    row.extend(numbers(&rounds, phase.name, job, &op.op));
                     table.row(row);
                 }
             }
@@ -189,20 +215,25 @@ fn summary(record: &RunRecord) -> Table {
     table
 }
 
-/// Rates and latencies of one kind of operation in one phase; the last from when it was issued, the others from when
-/// it was due.
-fn numbers(rounds: &[Vec<NamedPhase<'_>>], phase: &str, op: &str) -> [String; 6] {
+/// Rates and latencies of one kind of operation in one phase, of one job or of all; the last from when it was issued, the
+/// others from when it was due.
+fn numbers(
+    rounds: &[Vec<NamedPhase<'_>>],
+    phase: &str,
+    job: Option<&str>,
+    op: &str,
+) -> [String; 6] {
     let median = |number: &dyn Fn(&NamedPhase<'_>, &OpRecord) -> f64| {
         let numbers: Vec<f64> = rounds
             .iter()
             .filter_map(|phases| phases.iter().find(|found| found.name == phase))
-            .filter_map(|found| Some(number(found, found.op(op)?)))
+            .filter_map(|found| Some(number(found, found.op_of(job, op)?)))
             .collect();
         stats::median(&numbers).unwrap_or(0.0)
     };
     // Of all rounds: a median of longest times hides the one that was waited for.
     let found = rounds.iter().flatten().filter(|found| found.name == phase);
-    let found = found.filter_map(|found| found.op(op));
+    let found = found.filter_map(|found| found.op_of(job, op));
     let longest = found.map(|op| op.response.ns_max).max().unwrap_or(0);
     let per_s = |amount: u64, phase: &NamedPhase<'_>| phase.per_second(amount).unwrap_or(0.0);
     let ns = |number| Unit::Nanoseconds.format(number);

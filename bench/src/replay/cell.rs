@@ -33,7 +33,7 @@ use super::verify::Expected;
 use crate::host::{self, Usage};
 use crate::recorder::Totals;
 use crate::signals::Signals;
-use crate::targets::{Reading, Target};
+use crate::targets::{Reading, Target, grown};
 
 /// How much the final pass reads at once.
 const READ_BACK_BYTES: u64 = 1 << 20;
@@ -58,6 +58,8 @@ pub struct Setup<'a> {
     pub content: Arc<Content>,
     /// Compare what is read with what was written.
     pub verify: bool,
+    /// The most memory that remembering what was written may take.
+    pub verify_memory_bytes_max: u64,
     /// How this machine sleeps.
     pub slack: SleepSlack,
     /// Interruptions.
@@ -102,13 +104,14 @@ impl CellRun {
         let files = FileTable::new(target, load);
         let cursors = Arc::new(Cursors::new(load));
         let clients = clients_max(load);
-        let expected = (setup.verify && target.keeps())
-            .then(|| Expected::new(Arc::clone(&setup.content), clients));
+        let expected = (setup.verify && target.keeps()).then(|| {
+            let content = Arc::clone(&setup.content);
+            Expected::new(content, clients, setup.verify_memory_bytes_max)
+        });
         let time = Pacer::start(target.clock(), setup.slack);
         let (usage_before, counters_before) = (Usage::now(), target.counters());
         let stolen_before = host::stolen_ticks();
         let mut totals = Totals::default();
-        let mut backlog_ns_max = 0;
         let mut fault = None;
 
         for (index, plan) in load.phases.iter().enumerate() {
@@ -136,6 +139,9 @@ impl CellRun {
             watch.phase_started(plan);
             let start_ns = time.now_ns();
             let mut finished = phase::run(plan, streams, &shared, setup.slack, &mut |sample| {
+                if let Some(excess) = expected.as_ref().and_then(Expected::excess) {
+                    halt.raise(excess);
+                }
                 watch.sampled(plan, sample);
             });
             finished.record.start_ns += start_ns;
@@ -152,7 +158,6 @@ impl CellRun {
                         .doc("the sync at the end of the phase, which is part of its time"),
                 );
             }
-            backlog_ns_max = backlog_ns_max.max(halt.backlog_ns());
             fault = halt.take();
             if fault.is_some() || setup.signals.interrupted() {
                 break;
@@ -167,7 +172,7 @@ impl CellRun {
         if !self.exact {
             self.note_usage(&usage_before, stolen_before, written);
         }
-        self.note_schedule(&totals, backlog_ns_max);
+        self.note_schedule(&totals);
         if whole {
             for reading in target.finals() {
                 self.note(reading);
@@ -221,11 +226,7 @@ impl CellRun {
                     .doc("bytes the clients asked for beyond the end of a file; nothing was read there"),
             );
         }
-        for mut reading in target.counters() {
-            let earlier = before
-                .iter()
-                .find(|earlier| earlier.metric == reading.metric);
-            reading.number -= earlier.map_or(0.0, |earlier| earlier.number);
+        for reading in grown(before, target.counters()) {
             let amplification = match reading.metric.name.as_str() {
                 "device.write_bytes" if written > 0.0 => {
                     Some(("write_amplification", reading.number / written))
@@ -279,7 +280,7 @@ impl CellRun {
     }
 
     /// How well the schedule of an open loop was kept, and by whose fault it was not.
-    fn note_schedule(&mut self, totals: &Totals, backlog_ns_max: u64) {
+    fn note_schedule(&mut self, totals: &Totals) {
         let late = totals.late.hist();
         let due = late.count();
         if due == 0 {
@@ -305,7 +306,7 @@ impl CellRun {
             Reading::timed(
                 "schedule.backlog_ns_max",
                 Unit::Nanoseconds,
-                backlog_ns_max as f64,
+                totals.backlog_ns as f64,
             )
             .doc("how far behind schedule the worst client was when time was up"),
         );

@@ -14,6 +14,7 @@ pub mod client;
 pub mod files;
 pub mod gates;
 pub mod lateness;
+pub mod making;
 pub mod order;
 pub mod pacer;
 pub mod phase;

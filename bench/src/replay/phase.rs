@@ -5,7 +5,7 @@
 use std::any::Any;
 
 use anyhow::anyhow;
-use delalloc_results::record::{PhaseRecord, PhaseRole, Sample, ScheduleRecord};
+use delalloc_results::record::{JobRecord, PhaseRecord, PhaseRole, Sample};
 use delalloc_workloads::plan::{self, PhaseEnd, PhasePlan};
 use delalloc_workloads::{Op, OpStream};
 
@@ -28,7 +28,8 @@ pub struct Finished {
 
 /// What the clients came to.
 pub(super) struct Ran {
-    pub(super) totals: Totals,
+    /// What they recorded, of all clients of a job together, by the number of the job.
+    pub(super) jobs: Vec<Totals>,
     /// What they did before anything counted.
     pub(super) warm_up: Totals,
     pub(super) end_ns: u64,
@@ -43,9 +44,10 @@ pub fn run(
     seen: &mut dyn FnMut(&Sample),
 ) -> Finished {
     let window = Window::of(phase);
+    let clients = clients(phase, &streams);
     let mut sampler = Sampler::new(shared, &window, Waiting::of(phase), streams.len(), seen);
     let Ran {
-        mut totals,
+        jobs,
         warm_up,
         end_ns,
     } = match shared.files.target().clock() {
@@ -57,20 +59,34 @@ pub fn run(
         counted_from_ns,
         last_ns,
         steady,
+        counted,
     } = sampler.finish();
+    let mut totals = Totals::default();
+    for job in &jobs {
+        totals.merge(job);
+    }
     let record = PhaseRecord {
         name: phase.name.clone(),
         role: role(phase.role),
         start_ns: counted_from_ns,
         wall_ns: last_ns - counted_from_ns,
         ops: totals.rows(),
+        jobs: job_rows(phase, &jobs, &clients),
+        only_job: match &phase.jobs[..] {
+            [only] => only.name.clone(),
+            _ => String::new(),
+        },
         warm_up_ns: counted_from_ns,
         steady,
         series,
-        schedule: totals.schedule().map(|schedule| ScheduleRecord {
-            backlog_ns: shared.halt.backlog_ns(),
-            ..schedule
-        }),
+        schedule: totals.schedule(),
+        counters: counted
+            .counters
+            .into_iter()
+            .map(|reading| (reading.metric.name, reading.number))
+            .collect(),
+        stages: counted.stages,
+        spans: totals.accepted().into_iter().chain(counted.spans).collect(),
     };
     totals.merge(&warm_up);
     Finished {
@@ -78,6 +94,35 @@ pub fn run(
         totals,
         end_ns,
     }
+}
+
+/// How many clients each job has.
+fn clients(phase: &PhasePlan, streams: &[OpStream]) -> Vec<u32> {
+    let mut clients = vec![0; phase.jobs.len()];
+    for stream in streams {
+        clients[stream.job()] += 1;
+    }
+    clients
+}
+
+/// Several jobs one by one; of one job alone the phase's rows say it all.
+fn job_rows(phase: &PhasePlan, jobs: &[Totals], clients: &[u32]) -> Vec<JobRecord> {
+    if phase.jobs.len() < 2 {
+        return Vec::new();
+    }
+    let all = phase.jobs.iter().zip(jobs).zip(clients);
+    all.map(|((plan, totals), clients)| JobRecord {
+        name: plan.name.clone(),
+        clients: *clients,
+        ops: totals.rows(),
+        schedule: totals.schedule(),
+    })
+    .collect()
+}
+
+/// Nothing recorded yet, for each job of the phase.
+pub(super) fn no_totals(phase: &PhasePlan) -> Vec<Totals> {
+    phase.jobs.iter().map(|_| Totals::default()).collect()
 }
 
 /// What a phase is for, as its record says it.

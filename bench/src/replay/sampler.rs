@@ -9,7 +9,7 @@ use delalloc_results::record::{Sample, Stall, SteadyRecord};
 use super::client::Shared;
 use super::window::{Waiting, Window};
 use crate::recorder::{Interval, Mailbox};
-use crate::targets::Levels;
+use crate::targets::{Counted, Levels};
 
 /// From one look to the next, at first.
 const INTERVAL_NS: u64 = 200_000_000;
@@ -23,6 +23,8 @@ pub(super) struct Looked {
     pub(super) counted_from_ns: u64,
     pub(super) last_ns: u64,
     pub(super) steady: Option<SteadyRecord>,
+    /// What the target counted since then.
+    pub(super) counted: Counted,
 }
 
 /// The interval series of a phase, while it grows.
@@ -35,9 +37,13 @@ pub(super) struct Sampler<'a> {
     /// Of what counts; times count from where that begins.
     series: Vec<Sample>,
     last_ns: u64,
+    /// The look before the last one.
+    begun_ns: u64,
     spare: Interval,
     merged: Interval,
     levels: Levels,
+    /// Says what the target counted since counting began; none before that.
+    count: Option<Box<dyn FnOnce() -> Counted + 'a>>,
 }
 
 impl<'a> Sampler<'a> {
@@ -49,6 +55,8 @@ impl<'a> Sampler<'a> {
         clients: usize,
         seen: &'a mut dyn FnMut(&Sample),
     ) -> Self {
+        let target = shared.files.target();
+        let counts = window.from_ns() == 0;
         Self {
             shared,
             window,
@@ -57,9 +65,11 @@ impl<'a> Sampler<'a> {
             seen,
             series: Vec::new(),
             last_ns: 0,
+            begun_ns: 0,
             spare: Interval::default(),
             merged: Interval::default(),
-            levels: shared.files.target().levels(),
+            levels: target.levels(),
+            count: counts.then(|| target.begin_count()),
         }
     }
 
@@ -95,6 +105,7 @@ impl<'a> Sampler<'a> {
         }
         let before = std::mem::replace(&mut self.levels, self.shared.files.target().levels());
         let begun_ns = self.last_ns;
+        self.begun_ns = begun_ns;
         self.last_ns = now_ns;
         let response = self.merged.response.hist();
         let mut sample = Sample {
@@ -115,6 +126,9 @@ impl<'a> Sampler<'a> {
             waiting.saw(begun_ns, &sample, self.window);
         }
         let from_ns = self.window.from_ns();
+        if self.count.is_none() && now_ns >= from_ns {
+            self.count = Some(self.shared.files.target().begin_count());
+        }
         // The first interval that counts may begin a moment late, never early: what it holds began inside.
         if begun_ns >= from_ns {
             sample.t_ns -= from_ns;
@@ -122,10 +136,18 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// The last look, where it sees more than the one before it.
-    pub(super) fn look_last(&mut self, now_ns: u64) {
-        if now_ns > self.last_ns || self.series.is_empty() {
-            self.sample(now_ns);
+    /// All was over at `over_ns`: the last look, where it sees more than the one before it. One that was taken after the end, by
+    /// a sampler that was woken late, was taken at the end: nothing happened between.
+    pub(super) fn look_last(&mut self, over_ns: u64) {
+        if over_ns > self.last_ns || self.series.is_empty() {
+            // Who was through before anything counted ends where that is found out.
+            self.sample(over_ns.max(self.last_ns));
+            return;
+        }
+        self.last_ns = over_ns.max(self.begun_ns);
+        let from_ns = self.window.from_ns();
+        if let Some(sample) = self.series.last_mut().filter(|_| self.begun_ns >= from_ns) {
+            sample.t_ns = self.last_ns - from_ns;
         }
     }
 
@@ -135,6 +157,7 @@ impl<'a> Sampler<'a> {
             counted_from_ns: self.window.from_ns().min(self.last_ns),
             last_ns: self.last_ns,
             steady: self.waiting.map(|waiting| waiting.record(self.last_ns)),
+            counted: self.count.map(|count| count()).unwrap_or_default(),
             series: self.series,
         }
     }
@@ -159,7 +182,51 @@ fn stalls(before: &Levels, now: &Levels) -> Vec<Stall> {
 
 #[cfg(test)]
 mod tests {
+    use delalloc_workloads::{Checks, load_str};
+
     use super::*;
+    use crate::replay::client::{Halt, Pacing};
+    use crate::replay::files::FileTable;
+    use crate::signals::Signals;
+    use crate::targets::NullTarget;
+
+    /// Looks at these times at a phase that was over at `over_ns`: when each interval ended, and the phase.
+    fn looked(looks_ns: &[u64], over_ns: u64) -> (Vec<u64>, u64) {
+        let text = "version: 1\ntargets: { n: null }\nfiles: { t: { size: 1MiB } }\nphases: [{ name: p, jobs: [{ write: t, block: 4KiB }] }]\n";
+        let plan = load_str(text, "w", &[], Checks::none()).unwrap();
+        let load = &plan.loads[0];
+        let (target, halt) = (NullTarget, Halt::default());
+        let shared = Shared {
+            files: &FileTable::new(&target, load),
+            content: None,
+            expected: None,
+            signals: &Signals::default(),
+            pacing: Pacing {
+                end_ns: None,
+                follow_schedule: true,
+            },
+            halt: &halt,
+            tape: None,
+        };
+        let (window, mut seen) = (Window::of(&load.phases[0]), |_: &_| {});
+        let mut sampler = Sampler::new(&shared, &window, None, 1, &mut seen);
+        for now_ns in looks_ns {
+            sampler.sample(*now_ns);
+        }
+        sampler.look_last(over_ns);
+        let looked = sampler.finish();
+        let ends = looked.series.iter().map(|sample| sample.t_ns);
+        (ends.collect(), looked.last_ns)
+    }
+
+    #[test]
+    fn a_phase_ends_when_its_last_client_does_and_not_when_the_sampler_wakes() {
+        assert_eq!(looked(&[200], 250), (vec![200, 250], 250));
+        assert_eq!(looked(&[200, 410], 395), (vec![200, 395], 395));
+        assert_eq!(looked(&[200, 410], 410), (vec![200, 410], 410));
+        // Later than a whole interval: no interval ends before it begins.
+        assert_eq!(looked(&[200, 410, 620], 395), (vec![200, 410, 410], 410));
+    }
 
     #[test]
     fn a_week_has_few_intervals_and_a_minute_fine_ones() {

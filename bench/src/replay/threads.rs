@@ -22,7 +22,7 @@ use parking_lot::{Condvar, Mutex};
 use super::client::{Client, Shared};
 use super::gates::Gates;
 use super::pacer::{Pacer, SleepSlack};
-use super::phase::{Ran, end, panicked};
+use super::phase::{Ran, end, no_totals, panicked};
 use super::precedence::Precedence;
 use super::sampler::Sampler;
 use super::start_line::StartLine;
@@ -52,7 +52,7 @@ fn run_on(
     let line = StartLine::default();
     let wanted = streams.len();
     let (running, ending) = (Running::new(wanted), Running::new(1));
-    let (mut totals, mut warm_up) = (Totals::default(), Totals::default());
+    let (mut jobs, mut warm_up) = (no_totals(phase), Totals::default());
     let (mut end_ns, mut over_ns) = (0, 0);
     let gates = Gates::new(streams.iter().map(OpStream::job));
     let precedence = Precedence::of(&streams);
@@ -61,6 +61,7 @@ fn run_on(
         let mut clients = Vec::new();
         for (number, stream) in streams.into_iter().enumerate() {
             let recorder = Recorder::new(sampler.mailbox(number));
+            let job = stream.job();
             let (line, running) = (&line, &running);
             let (window, gates, precedence) = (sampler.window(), &gates, &precedence);
             let body = move || {
@@ -73,7 +74,7 @@ fn run_on(
                 Some((counted, not, pacer.now_ns()))
             };
             match builder(number).spawn_scoped(scope, body) {
-                Ok(client) => clients.push(client),
+                Ok(client) => clients.push((job, client)),
                 Err(error) => {
                     line.call_off();
                     shared.halt.raise(no_thread(number, wanted, &error));
@@ -84,10 +85,10 @@ fn run_on(
         let started = line.open(wanted);
         let pacer = Pacer::new(started, slack);
         sample_until(&running, started, &pacer, sampler);
-        for client in clients {
+        for (job, client) in clients {
             match client.join() {
                 Ok(Some((counted, not, through_ns))) => {
-                    totals.merge(&counted);
+                    jobs[job].merge(&counted);
                     warm_up.merge(&not);
                     over_ns = over_ns.max(through_ns);
                 }
@@ -123,7 +124,7 @@ fn run_on(
     // The last client, or the sync after it, ends the phase, however late the sampler hears of it.
     sampler.look_last(over_ns);
     Ran {
-        totals,
+        jobs,
         warm_up,
         end_ns,
     }
@@ -234,7 +235,7 @@ mod tests {
         let slack = SleepSlack::measure();
         let ran = run_on(&builder, phase, streams, &shared, slack, &mut sampler);
         let said = halt.take().map(|error| format!("{error:#}"));
-        (ran.totals.ops(), said)
+        (ran.jobs[0].ops(), said)
     }
 
     #[test]

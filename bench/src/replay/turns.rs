@@ -27,7 +27,7 @@ use delalloc_workloads::plan::PhasePlan;
 
 use super::client::{Client, Shared};
 use super::pacer::{Pacer, SleepSlack};
-use super::phase::{Ran, end, panicked};
+use super::phase::{Ran, end, no_totals, panicked};
 use super::precedence::Precedence;
 use super::sampler::Sampler;
 use crate::recorder::{Recorder, Totals};
@@ -78,14 +78,15 @@ pub(super) fn run(
         }
     };
     sampler.look_last(pacer.now_ns());
-    let (mut totals, mut warm_up) = (Totals::default(), Totals::default());
+    let (mut jobs, mut warm_up) = (no_totals(phase), Totals::default());
     for client in clients {
+        let job = client.job();
         let (counted, not) = client.into_totals();
-        totals.merge(&counted);
+        jobs[job].merge(&counted);
         warm_up.merge(&not);
     }
     Ran {
-        totals,
+        jobs,
         warm_up,
         end_ns,
     }

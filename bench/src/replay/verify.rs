@@ -9,22 +9,31 @@
 //! before its I/O, both sequentially consistent. A writer that does not see a reader's
 //! announcement therefore finished before that reader's I/O began, and the reader must see it.
 //!
-//! Locks: one per file, held for the map alone, never during I/O or content generation.
+//! Locks: one per file, held for the map alone, never during I/O or content generation. The queue of files that were emptied
+//! comes before them.
+//!
+//! What is remembered is counted where it grows or shrinks by more than what is in flight, so that overwriting counts nothing.
+//! Whether it is more than it may be is asked by whoever looks at the phase from time to time, and not by clients.
 //!
 //! Not here: which bytes a version stands for (`delalloc-workloads`), the final pass (driver).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use anyhow::anyhow;
 use delalloc_results::record::Verification;
+use delalloc_workloads::plan::VERIFY_FILE_BYTES;
+use delalloc_workloads::units::format_size;
 use delalloc_workloads::{Content, FileSlot};
 use parking_lot::{Mutex, RwLock};
 
 use super::versions::{Acceptable, Ticket, Version, VersionMap};
 
 const NO_READ: Ticket = Ticket::MAX;
+/// Emptied files that are looked at again with each that is emptied; more than one, so that they come to an end.
+const EMPTIED_AGAIN: usize = 2;
 
 /// What every byte of every file of one cell should be.
 #[derive(Debug)]
@@ -34,6 +43,13 @@ pub struct Expected {
     /// First ticket of each client's read in flight; `NO_READ` where there is none.
     readers: Box<[AtomicU64]>,
     files: RwLock<HashMap<FileSlot, Arc<Mutex<VersionMap>>>>,
+    /// Files that were emptied while a read was in flight that may still see what they had.
+    emptied: Mutex<VecDeque<Arc<Mutex<VersionMap>>>>,
+    /// Memory of all maps, and its largest.
+    held_bytes: AtomicU64,
+    held_bytes_max: AtomicU64,
+    /// It should be no more than this.
+    held_bytes_limit: u64,
     bytes_verified: AtomicU64,
     mismatches: AtomicU64,
     first_mismatch: Mutex<Option<String>>,
@@ -46,16 +62,21 @@ pub struct Change {
     file: FileSlot,
     range: Range<u64>,
     began: Ticket,
+    is_zeros: bool,
 }
 
 impl Expected {
-    /// Nothing written yet; at most `clients` at once.
-    pub fn new(content: Arc<Content>, clients: usize) -> Self {
+    /// Nothing written yet; at most `clients` at once, and no more than `held_bytes_limit` of memory.
+    pub fn new(content: Arc<Content>, clients: usize, held_bytes_limit: u64) -> Self {
         Self {
             content,
             clock: AtomicU64::new(1),
             readers: (0..clients).map(|_| AtomicU64::new(NO_READ)).collect(),
             files: RwLock::default(),
+            emptied: Mutex::default(),
+            held_bytes: AtomicU64::new(0),
+            held_bytes_max: AtomicU64::new(0),
+            held_bytes_limit,
             bytes_verified: AtomicU64::new(0),
             mismatches: AtomicU64::new(0),
             first_mismatch: Mutex::default(),
@@ -65,17 +86,29 @@ impl Expected {
     /// A write is about to start.
     pub fn begin_write(&self, file: FileSlot, range: Range<u64>, version: Version) -> Change {
         let began = self.ticket();
-        self.map(file)
-            .lock()
-            .begin_write(range.clone(), version, began);
-        Change { file, range, began }
+        self.change(&self.map(file), |map| {
+            map.begin_write(range.clone(), version, began);
+        });
+        Change {
+            file,
+            range,
+            began,
+            is_zeros: false,
+        }
     }
 
     /// A range is about to read as zeros.
     pub fn begin_zeros(&self, file: FileSlot, range: Range<u64>) -> Change {
         let began = self.ticket();
-        self.map(file).lock().begin_zeros(range.clone(), began);
-        Change { file, range, began }
+        self.change(&self.map(file), |map| {
+            map.begin_zeros(range.clone(), began);
+        });
+        Change {
+            file,
+            range,
+            began,
+            is_zeros: true,
+        }
     }
 
     /// The change succeeded.
@@ -85,22 +118,24 @@ impl Expected {
             .readers
             .iter()
             .map(|slot| slot.load(Ordering::SeqCst))
-            .min();
+            .min()
+            .unwrap_or(NO_READ);
         let map = self.map(change.file);
-        map.lock().end(
-            change.range,
-            change.began,
-            ended,
-            oldest_reader.unwrap_or(NO_READ),
-        );
+        let lingers = self.change(&map, |map| {
+            map.end(change.range, change.began, ended, oldest_reader);
+            map.lingers()
+        });
+        if change.is_zeros {
+            self.forget_emptied(lingers.then_some(map), oldest_reader);
+        }
     }
 
     /// The change failed: from here its bytes may be old or new.
     pub fn fail(&self, change: Change) {
         let ended = self.ticket();
-        self.map(change.file)
-            .lock()
-            .fail(change.range, change.began, ended);
+        self.change(&self.map(change.file), |map| {
+            map.fail(change.range, change.began, ended);
+        });
     }
 
     /// A read of client `client` is about to start.
@@ -162,6 +197,61 @@ impl Expected {
             bytes_verified: self.bytes_verified.load(Ordering::Relaxed),
             mismatches: self.mismatches.load(Ordering::Relaxed),
             first_mismatch: self.first_mismatch.lock().clone().unwrap_or_default(),
+            tracking_bytes_max: self.held_bytes_max.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Why the run has to end, where what is remembered has become more than it may be.
+    pub fn excess(&self) -> Option<anyhow::Error> {
+        let held_bytes = self.held_bytes_max.load(Ordering::Relaxed);
+        (held_bytes > self.held_bytes_limit).then(|| {
+            anyhow!(
+                "verification remembers what was written in {} MiB, more than the {} that it may take: say \
+                 `verify_memory_max:` with more, or `verify: false`, or write less (`--dry-run` tells what a load needs)",
+                held_bytes >> 20,
+                format_size(self.held_bytes_limit),
+            )
+        })
+    }
+
+    /// Changes a map, and counts what that does to memory.
+    fn change<R>(&self, map: &Mutex<VersionMap>, change: impl FnOnce(&mut VersionMap) -> R) -> R {
+        let mut map = map.lock();
+        let before = map.held_bytes();
+        let result = change(&mut map);
+        let after = map.held_bytes();
+        drop(map);
+        if after > before {
+            self.hold(after - before);
+        } else if after < before {
+            self.held_bytes.fetch_sub(before - after, Ordering::Relaxed);
+        }
+        result
+    }
+
+    fn hold(&self, more: u64) {
+        let held_bytes = self.held_bytes.fetch_add(more, Ordering::Relaxed) + more;
+        if held_bytes > self.held_bytes_max.load(Ordering::Relaxed) {
+            self.held_bytes_max.fetch_max(held_bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Forgets what emptied files kept for reads that are over by now: nobody may ever change them again.
+    fn forget_emptied(&self, lingering: Option<Arc<Mutex<VersionMap>>>, oldest_reader: Ticket) {
+        let mut emptied = self.emptied.lock();
+        emptied.extend(lingering);
+        for _ in 0..EMPTIED_AGAIN {
+            let Some(map) = emptied.front() else {
+                return;
+            };
+            let lingers = self.change(map, |map| {
+                map.forget(oldest_reader);
+                map.lingers()
+            });
+            if lingers {
+                return;
+            }
+            emptied.pop_front();
         }
     }
 
@@ -261,7 +351,11 @@ impl Expected {
         if let Some(map) = self.files.read().get(&file) {
             return Arc::clone(map);
         }
-        Arc::clone(self.files.write().entry(file).or_default())
+        let mut files = self.files.write();
+        Arc::clone(files.entry(file).or_insert_with(|| {
+            self.hold(VERIFY_FILE_BYTES);
+            Arc::default()
+        }))
     }
 }
 
@@ -289,7 +383,7 @@ mod tests {
             phases: Vec::new(),
         };
         let content = Arc::new(Content::build(&load).unwrap());
-        (Expected::new(Arc::clone(&content), 2), content)
+        (Expected::new(Arc::clone(&content), 2, 1 << 20), content)
     }
 
     fn bytes_of(content: &Content, offset: u64, version: Version, len: usize) -> Vec<u8> {
@@ -322,6 +416,46 @@ mod tests {
         assert_eq!(read(&expected, 0, &stale, 8192), 1);
         assert!(expected.verdict().first_mismatch.contains("4096"));
         assert_eq!(expected.verdict().bytes_verified, 16384);
+    }
+
+    #[test]
+    fn memory_grows_with_what_is_apart_and_goes_back_with_what_is_removed() {
+        let (expected, _) = expected();
+        let held = || expected.held_bytes.load(Ordering::Relaxed);
+        for lap in 0..3 {
+            for nth in 0..1000 {
+                write(
+                    &expected,
+                    nth * 8192..nth * 8192 + 4096,
+                    lap * 1000 + nth + 1,
+                );
+            }
+        }
+        let full = held();
+        assert!(full > 1000 * 160, "{full}");
+        assert_eq!(expected.verdict().tracking_bytes_max, full);
+        // Another client reads all the time, here and elsewhere.
+        expected.begin_read(1);
+        let removed = expected.begin_zeros(FILE, 0..u64::MAX);
+        expected.end(removed);
+        assert!(held() >= full, "the read may still see it");
+        expected.abandon_read(1);
+        let other = expected.begin_zeros(FileSlot(1), 0..u64::MAX);
+        expected.end(other);
+        assert_eq!(held(), 2 * VERIFY_FILE_BYTES);
+        assert!(expected.excess().is_none());
+    }
+
+    #[test]
+    fn more_than_it_may_remember_is_told_with_what_to_do() {
+        let (expected, _) = expected();
+        for nth in 0..10_000 {
+            write(&expected, nth * 8192..nth * 8192 + 4096, nth + 1);
+        }
+        let said = expected.excess().unwrap().to_string();
+        for part in ["more than the 1MiB", "verify_memory_max:", "verify: false"] {
+            assert!(said.contains(part), "{said}");
+        }
     }
 
     #[test]

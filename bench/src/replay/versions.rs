@@ -19,6 +19,10 @@
 //! make no segments there, but a write that begins while they are in flight may come before them or
 //! after them, so where it makes a segment it finds them among the candidates.
 //!
+//! Memory is that of the segments: a write makes one of its own, and up to two more of what it cuts in two. What no read in
+//! flight may see any more is forgotten with its room: with the next change of the file where a read was in the way, so that a
+//! reader beside a writer costs nothing for good. A file that holds nothing but zeros keeps no segment, only where they are.
+//!
 //! Invariants
 //!   * Segments do not overlap; a byte in no segment has the single candidate 0.
 //!   * A segment within the range of zeros in flight has them as a candidate.
@@ -27,8 +31,10 @@
 //!
 //! Not here: tickets and readers (verify), the bytes (`delalloc-workloads`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
+
+use delalloc_workloads::plan::{VERIFY_FILE_BYTES, VERIFY_FIRST_BYTES, VERIFY_SEGMENT_BYTES};
 
 /// A moment of the replay's logical clock.
 pub type Ticket = u64;
@@ -36,6 +42,12 @@ pub type Ticket = u64;
 pub type Version = u64;
 
 const OPEN: Ticket = Ticket::MAX;
+/// More room than so many times what is in it is given back.
+const ROOM_FACTOR_MAX: usize = 4;
+/// What a segment with more than one candidate takes besides: the others, and its place in the queue.
+const CONTESTED_BYTES: u64 = 64;
+/// So many of a file come and go with what is in flight; they are not counted, or each write would count twice.
+const CONTESTED_FREE: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Candidate {
@@ -83,13 +95,25 @@ impl Segment {
         }
     }
 
-    /// Forgets candidates that no read in flight may still see.
+    /// Forgets candidates that no read in flight may still see, and their room.
     fn forget(&mut self, oldest_reader: Ticket) {
         let kept = |candidate: &Candidate| candidate.superseded >= oldest_reader;
         self.rest.retain(kept);
         if !kept(&self.first) {
             self.first = self.rest.swap_remove(0);
         }
+        if self.rest.capacity() > ROOM_FACTOR_MAX * self.rest.len() {
+            self.rest.shrink_to_fit();
+        }
+    }
+
+    /// It has a candidate that only a read in flight may still see.
+    fn lingers(&self) -> bool {
+        !self.rest.is_empty() && self.candidates().any(|one| one.superseded != OPEN)
+    }
+
+    fn is_contested(&self) -> bool {
+        !self.rest.is_empty()
     }
 }
 
@@ -108,6 +132,12 @@ pub struct VersionMap {
     segments: BTreeMap<u64, Segment>,
     /// Zeros in flight: their whole range, and when they began.
     zeros: Vec<(Range<u64>, Ticket)>,
+    /// What would be the one segment there is, where that is settled zeros.
+    emptied: Range<u64>,
+    /// Segments with more than one candidate.
+    contested: usize,
+    /// Where segments begin that kept a candidate for a read in flight, the oldest first. Some may be gone by now.
+    lingering: VecDeque<u64>,
 }
 
 impl VersionMap {
@@ -117,12 +147,14 @@ impl VersionMap {
             version != 0,
             "version 0 is for bytes that were never written"
         );
+        self.unfold();
         self.fill_gaps(&range);
         self.add(range, version, began);
     }
 
     /// `range` is about to become zeros: punched out or cut off.
     pub fn begin_zeros(&mut self, range: Range<u64>, began: Ticket) {
+        self.unfold();
         // Past the last segment there is nothing but zeros already.
         let held = range.start..range.end.min(self.end_offset()).max(range.start);
         self.fill_gaps(&held);
@@ -199,9 +231,12 @@ impl VersionMap {
             }
             _ => ranges.push(range),
         };
-        for (&start, segment) in &self.segments {
-            let end = segment.end;
+        let emptied = (!self.emptied.is_empty()).then_some((self.emptied.clone(), true));
+        let held = self.segments.iter().map(|(&start, segment)| {
             let zeros = segment.candidates().all(|candidate| candidate.version == 0);
+            (start..segment.end, zeros)
+        });
+        for (Range { start, end }, zeros) in emptied.into_iter().chain(held) {
             if zeros && end - start > 2 * range_bytes_max {
                 add(start..start + range_bytes_max);
                 add(end - range_bytes_max..end);
@@ -224,9 +259,29 @@ impl VersionMap {
             .map_or(0, |(_, segment)| segment.end)
     }
 
-    /// How many segments there are: what this map costs.
-    pub fn segment_count(&self) -> usize {
-        self.segments.len()
+    /// Memory that it takes.
+    pub fn held_bytes(&self) -> u64 {
+        let first = if self.segments.is_empty() {
+            0
+        } else {
+            VERIFY_FIRST_BYTES
+        };
+        let contested = self.contested.saturating_sub(CONTESTED_FREE) as u64;
+        VERIFY_FILE_BYTES
+            + first
+            + self.segments.len() as u64 * VERIFY_SEGMENT_BYTES
+            + contested * CONTESTED_BYTES
+    }
+
+    /// Something is still kept for a read in flight.
+    pub fn lingers(&self) -> bool {
+        !self.lingering.is_empty()
+    }
+
+    /// Forgets all that reads which began before `oldest_reader` kept.
+    pub fn forget(&mut self, oldest_reader: Ticket) {
+        self.forget_lingering(self.lingering.len(), oldest_reader);
+        self.fold();
     }
 
     fn finish(
@@ -238,12 +293,74 @@ impl VersionMap {
         replaces: bool,
     ) {
         self.zeros.retain(|(_, of)| *of != began);
+        if self.zeros.is_empty() {
+            self.zeros = Vec::new();
+        }
+        let mut touched = 0;
         // The range was split at its edges when the write began, and segments only split after that.
-        for (_, segment) in self.segments.range_mut(range.start..range.end) {
+        for (&start, segment) in self.segments.range_mut(range.start..range.end) {
+            let was_contested = segment.is_contested();
             segment.end(began, ended, replaces);
             segment.forget(oldest_reader);
+            self.contested -= usize::from(was_contested && !segment.is_contested());
+            if segment.lingers() {
+                self.lingering.push_back(start);
+            }
+            touched += 1;
         }
+        // More than were added, so that they come to an end.
+        self.forget_lingering(2 * touched, oldest_reader);
         self.join(range);
+        self.fold();
+    }
+
+    /// Forgets what the first `count` of the segments in the queue kept, up to one that still has to keep it.
+    fn forget_lingering(&mut self, count: usize, oldest_reader: Ticket) {
+        for _ in 0..count {
+            let Some(&start) = self.lingering.front() else {
+                return;
+            };
+            if let Some(segment) = self.segments.get_mut(&start) {
+                let was_contested = segment.is_contested();
+                segment.forget(oldest_reader);
+                self.contested -= usize::from(was_contested && !segment.is_contested());
+                if segment.lingers() {
+                    return;
+                }
+                self.join(start..start + 1);
+            }
+            self.lingering.pop_front();
+            let len = self.lingering.len();
+            if self.lingering.capacity() > ROOM_FACTOR_MAX * len {
+                self.lingering.shrink_to(2 * len);
+            }
+        }
+    }
+
+    /// Settled zeros and nothing else need no segment. Nothing is in flight then: what is has a segment or is among the zeros.
+    fn fold(&mut self) {
+        if self.segments.len() != 1 || !self.zeros.is_empty() {
+            return;
+        }
+        let (&start, segment) = self.segments.first_key_value().expect("there is one");
+        if segment.rest.is_empty() && segment.first.settled() && segment.first.version == 0 {
+            self.emptied = start..segment.end;
+            // A map that only loses its last entry keeps a node.
+            self.segments = BTreeMap::new();
+        }
+    }
+
+    /// The segment of zeros again, before something changes.
+    fn unfold(&mut self) {
+        if !self.emptied.is_empty() {
+            let segment = Segment {
+                end: self.emptied.end,
+                first: Candidate::ZEROS,
+                rest: Vec::new(),
+            };
+            self.segments.insert(self.emptied.start, segment);
+            self.emptied = 0..0;
+        }
     }
 
     /// Adds a candidate to all of `range`, which has no gaps.
@@ -260,6 +377,11 @@ impl VersionMap {
             superseded: OPEN,
         };
         for (_, segment) in self.segments.range_mut(range) {
+            if segment.rest.is_empty() {
+                self.contested += 1;
+                // Most never have more than one besides.
+                segment.rest.reserve_exact(1);
+            }
             segment.rest.push(new);
         }
     }
@@ -299,11 +421,15 @@ impl VersionMap {
         if segment.end > at {
             let right = segment.clone();
             segment.end = at;
+            self.contested += usize::from(right.is_contested());
+            if right.lingers() {
+                self.lingering.push_back(at);
+            }
             self.segments.insert(at, right);
         }
     }
 
-    /// Joins settled neighbours of one version, so that a file written in order stays one segment.
+    /// Joins settled neighbours of one version: zeros, and what a change split that left nothing of itself.
     fn join(&mut self, range: Range<u64>) {
         let from = self
             .segments
@@ -381,6 +507,51 @@ mod tests {
             map.read_back(10),
             [10..20, 20..25, 100..110, 890..900, 1000..1001]
         );
+    }
+
+    fn whole_write(map: &mut VersionMap, range: Range<u64>, version: Version, oldest: Ticket) {
+        let began = version * 2;
+        map.begin_write(range.clone(), version, began);
+        map.end(range, began, began + 1, oldest);
+    }
+
+    #[test]
+    fn a_file_that_was_emptied_gives_its_memory_back_and_is_still_read_back() {
+        let mut map = VersionMap::default();
+        let empty_bytes = map.held_bytes();
+        for nth in 0..1000 {
+            whole_write(&mut map, nth * 10..nth * 10 + 10, nth + 1, Ticket::MAX);
+        }
+        assert_eq!(map.segments.len(), 1000);
+        assert!(map.held_bytes() > empty_bytes + 1000 * VERIFY_SEGMENT_BYTES);
+        assert!(map.segments.values().all(|one| one.rest.capacity() == 0));
+        map.begin_zeros(0..u64::MAX, 5000);
+        let in_flight = map.held_bytes();
+        map.end(0..u64::MAX, 5000, 5001, Ticket::MAX);
+        assert!(in_flight > map.held_bytes());
+        assert_eq!((map.held_bytes(), map.contested), (empty_bytes, 0));
+        let whole = 0..10_000;
+        assert_eq!(map.read_back(10_000), std::slice::from_ref(&whole));
+        assert_eq!(map.single(&(0..10_000)), Some(0));
+        // And it can be used again.
+        whole_write(&mut map, 5..15, 6000, Ticket::MAX);
+        assert_eq!(map.single(&(5..15)), Some(6000));
+        assert_eq!(map.read_back(10_000), std::slice::from_ref(&whole));
+    }
+
+    #[test]
+    fn a_reader_beside_a_writer_costs_nothing_for_good() {
+        let mut map = VersionMap::default();
+        for nth in 0..1000 {
+            // A read is always in flight, and none for longer than a write.
+            let range = nth % 100 * 10..nth % 100 * 10 + 10;
+            whole_write(&mut map, range, nth + 1, (nth + 1) * 2);
+            assert!(map.contested <= 2, "{nth}: {}", map.contested);
+        }
+        assert!(map.lingers());
+        map.forget(Ticket::MAX);
+        assert!(!map.lingers() && map.contested == 0);
+        assert_eq!((map.segments.len(), map.lingering.capacity()), (100, 0));
     }
 
     #[test]
@@ -556,6 +727,8 @@ mod tests {
                         prop_assert_eq!(&part.versions, &possible);
                     }
                 }
+                let contested = map.segments.values().filter(|one| !one.rest.is_empty());
+                prop_assert_eq!(map.contested, contested.count());
             }
         }
     }

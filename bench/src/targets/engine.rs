@@ -4,8 +4,7 @@
 //! superblocks included. Everything else is the engine's own rows. `reopen` closes the volume and
 //! opens it again on the same device: what is read then went through recovery.
 //!
-//! Depths and held bytes of stages are true at one moment only; their largest values here are the
-//! largest that the sampler saw.
+//! Not here: how its times become stages and spans (ways).
 //!
 //! Locks: `volume` or `clock`, for the moment of taking a handle, never during I/O, except while it closes.
 
@@ -15,15 +14,16 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use delalloc_backends::Clock;
 use delalloc_engine::pool::Series;
-use delalloc_engine::stats::{EngineStats, StageSnapshot};
+use delalloc_engine::stats::EngineStats;
 use delalloc_engine::{EngineConfig, EngineError, File, FileRange, FormatOptions, Volume, recover};
 use delalloc_results::metric::{Better, Class, Metric, Unit};
-use delalloc_results::record::{PoolRecord, SpanRecord, StageKind, StageRecord};
+use delalloc_results::record::{PoolRecord, SpanRecord, StageRecord};
 use parking_lot::Mutex;
 
 use super::device::device_readings;
 use super::stand::Stand;
-use super::{Levels, Reading, Target, TargetFile};
+use super::ways::{Passed, Peaks};
+use super::{Counted, Levels, Reading, Target, TargetFile, grown};
 
 /// A volume on a device.
 #[derive(Debug)]
@@ -32,14 +32,15 @@ pub struct EngineTarget {
     config: EngineConfig,
     volume: Mutex<Option<Volume>>,
     clock: Mutex<Option<Arc<dyn Clock>>>,
-    seen: Mutex<BTreeMap<&'static str, Peak>>,
+    seen: Mutex<Seen>,
 }
 
-/// The most the sampler saw in a stage.
-#[derive(Debug, Default, Clone, Copy)]
-struct Peak {
-    depth: u64,
-    held_bytes: u64,
+/// The most the sampler saw.
+#[derive(Debug, Default)]
+struct Seen {
+    ever: Peaks,
+    /// Since a count was begun.
+    counted: Peaks,
 }
 
 impl EngineTarget {
@@ -143,11 +144,8 @@ impl Target for EngineTarget {
             return Levels::default();
         };
         let mut seen = self.seen.lock();
-        for (name, _, stage) in stages_of(&stats) {
-            let peak = seen.entry(name).or_default();
-            peak.depth = peak.depth.max(stage.depth);
-            peak.held_bytes = peak.held_bytes.max(stage.held_bytes);
-        }
+        seen.ever.see(&stats);
+        seen.counted.see(&stats);
         let mut queues: BTreeMap<String, u64> = stats
             .pools
             .iter()
@@ -163,6 +161,12 @@ impl Target for EngineTarget {
             ("dirty limit".to_owned(), stats.dirty.stops.ns_sum),
             ("dirty delay".to_owned(), stats.dirty.delays.ns_sum),
             ("byte budget".to_owned(), stats.budget.wait_ns_sum),
+            ("cache room".to_owned(), stats.stalls.cache_room.ns_sum),
+            ("space".to_owned(), stats.stalls.space.ns_sum),
+            (
+                "metadata gate".to_owned(),
+                stats.stalls.metadata_gate.ns_sum,
+            ),
         ]);
         let dirty_bytes = Some(stats.dirty.dirty_bytes + stats.dirty.writeback_bytes);
         Levels {
@@ -199,62 +203,31 @@ impl Target for EngineTarget {
     }
 
     fn stages(&self) -> Vec<StageRecord> {
-        let Some(stats) = self.stats() else {
-            return Vec::new();
-        };
-        let times = &stats.stages;
-        let bytes = |name| match name {
-            "dirty" => stats.counters.accepted_bytes,
-            "compress" => stats.counters.written_back_bytes(),
-            "device" => stats.counters.device_written_bytes(),
-            "read device" => stats.counters.device_read_bytes,
-            _ => 0,
-        };
-        let seen = self.seen.lock();
-        stages_of(&stats)
-            .into_iter()
-            .map(|(name, kind, stage)| {
-                // Waiting before and after compression belongs to it: one row, three times. Room in the byte
-                // budget is waited for, and nothing else.
-                let own_ns = stage.time.sum_ns;
-                let (queued_ns, running_ns, head_wait_ns) = match name {
-                    "budget" => (own_ns, 0, 0),
-                    "compress" => {
-                        let (queued, head_wait) = (&times.queued.time, &times.head_wait.time);
-                        (queued.sum_ns, own_ns, head_wait.sum_ns)
-                    }
-                    _ => (0, own_ns, 0),
-                };
-                let peak = seen.get(name).copied().unwrap_or_default();
-                StageRecord {
-                    name: name.to_owned(),
-                    kind: Some(kind),
-                    items: stage.time.count,
-                    bytes: bytes(name),
-                    queued_ns,
-                    running_ns,
-                    head_wait_ns,
-                    depth_max: peak.depth,
-                    bytes_held_max: peak.held_bytes,
-                }
-            })
-            .collect()
+        let passed = self.stats().map(Passed::whole);
+        passed.map_or_else(Vec::new, |passed| passed.stages(&self.seen.lock().ever))
     }
 
     fn spans(&self) -> Vec<SpanRecord> {
-        let Some(stats) = self.stats() else {
-            return Vec::new();
-        };
-        let times = &stats.stages;
-        [
-            ("aged", &times.aged.time),
-            ("home", &times.home.time),
-            ("synced", &times.synced.time),
-        ]
-        .into_iter()
-        .filter(|(_, series)| series.count > 0)
-        .map(|(name, series)| span(name, series))
-        .collect()
+        let passed = self.stats().map(Passed::whole);
+        passed.map_or_else(Vec::new, |passed| passed.spans())
+    }
+
+    fn begin_count(&self) -> Box<dyn FnOnce() -> Counted + '_> {
+        self.seen.lock().counted = Peaks::default();
+        let (counters, earlier) = (self.counters(), self.stats());
+        Box::new(move || {
+            let (Some(earlier), Some(now)) = (earlier, self.stats()) else {
+                return Counted::default();
+            };
+            let passed = Passed::between(&earlier, &now);
+            let mut stages = passed.stages(&self.seen.lock().counted);
+            stages.retain(|stage| !stage.times.is_empty());
+            Counted {
+                counters: grown(&counters, self.counters()),
+                stages,
+                spans: passed.spans(),
+            }
+        })
     }
 
     fn pools(&self) -> Vec<PoolRecord> {
@@ -356,40 +329,6 @@ impl TargetFile for EngineFile {
             .0
             .punch_hole(FileRange::new(offset, offset.saturating_add(bytes)))?)
     }
-}
-
-/// A time that the engine takes from the acceptance of a write on.
-fn span(name: &str, series: &Series) -> SpanRecord {
-    SpanRecord {
-        name: name.to_owned(),
-        count: series.count,
-        ns_mean: series.sum_ns as f64 / series.count.max(1) as f64,
-        ns_p50: series.quantile_ns(0.5),
-        ns_p99: series.quantile_ns(0.99),
-        ns_max: series.max_ns,
-        coarse: true,
-    }
-}
-
-/// The stages in the order they pass, under the names the record uses, and on whose way each lies. Times that run across
-/// several of them are no stages; they are the target's spans.
-fn stages_of(stats: &EngineStats) -> [(&'static str, StageKind, &StageSnapshot); 12] {
-    use StageKind::{Caller, Device, Read, Write};
-    let times = &stats.stages;
-    [
-        ("dirty", Write, &times.dirty),
-        ("collect", Write, &times.collect),
-        ("budget", Write, &times.budget),
-        ("compress", Write, &times.encode),
-        ("place", Write, &times.place),
-        ("submit", Write, &times.submit),
-        ("device", Device, &times.device),
-        ("finish", Write, &times.finish),
-        ("sync", Caller, &times.sync),
-        ("read device", Read, &times.read_device),
-        ("decode", Read, &times.decode),
-        ("fill", Read, &times.fill),
-    ]
 }
 
 fn running_ns(series: &[&Series]) -> u64 {

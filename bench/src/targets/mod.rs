@@ -21,6 +21,7 @@ mod open;
 mod planted;
 mod raw;
 mod stand;
+mod ways;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -100,6 +101,28 @@ pub struct Levels {
     pub stalled_ns: BTreeMap<String, u64>,
 }
 
+/// What was counted from one moment to another.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Counted {
+    /// By how much counters grew.
+    pub counters: Vec<Reading>,
+    /// Where writes and reads spent their time, those that nothing passed left out.
+    pub stages: Vec<StageRecord>,
+    /// How long written bytes took from their acceptance on.
+    pub spans: Vec<SpanRecord>,
+}
+
+/// By how much counters grew since they were `before`; one that is new grew from 0.
+pub fn grown(before: &[Reading], mut now: Vec<Reading>) -> Vec<Reading> {
+    for reading in &mut now {
+        let earlier = before
+            .iter()
+            .find(|earlier| earlier.metric == reading.metric);
+        reading.number -= earlier.map_or(0.0, |earlier| earlier.number);
+    }
+    now
+}
+
 /// One thing to replay against.
 pub trait Target: Send + Sync {
     /// The file of this name; made when it is not there.
@@ -127,6 +150,15 @@ pub trait Target: Send + Sync {
     /// How long written bytes took so far from their acceptance on, where the target knows.
     fn spans(&self) -> Vec<SpanRecord> {
         Vec::new()
+    }
+    /// Begins to count anew, beside what is counted anyway: what it returns is asked once and says what passed since. The
+    /// next one ends it. What ends while it counts is counted, whenever it began.
+    fn begin_count(&self) -> Box<dyn FnOnce() -> Counted + '_> {
+        let before = self.counters();
+        Box::new(move || Counted {
+            counters: grown(&before, self.counters()),
+            ..Counted::default()
+        })
     }
     /// The worker pools so far.
     fn pools(&self) -> Vec<PoolRecord> {

@@ -22,7 +22,7 @@ use delalloc_results::record::{PoolRecord, StageRecord};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::held_up::HeldUpBackend;
-use super::{Levels, Reading, Target, TargetFile};
+use super::{Counted, Levels, Reading, Target, TargetFile};
 
 /// The environment variable.
 pub const PLANT_VARIABLE: &str = "DELALLOC_PLANT";
@@ -161,6 +161,10 @@ impl Target for PlantedTarget {
 
     fn stages(&self) -> Vec<StageRecord> {
         self.base.stages()
+    }
+
+    fn begin_count(&self) -> Box<dyn FnOnce() -> Counted + '_> {
+        self.base.begin_count()
     }
 
     fn pools(&self) -> Vec<PoolRecord> {

@@ -31,6 +31,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::stats::Stall;
 use crate::units::PAGE_LEN;
 use crate::waiting::Waiting;
 
@@ -123,6 +124,11 @@ pub struct Reclaimed {
 pub trait Reclaim {
     /// Tries to let `frames_wanted` pages go. Does not wait for I/O, but may start some.
     fn reclaim(&self, frames_wanted: usize) -> Reclaimed;
+
+    /// Notes that a caller waits for room until it drops what this returns; none where nobody wants to know.
+    fn hold_up(&self) -> Option<Stall<'_>> {
+        None
+    }
 }
 
 /// All frames of a cache. Clones are the same pool.
@@ -191,6 +197,7 @@ impl FramePool {
     /// # Panics
     /// Where `frames` is more than the whole cache.
     pub fn charge(&self, frames: usize, reclaim: &dyn Reclaim) -> Charge {
+        let mut held_up = None;
         loop {
             let (short_by, seen) = match self.take(frames) {
                 Ok(charge) => return charge,
@@ -198,6 +205,7 @@ impl FramePool {
             };
             let reclaimed = reclaim.reclaim(short_by);
             if reclaimed.frames == 0 {
+                held_up = held_up.or_else(|| reclaim.hold_up());
                 self.wait_for_room(frames, seen, reclaimed.more.then_some(RETRY));
             }
         }
@@ -401,7 +409,10 @@ impl fmt::Debug for Charge {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use delalloc_backends::VirtualClock;
+
     use super::*;
+    use crate::stats::{StallTimers, Stalls};
 
     /// Frees nothing, and counts how often it was asked.
     #[derive(Default)]
@@ -507,6 +518,48 @@ mod tests {
             waiter.join().expect("the waiter got its frame");
         });
         assert_eq!(pool.stats().frames_used, 0);
+    }
+
+    /// Frees nothing, and takes the time of whoever waits.
+    #[derive(Default)]
+    struct Timed {
+        timers: StallTimers,
+        clock: VirtualClock,
+    }
+
+    impl Reclaim for Timed {
+        fn reclaim(&self, _: usize) -> Reclaimed {
+            Reclaimed {
+                frames: 0,
+                more: false,
+            }
+        }
+
+        fn hold_up(&self) -> Option<Stall<'_>> {
+            Some(self.timers.cache_room.begin(&self.clock))
+        }
+    }
+
+    #[test]
+    fn a_charge_that_waits_is_one_stall_however_often_it_sleeps() {
+        let (pool, timed) = (FramePool::new(1), Timed::default());
+        let told = || timed.timers.stats(&timed.clock).cache_room;
+        let frame = pool.charge(1, &timed).frame();
+        assert_eq!(told(), Stalls::default(), "there was room");
+        std::thread::scope(|threads| {
+            let waiter = threads.spawn(|| pool.charge(1, &timed).frame());
+            for sleeps in 1..3 {
+                while pool.stats().waits < sleeps {
+                    std::thread::yield_now();
+                }
+                timed.clock.advance(Duration::from_nanos(300));
+                assert_eq!((told().count, told().ns_sum), (0, 300 * sleeps));
+                pool.note_progress();
+            }
+            drop(frame);
+            waiter.join().expect("the waiter got its frame");
+        });
+        assert_eq!((told().count, told().ns_sum), (1, 600));
     }
 
     #[test]

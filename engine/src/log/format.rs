@@ -11,6 +11,7 @@
 //! Not here: which batches there are (recover/log_scan), where the next one goes (ring).
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::held::{DataNumber, LoggedPage};
 use super::record::{Record, SizeChange};
@@ -64,6 +65,12 @@ impl BatchHeader {
     pub(crate) fn stored_bytes(&self) -> u64 {
         stored_bytes(u64::from(self.payload_bytes))
     }
+
+    /// What the checksum covers, from the beginning of the batch: all but itself and the zeros at the end.
+    pub(crate) fn sealed(&self) -> Option<Range<usize>> {
+        let end = HEADER_BYTES.checked_add(self.payload_bytes as usize)?;
+        Some(4..end)
+    }
 }
 
 /// Bytes that a batch of so many bytes of records takes on the device.
@@ -105,11 +112,16 @@ pub(crate) fn peek_batch(bytes: &[u8]) -> Option<BatchHeader> {
     })
 }
 
+/// The checksum that the batch has which begins here.
+pub(crate) fn checksum_of(bytes: &[u8]) -> u32 {
+    u32_at(bytes, 0)
+}
+
 /// The records of a batch, if its checksum holds. `bytes` begin with its header.
 pub(crate) fn open_batch<'b>(bytes: &'b [u8], header: &BatchHeader) -> Option<Cow<'b, [u8]>> {
-    let end = HEADER_BYTES.checked_add(header.payload_bytes as usize)?;
-    let sealed = bytes.get(4..end)?;
-    if crc32c::crc32c(sealed) != u32_at(bytes, 0) {
+    let sealed = header.sealed()?;
+    let end = sealed.end;
+    if crc32c::crc32c(bytes.get(sealed)?) != checksum_of(bytes) {
         return None;
     }
     if header.mask == 0 {
@@ -121,7 +133,7 @@ pub(crate) fn open_batch<'b>(bytes: &'b [u8], header: &BatchHeader) -> Option<Co
 }
 
 /// Where a header of a batch would have its magic, in each sector of `batch` but the first.
-fn inner_magics(batch_bytes: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+fn inner_magics(batch_bytes: usize) -> impl Iterator<Item = Range<usize>> {
     let places = (SECTOR_LEN + 4..).step_by(SECTOR_LEN).map(|at| at..at + 4);
     places.take_while(move |place| place.end <= batch_bytes)
 }

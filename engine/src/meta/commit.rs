@@ -73,10 +73,15 @@ impl Metadata {
         self.commit_locked(&mut durable)
     }
 
+    /// `balance_metadata` would write.
+    pub(crate) fn over_front_gate(&self) -> bool {
+        self.dirty_node_bytes() > self.config.front_gate_bytes
+    }
+
     /// The front gate: returns at once below it, writes a batch of dirty nodes on the caller's time
     /// above it.
     pub fn balance_metadata(&self) -> Result<()> {
-        if self.dirty_node_bytes() <= self.config.front_gate_bytes {
+        if !self.over_front_gate() {
             return Ok(());
         }
         count(&self.counters.front_gate_stalls, 1);

@@ -343,6 +343,12 @@ impl Metadata {
         &self.space
     }
 
+    /// Promises `bytes` of data and their metadata, if that needs no commit.
+    pub(crate) fn reserve_at_once(&self, bytes: u64) -> Result<Reservation> {
+        self.check_writable()?;
+        self.space.reserve(bytes)
+    }
+
     /// Promises `bytes` of data and their metadata; commits first where only pinned space is left.
     pub fn reserve(&self, bytes: u64) -> Result<Reservation> {
         self.check_writable()?;

@@ -156,7 +156,7 @@ pub enum Issue {
         /// The range.
         range: FileRange,
     },
-    /// Two mappings of a file show the same bytes.
+    /// Two mappings of a file show the same bytes: what is written to one page would change others.
     #[error("file {file:?}: the mapping of {range:?} starts before the one before it ends")]
     MappingsOverlap {
         /// The file.
@@ -320,7 +320,6 @@ impl Issue {
             Self::SuperblocksDiffer { .. }
             | Self::InodeFromFuture { .. }
             | Self::NameTwice { .. }
-            | Self::MappingsOverlap { .. }
             | Self::MappingFromFuture { .. }
             | Self::MappingBeforeFile { .. }
             | Self::CodecUnknown { .. }
@@ -346,6 +345,7 @@ impl Issue {
             | Self::RefsDiffer { .. }
             | Self::LiveBytesDiffer { .. }
             | Self::StoredDisputed { .. }
+            | Self::MappingsOverlap { .. }
             | Self::MappingWithoutFile { .. } => Severity::Fatal,
         }
     }

@@ -13,8 +13,10 @@
 //! replay it includes all others.
 //!
 //! Memory: the log is read whole, and its records are held decoded.
+//! Time: grows with the length of the log, whatever headers claim: each batch is taken once, and what merely looks like
+//! a later one is judged by sums that all of them share.
 //!
-//! Not here: making the changes again (replay).
+//! Not here: making the changes again (replay), those sums (log_sums).
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -22,12 +24,13 @@ use std::collections::BTreeSet;
 use delalloc_backends::{Backend, BackendExt};
 
 use super::log_repeats::check_repeats;
+use super::log_sums::LogSums;
 use super::read_many::read_many;
 use crate::error::Result;
 use crate::log::Record;
 use crate::log::format::{self, BatchHeader};
 use crate::meta::NewExtent;
-use crate::meta::format::{LogTail, Malformed, SECTOR_LEN, Superblock};
+use crate::meta::format::{COUNT_MAX, LogTail, Malformed, SECTOR_LEN, Superblock};
 use crate::mutation::{self, Mutation};
 use crate::units::{DiskExtent, DiskOffset, Generation, SECTOR_BYTES};
 
@@ -35,6 +38,9 @@ use crate::units::{DiskExtent, DiskOffset, Generation, SECTOR_BYTES};
 const READ_BYTES: u64 = 1 << 20;
 /// The numbers of a log that was replayed jump by this much, so that nothing left of it can follow.
 const SEQUENCE_JUMP: u64 = 1 << 20;
+/// The next batch of a volume that opens has no higher number. An open volume counts on from there, and nobody writes as many
+/// batches as are left up to what a superblock may say.
+const SEQUENCE_MAX: u64 = COUNT_MAX / 2;
 
 /// A batch that is whole.
 #[derive(Debug)]
@@ -93,7 +99,7 @@ fn finished<'r>(record: &'r Record<'_>) -> Option<&'r NewExtent> {
 ///
 /// # Errors
 /// `Corrupt` where a batch in the middle is damaged, or a whole one holds what is no record or gives an address to
-/// two extents.
+/// two extents, or where numbers for batches run out.
 pub(crate) fn scan(backend: &dyn Backend, superblock: &Superblock) -> Result<Logged> {
     let log = superblock.log;
     let bytes = read_all(backend, log.extent)?;
@@ -119,7 +125,7 @@ pub(crate) fn scan(backend: &dyn Backend, superblock: &Superblock) -> Result<Log
         leftover = true;
         batches.push(LoggedBatch { address, records });
     }
-    scan.refuse_later_batches()?;
+    scan.refuse_later_batches(&mut LogSums::new(&bytes))?;
     scan.refuse_an_early_end(superblock.held_through)?;
     let mut next = scan.next;
     let mut last = next.sequence.wrapping_sub(1);
@@ -135,6 +141,10 @@ pub(crate) fn scan(backend: &dyn Backend, superblock: &Superblock) -> Result<Log
     leftover |= scan.candidate_at_tail();
     if leftover {
         next.sequence = next.sequence.wrapping_add(SEQUENCE_JUMP);
+    }
+    if next.sequence > SEQUENCE_MAX {
+        let malformed = Malformed::new("log", "a number of a batch in reach", next.sequence);
+        return Err(malformed.at(log.extent.start));
     }
     Ok(Logged {
         batches,
@@ -279,14 +289,12 @@ impl<'s> Scan<'s> {
     }
 
     /// No whole batch has a number that the scan should have reached.
-    fn refuse_later_batches(&self) -> Result<()> {
+    fn refuse_later_batches(&self, sums: &mut LogSums<'_>) -> Result<()> {
         for at in (0..self.bytes.len()).step_by(SECTOR_LEN) {
             let Some(header) = self.header_at(at) else {
                 continue;
             };
-            let later = header.sequence > self.next.sequence
-                && format::open_batch(&self.bytes[at..], &header).is_some();
-            if later {
+            if header.sequence > self.next.sequence && sums.is_whole(at, &header) {
                 let expected = format!(
                     "batch {} before batch {}",
                     self.next.sequence, header.sequence
@@ -296,5 +304,161 @@ impl<'s> Scan<'s> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use delalloc_backends::{AlignedBuf, Durability, MemBackend};
+
+    use super::*;
+    use crate::meta::format::{AREA_START, SUPERBLOCK_AT, put_u32};
+    use crate::meta::{FormatOptions, MetaConfig, Metadata, superblock};
+    use crate::recover::{Severity, check};
+
+    /// A batch without records at the start of the log of a volume.
+    fn header(volume: u64, sequence: u64) -> BatchHeader {
+        BatchHeader {
+            volume,
+            sequence,
+            address: AREA_START,
+            payload_bytes: 0,
+            records: 0,
+            generation: Generation(1),
+            mask: 0,
+        }
+    }
+
+    /// A formatted volume whose superblocks both say that this is the number of the next batch, which is there or not.
+    fn volume_at(sequence: u64, is_there: bool) -> MemBackend {
+        let device = MemBackend::new(2 << 20);
+        let options = FormatOptions {
+            log_bytes: Some(64 << 10),
+            ..FormatOptions::default()
+        };
+        Metadata::format(&device, &options).expect("memory");
+        let mut superblock = superblock::choose(&device).expect("it was just formatted");
+        superblock.log.tail.sequence = sequence;
+        for at in SUPERBLOCK_AT {
+            superblock::write_at(&device, &superblock, at).expect("memory");
+        }
+        if is_there {
+            let mut batch = vec![0; SECTOR_LEN];
+            format::seal_batch(&mut batch, &header(superblock.volume(), sequence));
+            let batch = AlignedBuf::copy_of(&batch);
+            let written = device.write_blocking(AREA_START.0, batch, Durability::Cached);
+            written.expect("memory");
+        }
+        device
+    }
+
+    #[test]
+    fn a_number_of_a_batch_out_of_reach_is_refused() {
+        let cases = [
+            (0, false, false),
+            (1, false, true),
+            (1, true, true),
+            (SEQUENCE_MAX - SEQUENCE_JUMP - 1, true, true),
+            (SEQUENCE_MAX - SEQUENCE_JUMP, true, false),
+            (SEQUENCE_MAX, false, true),
+            (SEQUENCE_MAX, true, false),
+            (COUNT_MAX, false, false),
+            (COUNT_MAX, true, false),
+            (COUNT_MAX + 1, false, false),
+            (u64::MAX, true, false),
+        ];
+        for (sequence, is_there, opens) in cases {
+            let device = volume_at(sequence, is_there);
+            let worst = check(&device).worst();
+            let expected = (!opens).then_some(Severity::Fatal);
+            assert_eq!(worst, expected, "{sequence}, {is_there}");
+            let opened = Metadata::open(Arc::new(device.reopen()), MetaConfig::default());
+            assert_eq!(opened.is_ok(), opens, "{sequence}, {is_there}: {opened:?}");
+            if let Ok(meta) = opened {
+                meta.create("a").expect("room");
+                meta.commit().expect("memory");
+                assert!(check(&device).is_clean(), "{sequence}, {is_there}");
+            }
+        }
+    }
+
+    const VOLUME: u64 = 3;
+    const LOG_LEN: usize = 4 << 20;
+
+    /// A log each sector of which has the header of a later batch that claims all that is behind it but eight bytes.
+    fn claims() -> Vec<u8> {
+        let mut bytes = vec![0; LOG_LEN];
+        for at in (0..LOG_LEN).step_by(SECTOR_LEN) {
+            let header = BatchHeader {
+                address: DiskOffset(AREA_START.0 + at as u64),
+                ..header(VOLUME, 10 + at as u64)
+            };
+            format::seal_batch(&mut bytes[at..], &header);
+            let claimed = u32::try_from(LOG_LEN - 8 - at - format::HEADER_BYTES);
+            put_u32(&mut bytes, at + 32, claimed.expect("small"));
+        }
+        bytes
+    }
+
+    /// Looks for later batches than the fifth; with the bytes that were summed for it.
+    fn later_batches(bytes: &[u8]) -> (Result<()>, u64) {
+        let scan = Scan {
+            bytes,
+            log: DiskExtent {
+                start: AREA_START,
+                bytes: bytes.len() as u64,
+            },
+            volume: VOLUME,
+            next: LogTail {
+                offset: 0,
+                sequence: 5,
+            },
+        };
+        let mut sums = LogSums::new(bytes);
+        (scan.refuse_later_batches(&mut sums), sums.summed_bytes)
+    }
+
+    #[test]
+    fn what_headers_claim_does_not_multiply_what_is_summed() {
+        let (found, summed_bytes) = later_batches(&claims());
+        assert!(found.is_ok(), "none is whole: {found:?}");
+        let log_bytes = LOG_LEN as u64;
+        assert!(summed_bytes > log_bytes, "each claim was judged");
+        assert!(summed_bytes <= 2 * log_bytes, "{summed_bytes}");
+        // Nothing looks like a later batch: nothing is summed.
+        let (found, summed_bytes) = later_batches(&vec![0; LOG_LEN]);
+        assert_eq!((found.is_ok(), summed_bytes), (true, 0));
+    }
+
+    /// A whole batch among such headers, with some of them inside it: masked, and as from before there was a mask.
+    #[test]
+    fn a_later_batch_is_found_among_headers_that_claim_it_too() {
+        for is_masked in [true, false] {
+            let mut bytes = claims();
+            let at = 300 * SECTOR_LEN;
+            let header = BatchHeader {
+                address: DiskOffset(AREA_START.0 + at as u64),
+                payload_bytes: 5 * 4096,
+                ..header(VOLUME, 6)
+            };
+            let batch = &mut bytes[at..];
+            if is_masked {
+                format::seal_batch(batch, &header);
+            } else {
+                let sealed = header.sealed().expect("short");
+                format::seal_batch(&mut batch[..SECTOR_LEN], &self::header(VOLUME, 6));
+                batch[24..32].copy_from_slice(&header.address.0.to_le_bytes());
+                put_u32(batch, 32, header.payload_bytes);
+                let crc = crc32c::crc32c(&batch[sealed]);
+                put_u32(batch, 0, crc);
+            }
+            let found = format::peek_batch(batch).expect("it was just sealed");
+            assert_eq!(found.mask != 0, is_masked);
+            let (found, _) = later_batches(&bytes);
+            let error = found.expect_err("batch 5 is not there").to_string();
+            assert!(error.contains("batch 5 before batch 6"), "{error}");
+        }
     }
 }

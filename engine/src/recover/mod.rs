@@ -8,6 +8,7 @@ mod inventory;
 mod issue;
 mod log_repeats;
 pub(crate) mod log_scan;
+mod log_sums;
 pub(crate) mod open;
 mod read_many;
 pub(crate) mod replay;

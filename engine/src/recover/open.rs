@@ -5,7 +5,8 @@
 //! reads every node, many at a time.
 //!
 //! A volume whose nodes overlap or do not decode does not open: writing to it would destroy more. The same
-//! goes for a stored extent that counts less than files show of it, or whose mappings disagree about it.
+//! goes for a stored extent that counts less than files show of it, or whose mappings disagree about it, and for
+//! mappings that overlap: what is written to one page would change others.
 //! Data is not read here.
 //!
 //! Memory while the walk lasts: as of a check.
@@ -93,19 +94,32 @@ pub(crate) fn open(backend: &Arc<dyn Backend>, cache_bytes: u64) -> Result<Opene
     Ok(opened)
 }
 
-/// What files show of stored extents that have not passed.
+/// What files show.
 #[derive(Debug, Default)]
-struct AllShown(HashMap<DiskOffset, Shown>);
+struct AllShown {
+    /// Of stored extents that have not passed.
+    extents: HashMap<DiskOffset, Shown>,
+    /// The file of the last mapping that passed, and where that ends.
+    last: Option<(FileId, u64)>,
+}
 
 impl AllShown {
     fn mapping(&mut self, file: FileId, extent: &FileExtent) -> Decoded<()> {
-        let shown = self.0.entry(extent.disk.start);
+        let range = extent.range();
+        if let Some((last, end)) = self.last.replace((file, range.end))
+            && last == file
+            && range.start < end
+        {
+            let expected = format!("a place behind the one before, which ends at {end}");
+            return Err(Malformed::new("file extent item", expected, range.start));
+        }
+        let shown = self.extents.entry(extent.disk.start);
         let shown = shown.or_insert_with(|| Shown::by(file, extent));
         agreed(shown.count(file, extent), extent.disk)
     }
 
     fn stored(&mut self, stored: &StoredExtent) -> Decoded<()> {
-        let Some(shown) = self.0.remove(&stored.disk.start) else {
+        let Some(shown) = self.extents.remove(&stored.disk.start) else {
             return Ok(());
         };
         if shown.exceeds(stored) {
@@ -118,7 +132,7 @@ impl AllShown {
 
     /// Where those are that have not passed, by address.
     fn into_missing(self, capacity_bytes: u64) -> Vec<DiskExtent> {
-        let extents = self.0.into_iter().map(|(start, shown)| DiskExtent {
+        let extents = self.extents.into_iter().map(|(start, shown)| DiskExtent {
             start,
             bytes: shown.disk_bytes,
         });

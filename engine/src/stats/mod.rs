@@ -11,9 +11,12 @@
 mod live;
 mod snapshot;
 mod stage;
+mod stall;
 mod table;
 
 pub use live::{CounterStats, StageTimes, Stats};
 pub use snapshot::EngineStats;
 pub use stage::{Passage, StageSnapshot, StageStats};
+pub(crate) use stall::{HeldUp, StallTimers};
+pub use stall::{Stall, StallTimes, Stalls};
 pub use table::Row;

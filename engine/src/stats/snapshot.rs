@@ -4,6 +4,7 @@
 //! too, made from the counts beside them, and 0 where there is nothing to divide by.
 
 use super::live::{CounterStats, StageTimes};
+use super::stall::StallTimes;
 use super::table::{Row, Table, push};
 use crate::alloc::SpaceNumbers;
 use crate::budget::BudgetStats;
@@ -21,6 +22,8 @@ pub struct EngineStats {
     pub counters: CounterStats,
     /// Dirty data, and writers held up by it.
     pub dirty: DirtyStats,
+    /// Callers held up by other bounds.
+    pub stalls: StallTimes,
     /// Bytes under way.
     pub budget: BudgetStats,
     /// Frames of the cache.
@@ -45,6 +48,7 @@ impl EngineStats {
             stages: self.stages.since(&earlier.stages),
             counters: self.counters.since(&earlier.counters),
             dirty: self.dirty.since(&earlier.dirty),
+            stalls: self.stalls.since(&earlier.stalls),
             budget: self.budget.since(&earlier.budget),
             frames: self.frames.since(&earlier.frames),
             reclaim: self.reclaim.since(&earlier.reclaim),
@@ -68,6 +72,7 @@ impl EngineStats {
         self.stages.push_rows("stage", &mut rows);
         self.counters.push_rows("data", &mut rows);
         self.dirty.push_rows("dirty", &mut rows);
+        self.stalls.push_rows("stall", &mut rows);
         self.budget.push_rows("budget", &mut rows);
         self.frames.push_rows("cache", &mut rows);
         self.reclaim.push_rows("reclaim", &mut rows);
@@ -157,6 +162,7 @@ mod tests {
             stages: stats.stages(),
             counters: stats.counters(),
             dirty: DirtyStats::default(),
+            stalls: StallTimes::default(),
             budget: BudgetStats::default(),
             frames: FramePoolStats {
                 frames_used: 0,

@@ -6,12 +6,13 @@
 
 use std::fmt;
 
+use super::stall::Stalls;
 use crate::alloc::SpaceNumbers;
 use crate::budget::BudgetStats;
 use crate::cache::{FramePoolStats, ReclaimerStats};
 use crate::meta::{ExtentTotals, MetaStats};
 use crate::pool::{PoolStats, Series};
-use crate::writeback::dirty::{DirtyStats, Stalls};
+use crate::writeback::dirty::DirtyStats;
 
 /// A number with its name and unit.
 #[derive(Debug, Clone, PartialEq)]

@@ -293,7 +293,7 @@ impl Turns for Driver {
             let _ = write!(
                 text,
                 "\n  {:?}\n  {:?}\n  {:?}\n  {:?}",
-                core.dirty.stats(),
+                core.dirty.stats(core.clock.as_ref()),
                 core.budget.stats(),
                 core.frames.stats(),
                 core.submit_limit,

@@ -12,7 +12,7 @@ use delalloc_backends::Instant;
 
 use crate::core::Core;
 use crate::inode::Inode;
-use crate::services::{TICK, TURN_BYTES, commit_is_due, commit_or_flush_nodes};
+use crate::services::{TICK, commit_is_due, commit_or_flush_nodes, turn};
 use crate::writeback::{self, Collected};
 
 /// Where the flusher is.
@@ -29,6 +29,7 @@ pub(super) struct Turn {
     inode: Arc<Inode>,
     from: u64,
     at: u64,
+    bytes_max: u64,
     handed_bytes: u64,
     /// Out of the dirty set, and not on its way.
     pieces: VecDeque<Collected>,
@@ -63,7 +64,7 @@ impl Flusher {
     /// When it looks for work without being asked. Where nothing is dirty it need not.
     pub(super) fn next_look(&self, core: &Core) -> Option<Instant> {
         match self {
-            Self::Asleep { since } if core.dirty.stats().files > 0 => Some(since.after(TICK)),
+            Self::Asleep { since } if core.dirty.has_files() => Some(since.after(TICK)),
             _ => None,
         }
     }
@@ -81,17 +82,18 @@ impl Flusher {
 
     fn choose(core: &Core) -> Self {
         let now = core.clock.now();
-        let Some((file, _why)) = core.dirty.next_file(now, core.config.dirty.expire) else {
+        let Some((file, why)) = core.dirty.next_file(now, core.config.dirty.expire) else {
             return Self::Asleep { since: now };
         };
         let Some(inode) = core.namespace.inode(file) else {
             return Self::Awake;
         };
-        let from = inode.lock().writeback_cursor;
+        let (from, bytes_max) = turn(core, &inode, why);
         Self::Handing(Turn {
             inode,
             from,
             at: from,
+            bytes_max,
             handed_bytes: 0,
             pieces: VecDeque::new(),
         })
@@ -109,7 +111,7 @@ impl Turn {
             writeback::queue(core, &self.inode, piece, budget);
             return Flusher::Handing(self);
         }
-        let left_bytes = TURN_BYTES.saturating_sub(self.handed_bytes);
+        let left_bytes = self.bytes_max.saturating_sub(self.handed_bytes);
         if left_bytes == 0 {
             let at = self.at;
             return self.end(core, at);

@@ -35,6 +35,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::throttle::{Pacer, Throttle, curve_delay_ns};
 use crate::config::DirtyConfig;
+use crate::stats::{HeldUp, Stalls};
 use crate::units::FileId;
 use crate::waiting::Waiting;
 
@@ -58,25 +59,6 @@ pub enum Wake {
     Timeout,
     /// The volume closes.
     Stop,
-}
-
-/// How often and how long writers were held up in one way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Stalls {
-    /// How often.
-    pub count: u64,
-    /// Together.
-    pub ns_sum: u64,
-    /// At most.
-    pub ns_max: u64,
-}
-
-impl Stalls {
-    fn add(&mut self, ns: u64) {
-        self.count += 1;
-        self.ns_sum += ns;
-        self.ns_max = self.ns_max.max(ns);
-    }
 }
 
 /// Counts of dirty data.
@@ -112,12 +94,17 @@ pub struct DirtyAccounting {
 
 #[derive(Debug, Default)]
 struct DirtyState {
+    /// Without stops and delays, which the next two have.
     stats: DirtyStats,
+    stops: HeldUp,
+    delays: HeldUp,
     files: HashMap<FileId, DirtyFile>,
     /// Files by the time from which their age counts.
     line: BTreeSet<(Instant, FileId)>,
     writers_waiting: usize,
     pressure: bool,
+    /// Something was handed off since the flusher last looked up.
+    progressed: bool,
     kicked: bool,
     stopped: bool,
     pacer: Pacer,
@@ -173,6 +160,7 @@ impl DirtyAccounting {
         let mut state = self.state.lock();
         state.take_from_file(file, bytes);
         state.stats.writeback_bytes += bytes;
+        state.progressed = true;
     }
 
     /// Writeback of `bytes` ended, well or not.
@@ -231,6 +219,12 @@ impl DirtyAccounting {
         Some((file, why))
     }
 
+    /// Bytes of `file` that are dirty.
+    pub(crate) fn file_bytes(&self, file: FileId) -> u64 {
+        let state = self.state.lock();
+        state.files.get(&file).map_or(0, |dirty| dirty.bytes)
+    }
+
     /// Dirty bytes that the flusher found in writeback are out of it: it need not wait for its clock.
     pub(crate) fn note_collectable(&self) {
         let mut state = self.state.lock();
@@ -248,12 +242,14 @@ impl DirtyAccounting {
         self.kick(&mut state);
     }
 
-    /// Sleeps until there may be work, at most for `timeout`. One thread, the flusher, calls this;
-    /// it ends pressure noted before it last ran out of work.
+    /// Sleeps until there may be work, at most for `timeout`. One thread, the flusher, calls this; it ends pressure noted
+    /// before it last ran out of work. Where it found nothing that could be handed off, what is dirty is in writeback as well,
+    /// and the pressure stands until it is out.
     pub fn wait_for_work(&self, timeout: Duration) -> Wake {
         let mut state = self.state.lock();
         if !state.kicked {
-            state.pressure = false;
+            let progressed = std::mem::take(&mut state.progressed);
+            state.pressure &= !progressed && state.stats.dirty_bytes > 0;
         }
         if !state.kicked && !state.stopped {
             self.work.wait_for(&mut state, timeout);
@@ -280,11 +276,19 @@ impl DirtyAccounting {
         self.below_limit.notify_all();
     }
 
-    /// Counts.
-    pub fn stats(&self) -> DirtyStats {
+    /// Some file is dirty.
+    pub(crate) fn has_files(&self) -> bool {
+        !self.state.lock().files.is_empty()
+    }
+
+    /// Counts; writers that are held up now count for as long as they are.
+    pub fn stats(&self, clock: &dyn Clock) -> DirtyStats {
         let state = self.state.lock();
+        let now = clock.now();
         DirtyStats {
             files: state.files.len() as u64,
+            stops: state.stops.until(now),
+            delays: state.delays.until(now),
             ..state.stats
         }
     }
@@ -302,12 +306,13 @@ impl DirtyAccounting {
                 return;
             }
             self.kick(&mut state);
-            let wake = state.pacer.admit(now, delay_ns);
-            state.stats.delays.add(wake.ns_since(now));
-            wake
+            state.delays.begin(now);
+            state.pacer.admit(now, delay_ns)
         };
         let delay = Duration::from_nanos(wake.ns_since(now));
         self.waiting.sleep(clock, delay);
+        let mut state = self.state.lock();
+        state.delays.end(now, clock.now());
     }
 
     fn wait_below_limit(&self, clock: &dyn Clock) {
@@ -317,13 +322,14 @@ impl DirtyAccounting {
             return;
         }
         state.writers_waiting += 1;
+        state.stops.begin(since);
         self.kick(&mut state);
         while state.held_bytes() > self.limits.limit_bytes && !state.stopped {
             self.waiting
                 .wait("less that is dirty", &self.below_limit, &mut state);
         }
         state.writers_waiting -= 1;
-        state.stats.stops.add(clock.now().ns_since(since));
+        state.stops.end(since, clock.now());
     }
 
     fn kick(&self, state: &mut MutexGuard<'_, DirtyState>) {
@@ -415,17 +421,17 @@ mod tests {
 
     #[test]
     fn bytes_move_from_dirty_to_writeback_to_nothing() {
-        let dirty = accounting(Throttle::Wall);
+        let (dirty, clock) = (accounting(Throttle::Wall), SleptClock::default());
         dirty.mark_dirty(A, 50, at(1));
         dirty.mark_dirty(B, 30, at(2));
         dirty.begin_writeback(A, 20);
         dirty.drop_dirty(B, 30);
-        let stats = dirty.stats();
+        let stats = dirty.stats(&clock);
         assert_eq!((stats.dirty_bytes, stats.writeback_bytes), (30, 20));
         assert_eq!((stats.files, stats.held_bytes_max), (1, 80));
         dirty.begin_writeback(A, 30);
         dirty.end_writeback(50);
-        let stats = dirty.stats();
+        let stats = dirty.stats(&clock);
         assert_eq!(
             (stats.dirty_bytes, stats.writeback_bytes, stats.files),
             (0, 0, 0)
@@ -478,6 +484,12 @@ mod tests {
         dirty.note_pressure();
         assert_eq!(dirty.wait_for_work(Duration::MAX), Wake::Work);
         assert_eq!(dirty.next_file(at(2), EXPIRE), Some((A, Why::Pressure)));
+        // All of it was in writeback as well: nothing was handed off.
+        assert_eq!(dirty.wait_for_work(Duration::ZERO), Wake::Timeout);
+        dirty.note_collectable();
+        assert_eq!(dirty.wait_for_work(Duration::MAX), Wake::Work);
+        assert_eq!(dirty.next_file(at(2), EXPIRE), Some((A, Why::Pressure)));
+        dirty.begin_writeback(A, 4);
         assert_eq!(dirty.wait_for_work(Duration::ZERO), Wake::Timeout);
         assert_eq!(dirty.next_file(at(2), EXPIRE), None);
     }
@@ -487,7 +499,8 @@ mod tests {
         let (dirty, clock) = (accounting(Throttle::Wall), OsClock::new());
         dirty.mark_dirty(A, 1000, at(1));
         dirty.balance_dirty(&clock, 1000);
-        assert_eq!(dirty.stats().stops.count, 0, "at the limit is not above it");
+        let stops = dirty.stats(&clock).stops;
+        assert_eq!(stops.count, 0, "at the limit is not above it");
         dirty.mark_dirty(A, 500, at(1));
         assert!(dirty.over_limit());
         std::thread::scope(|threads| {
@@ -502,9 +515,39 @@ mod tests {
             dirty.end_writeback(200);
             writer.join().expect("released");
         });
-        let stops = dirty.stats().stops;
+        let stops = dirty.stats(&clock).stops;
         assert_eq!(stops.count, 1);
         assert!(stops.ns_max > 0 && stops.ns_max == stops.ns_sum);
+    }
+
+    #[test]
+    fn a_writer_that_waits_shows_it_in_every_interval_and_the_intervals_are_the_whole() {
+        let (dirty, clock) = (accounting(Throttle::Wall), SleptClock::default());
+        dirty.mark_dirty(A, 1500, at(1));
+        let mut told = vec![0];
+        std::thread::scope(|threads| {
+            let writer = threads.spawn(|| dirty.balance_dirty(&clock, 500));
+            while dirty.state.lock().writers_waiting == 0 {
+                std::thread::yield_now();
+            }
+            for ms in [200, 200, 200, 30] {
+                clock.sleep(Duration::from_millis(ms));
+                told.push(dirty.stats(&clock).stops.ns_sum);
+            }
+            dirty.begin_writeback(A, 1500);
+            dirty.end_writeback(1500);
+            writer.join().expect("released");
+        });
+        clock.sleep(Duration::from_millis(200));
+        let stops = dirty.stats(&clock).stops;
+        told.push(stops.ns_sum);
+        let intervals: Vec<u64> = told.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let ms = |ms: u64| ms * 1_000_000;
+        assert_eq!(intervals, [ms(200), ms(200), ms(200), ms(30), 0]);
+        assert_eq!(
+            (stops.count, stops.ns_sum, stops.ns_max),
+            (1, ms(630), ms(630))
+        );
     }
 
     #[test]
@@ -543,7 +586,7 @@ mod tests {
         dirty.mark_dirty(A, 200, at(0));
         dirty.balance_dirty(&clock, 200);
         assert_eq!(clock.now(), at(500_000));
-        let stats = dirty.stats();
+        let stats = dirty.stats(&clock);
         assert_eq!((stats.delays.count, stats.delays.ns_max), (1, 500_000));
         assert_eq!(stats.stops, Stalls::default());
     }

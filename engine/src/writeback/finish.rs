@@ -224,7 +224,7 @@ fn failed(flight: &Flight, state: &mut InodeState, error: EngineError) -> u64 {
         ..
     } = flight;
     let left = Left::of(flight, state);
-    if left.is_newer || !left.lost.is_empty() {
+    if left.is_newer || left.is_rewritten || !left.lost.is_empty() {
         core.failures.lock().log.record(error.clone());
         state.failures.record(error.clone());
     }
@@ -249,7 +249,7 @@ fn failed(flight: &Flight, state: &mut InodeState, error: EngineError) -> u64 {
     }
     let again = state.home_failures <= HOME_FAILURES_MAX && core.meta.read_only().is_none();
     for kept in left.kept {
-        match core.meta.space().reserve_again(kept.bytes()) {
+        match core.meta.reserve_again(kept.bytes()) {
             Ok(promise) if again => {
                 state.reservation.merge(promise);
                 kept_bytes += state.states.set(kept, State::DIRTY).dirty;
@@ -263,13 +263,16 @@ fn failed(flight: &Flight, state: &mut InodeState, error: EngineError) -> u64 {
     kept_bytes
 }
 
-/// The pages of a failed write that were not written again meanwhile.
+/// What became of the pages of a failed write.
 #[derive(Debug, Default)]
 struct Left {
     /// The log has them: as they are, or as a `sync` once made them durable. A lost page would show what preceded that.
     kept: Vec<FileRange>,
     /// Some of these are newer than in the log.
     is_newer: bool,
+    /// Some were written again meanwhile, and will be on the device as they are now. A `sync` that waits answers for them as
+    /// they were.
+    is_rewritten: bool,
     lost: Vec<PageIndex>,
 }
 
@@ -279,6 +282,7 @@ impl Left {
         for page in flight.range.pages() {
             let own = FileRange::new(page.start(), page.start() + PAGE_BYTES);
             if state.states.any(own, State::DIRTY) {
+                left.is_rewritten |= !mutation::on(Mutation::RewrittenFailureUnsaid);
                 continue;
             }
             let as_it_is = state.states.any(own, State::SYNCED);

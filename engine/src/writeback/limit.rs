@@ -14,6 +14,8 @@ use crate::waiting::Waiting;
 struct Counts {
     out: usize,
     draining: usize,
+    /// How often `out` has returned to zero.
+    zeros: u64,
 }
 
 /// A counting limit that can be drained.
@@ -57,14 +59,16 @@ impl SubmitLimit {
             .out
             .checked_sub(1)
             .expect("a request is answered once");
+        counts.zeros += u64::from(counts.out == 0);
         self.changed.notify_all();
     }
 
-    /// Returns once no request has been out.
+    /// Returns once no request has been out. Others may be by then: who waits for a turn can have the lock before.
     pub(crate) fn drain(&self) {
         let mut counts = self.counts.lock();
         counts.draining += 1;
-        while counts.out > 0 {
+        let zeros = counts.zeros;
+        while counts.out > 0 && counts.zeros == zeros {
             self.waiting
                 .wait("the answers of requests", &self.changed, &mut counts);
         }
@@ -99,5 +103,29 @@ mod tests {
         limit.drain();
         third.join().expect("the third passes");
         assert_eq!(limit.counts.lock().out, 0);
+    }
+
+    #[test]
+    fn a_drain_ends_though_a_new_request_is_out_before_it_wakes() {
+        let limit = Arc::new(SubmitLimit::new(2, Waiting::default()));
+        limit.acquire();
+        let drainer = std::thread::Builder::new()
+            .spawn({
+                let limit = Arc::clone(&limit);
+                move || limit.drain()
+            })
+            .expect("a thread starts");
+        while limit.counts.lock().draining == 0 {
+            std::thread::yield_now();
+        }
+        // The last answer, and the next request, before anybody who waits has the lock.
+        let mut counts = limit.counts.lock();
+        counts.out = 0;
+        counts.zeros += 1;
+        limit.changed.notify_all();
+        counts.out = 1;
+        drop(counts);
+        drainer.join().expect("the drain ends");
+        limit.release();
     }
 }

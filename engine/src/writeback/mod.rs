@@ -36,7 +36,7 @@ pub mod throttle;
 use std::sync::Arc;
 
 pub(crate) use collect::{Collected, collect, cut, queue, write_back};
-pub(crate) use dirty::{DirtyAccounting, Wake};
+pub(crate) use dirty::{DirtyAccounting, Wake, Why};
 pub(crate) use encode::checksums;
 pub(crate) use fixup::redirty;
 pub(crate) use limit::SubmitLimit;

@@ -312,7 +312,21 @@ pub(crate) const PLANTS: &[Plant] = &[
             })
         },
         kind: "mappings_overlap",
-        severity: Severity::Error,
+        severity: Severity::Fatal,
+        also: &[],
+    },
+    Plant {
+        what: "a mapping lies inside another",
+        files: 0,
+        damage: |image| {
+            image.patch_key(Kind::Mapping, 1, |image, slot| {
+                image.set_u64(slot + 8, 4096)
+            });
+            image.patch(Kind::Mapping, 1, |image, at| image.set_u32(at + 24, 4096));
+            image.patch(Kind::Stored, 1, |image, at| image.set_u32(at + 8, 4096));
+        },
+        kind: "mappings_overlap",
+        severity: Severity::Fatal,
         also: &[],
     },
     Plant {

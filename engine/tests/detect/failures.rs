@@ -328,3 +328,62 @@ pub(crate) fn what_a_client_writes_is_no_batch() {
     file.sync().expect("a sync");
     assert_holds(&crashed(&stand.recorder), "file 0", &page, "like a batch");
 }
+
+/// A page is being written for a sync, is written again meanwhile, and that write fails: the sync is told, or its bytes are there.
+pub(crate) fn a_sync_is_told_of_bytes_that_were_written_again() {
+    case();
+    let stand = Stand::holding(RequestKind::Write, &[("log.inline_max", "0")]);
+    let (hold, volume) = (&stand.hold, &stand.volume);
+    let file = volume.create("file 0").expect("a new file");
+    write(&file, 7);
+    volume.sync().expect("a commit");
+    write(&file, 8);
+    hold.hold(2);
+    thread::scope(|scope| {
+        let syncing = scope.spawn(|| file.sync());
+        // The extent and the batch that has its record.
+        hold.wait_for(2);
+        file.write_at(1, &[9]).expect("a write fits");
+        fail(&stand.faults, DATA, FaultSpan::Once);
+        hold.release(hold.pass());
+        if syncing.join().expect("no panic").is_ok() {
+            let mut wanted = [8; 4096];
+            wanted[1] = 9;
+            let image = crashed(&stand.recorder);
+            assert_holds(&image, "file 0", &wanted, "a sync that was told nothing");
+        }
+    });
+    file.sync().expect("it was told once");
+    let mut wanted = [8; 4096];
+    wanted[1] = 9;
+    assert_holds(
+        &crashed(&stand.recorder),
+        "file 0",
+        &wanted,
+        "the next sync",
+    );
+}
+
+/// A sync puts a page behind the end of its file on its way into the log and is told of an older failure instead of an end; the
+/// batch of another file takes it along. It cannot go home: a sync of the volume that goes well has the file as long as the page says.
+pub(crate) fn a_sync_of_the_volume_has_the_size_of_what_only_the_log_has() {
+    case();
+    let stand = Stand::holding(RequestKind::Discard, &[]);
+    let volume = &stand.volume;
+    let file = volume.create("file 0").expect("a new file");
+    volume.sync().expect("a commit");
+    fail(&stand.faults, DATA, FaultSpan::Persistent);
+    write(&file, 6);
+    assert!(volume.sync().is_err(), "its data failed");
+    file.write_at(4096, &[7; 4096]).expect("a write fits");
+    assert!(file.sync().is_err(), "its opener was not told");
+    add(volume, "file 1");
+    volume.sync().expect("the log has it");
+    let image = crashed(&stand.recorder);
+    let volume = open(&image, &config(&ONE_AT_A_TIME));
+    let file = volume.open_file("file 0").expect("it was committed");
+    assert_eq!(file.size_bytes(), 8192, "the size of a synced page");
+    let mut found = [0; 4096];
+    file.read_at(4096, &mut found).expect("a read");
+    assert!(found == [7; 4096], "a synced page is gone");
+}

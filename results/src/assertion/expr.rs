@@ -1,5 +1,6 @@
 //! An expression over a record, and the kind of number it yields.
 
+use crate::bare_name;
 use crate::metric::{Better, Unit};
 use crate::query::Quantity;
 use crate::record::RunRecord;
@@ -162,10 +163,7 @@ impl Expr {
                 Quantity::Count => Better::Neither,
                 _ => Better::Lower,
             },
-            Self::Counter { name, .. } => {
-                let metric = record.metrics.get(name);
-                metric.map_or(Better::Neither, |metric| metric.better)
-            }
+            Self::Counter { name, .. } => bare_name::better(record, name),
             Self::Negated(inner) => turned(inner.better(record)),
             Self::Binary {
                 operator,

@@ -4,6 +4,9 @@
 //!   p99(serve.read) <= 20ms                    latency: p50 p90 p99 p999 max mean
 //!   throughput(load.write) >= 100MiB/s         rates: throughput, iops; also count, errors, wall
 //!   stored_ratio >= 2.2                        a counter by its name
+//!   load.device.flushes <= 20                  what it grew by in a phase
+//!   load.write.home_ns_p99 <= 2s               a time of the target's own, in a phase or without one (`bare_name.rs`)
+//!   p99(serve.reader.read) <= 20ms             of one job of the phase
 //!   p99(engine, serve.read) <= 20ms            of a named target
 //!   engine:write_amplification <= 1.3          a counter of a named target
 //!   throughput(engine, load.write) >= 1.6 * throughput(btrfs, load.write)
@@ -12,7 +15,7 @@
 //!   sum       = product { ( "+" | "-" ) product }
 //!   product   = factor { ( "*" | "/" ) factor }
 //!   factor    = [ "-" ] ( number [ unit ] | call | [ target ":" ] counter | "(" sum ")" )
-//!   call      = quantity "(" [ target "," ] phase [ "." op ] ")"
+//!   call      = quantity "(" [ target "," ] phase [ "." job ] [ "." op ] ")"
 //!   unit      = ns us ms s min h | B KiB MiB GiB TiB kB MB GB TB | % , each also with /s ; or /s alone
 //! ```
 //!
@@ -98,7 +101,7 @@ impl Assertion {
         names
     }
 
-    /// The phases or `PHASE.OP` paths it names, for the same purpose.
+    /// The paths it names (`PHASE`, `PHASE.OP`, `PHASE.JOB.OP`), for the same purpose.
     #[must_use]
     pub fn paths(&self) -> Vec<&str> {
         let mut names = self.left.paths();

@@ -5,8 +5,8 @@ use super::*;
 use crate::hist::LatencyHist;
 use crate::metric::{Better, Metric, Unit};
 use crate::record::{
-    Cell, KnobValue, OpRecord, PhaseRecord, RunRecord, RunStatus, ScheduleRecord, Setting, Target,
-    Tool, Workload,
+    Cell, JobRecord, KnobValue, OpRecord, PhaseRecord, RunRecord, RunStatus, ScheduleRecord,
+    Setting, SpanRecord, Target, Tool, Workload,
 };
 use proptest::prelude::*;
 
@@ -56,6 +56,29 @@ fn standing(text: &str, record: &RunRecord) -> Standing {
 }
 
 #[test]
+fn a_counter_and_a_time_of_a_phase_are_asked_for_by_its_name() {
+    let mut cells = vec![cell("engine", 0, 10, 1000)];
+    let phase = &mut cells[0].phases[0];
+    phase.counters = [("cpu_ns".to_owned(), 2e9)].into();
+    phase.spans = vec![SpanRecord {
+        name: "home".to_owned(),
+        count: 1,
+        ns_p99: 40_000_000,
+        ..SpanRecord::default()
+    }];
+    let record = record(cells);
+    for (text, wanted) in [
+        ("engine:load.cpu_ns <= 2s", Standing::Held),
+        ("load.cpu_ns < cpu_ns", Standing::Held),
+        ("load.write.home_ns_p99 <= 40ms", Standing::Held),
+        ("load.write.home_ns_p99 <= 39ms", Standing::Violated),
+        ("load.write.synced_ns_p99 <= 1s", Standing::Unknown),
+    ] {
+        assert_eq!(standing(text, &record), wanted, "{text}");
+    }
+}
+
+#[test]
 fn every_form_of_the_page_parses() {
     for text in [
         "p99(serve.read) <= 20ms",
@@ -64,6 +87,7 @@ fn every_form_of_the_page_parses() {
         "iops(serve.read) > 5000/s",
         "stored_ratio >= 2.2",
         "p99(engine, serve.read) < 20ms",
+        "p99(engine, serve.point-reads.read) < 20ms",
         "engine:write_amplification <= 1.3",
         "throughput(engine, load.write) >= 1.6 * throughput(on-btrfs, load.write)",
         "p999(a.b) - p50(a.b) <= 5 * (p90(a.b) + 1ms) / 2",
@@ -353,6 +377,94 @@ fn a_latency_that_the_generator_spoilt_violates_nothing() {
             "{text} {late_ops}"
         );
     }
+}
+
+/// Two jobs write 50 times each: `slow` in 30 ms, on a schedule that was not kept, `quick` in 1 ms in a closed loop.
+fn of_two_jobs() -> RunRecord {
+    let of = |ns: u64| {
+        let mut hist = LatencyHist::new();
+        hist.record_n(ns, 50);
+        hist
+    };
+    let (slow, quick) = (of(30_000_000), of(1_000_000));
+    let mut all = slow.clone();
+    all.merge(&quick);
+    let mut late = LatencyHist::new();
+    late.record_n(20_000_000, 50);
+    let schedule = Some(ScheduleRecord {
+        backlog_ns: 900_000_000,
+        ..ScheduleRecord::new(0, &late, 30_000_000)
+    });
+    let job = |name: &str, hist: &LatencyHist, schedule| JobRecord {
+        name: name.to_owned(),
+        clients: 1,
+        ops: vec![OpRecord::new("write", 50 << 20, 0, hist, hist)],
+        schedule,
+    };
+    let mut cell = cell("engine", 0, 1, 1);
+    let phase = &mut cell.phases[0];
+    phase.ops = vec![OpRecord::new("write", 100 << 20, 0, &all, &all)];
+    phase.schedule.clone_from(&schedule);
+    phase.jobs = vec![job("slow", &slow, schedule), job("quick", &quick, None)];
+    record(vec![cell])
+}
+
+#[test]
+fn a_job_is_asked_by_itself() {
+    let mut record = of_two_jobs();
+    for (text, wanted) in [
+        ("count(load.slow.write) == 50", Standing::Held),
+        ("count(load.write) == 100", Standing::Held),
+        (
+            "throughput(load.slow) + throughput(load.quick) == throughput(load)",
+            Standing::Held,
+        ),
+        ("wall(load.quick) == wall(load)", Standing::Held),
+        ("p99(load.quick.write) <= 2ms", Standing::Held),
+        ("p99(load.quick) <= 0.5ms", Standing::Violated),
+        ("p99(load.quikc.write) <= 2ms", Standing::Unknown),
+    ] {
+        assert_eq!(standing(text, &record), wanted, "{text}");
+    }
+    // Without a schedule, what is slow is slow.
+    record.cells[0].phases[0].jobs[0].schedule = None;
+    let slow = "p99(load.slow.write) <= 2ms";
+    assert_eq!(standing(slow, &record), Standing::Violated);
+    let outcome = Assertion::parse("p99(load.quikc.write) <= 2ms").map(|one| one.evaluate(&record));
+    let reason = outcome.expect("it parses").reason;
+    assert_eq!(reason, "no job quikc; did you mean quick?");
+}
+
+/// The schedule of a phase is one for all its jobs, also those that have none.
+#[test]
+fn of_a_job_its_own_schedule_counts() {
+    let mut record = of_two_jobs();
+    for (text, wanted) in [
+        // Too slow by the generator, or not known to be quick.
+        ("p99(load.slow.write) <= 2ms", Standing::Unknown),
+        ("p99(load.slow.write) <= 1s", Standing::Unknown),
+        ("p99(load.write) <= 1s", Standing::Unknown),
+        ("p99(load.quick.write) <= 2ms", Standing::Held),
+        ("p99(load.quick.write) <= 0.5ms", Standing::Violated),
+    ] {
+        assert_eq!(standing(text, &record), wanted, "{text}");
+    }
+    let reason = |text: &str| {
+        let assertion = Assertion::parse(text).expect(text);
+        assertion.evaluate(&of_two_jobs()).reason
+    };
+    let late = reason("p99(load.slow.write) <= 2ms");
+    assert!(late.contains("late in load.slow (p99"), "{late}");
+    let missing = reason("p99(load.slow.write) <= 1s");
+    assert!(missing.contains("of load.slow was never"), "{missing}");
+    // A phase of one job has one schedule.
+    let phase = &mut record.cells[0].phases[0];
+    phase.jobs.clear();
+    phase.only_job = "slow".to_owned();
+    assert_eq!(
+        standing("p99(load.slow.write) <= 1s", &record),
+        Standing::Unknown
+    );
 }
 
 #[test]

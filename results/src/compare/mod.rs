@@ -244,8 +244,13 @@ fn numbers(record: &RunRecord) -> BTreeMap<Key, Number> {
 
 fn operations(cell: &Cell, put: &mut impl FnMut(String, Unit, Better, f64)) {
     for phase in cell.named_phases() {
-        for op in &phase.ops {
-            let name = |what: &str| format!("{what}({}.{})", phase.name, op.op);
+        let of_phase = phase.ops.iter().map(|op| (phase.name.to_owned(), op));
+        let of_jobs = phase.jobs.iter().flat_map(|job| {
+            let ops = job.ops.iter();
+            ops.map(|op| (format!("{}.{}", phase.name, job.name), op))
+        });
+        for (whose, op) in of_phase.chain(of_jobs) {
+            let name = |what: &str| format!("{what}({whose}.{})", op.op);
             if let Some(rate) = phase.per_second(op.count) {
                 put(name("iops"), Unit::PerSecond, Better::Higher, rate);
             }
@@ -273,7 +278,7 @@ mod tests {
     use super::*;
     use crate::hist::LatencyHist;
     use crate::metric::Metric;
-    use crate::record::{Knob, OpRecord, PhaseRecord, RunStatus, Target};
+    use crate::record::{JobRecord, Knob, OpRecord, PhaseRecord, RunStatus, Target};
 
     /// One target; a round per latency.
     pub(super) fn record(latencies_ns: &[u64], stored_ratio: f64) -> RunRecord {
@@ -377,6 +382,36 @@ mod tests {
         let rate = rate.expect("both have it");
         assert_eq!((rate.before.count, rate.before.median), (1, 1000.0));
         assert_eq!(rate.before.interval, None);
+    }
+
+    #[test]
+    fn each_of_several_jobs_is_compared_beside_its_phase() {
+        let of = |ns: u64| {
+            let mut record = record(&[1000, 1100, 1200], 2.0);
+            for cell in &mut record.cells {
+                let phase = &mut cell.phases[0];
+                let mut hist = LatencyHist::new();
+                hist.record_n(ns, 10);
+                phase.jobs = vec![
+                    JobRecord {
+                        name: "steady".to_owned(),
+                        ops: phase.ops.clone(),
+                        ..JobRecord::default()
+                    },
+                    JobRecord {
+                        name: "late".to_owned(),
+                        ops: vec![OpRecord::new("write", 0, 0, &hist, &hist)],
+                        ..JobRecord::default()
+                    },
+                ];
+            }
+            record
+        };
+        let compared = Comparison::of(&of(1000), &of(5000));
+        assert_eq!(standing(&compared, "p99(load.late.write)"), Standing::Worse);
+        let same = standing(&compared, "p99(load.steady.write)");
+        assert_eq!(same, standing(&compared, "p99(load.write)"));
+        assert_ne!(same, Standing::Worse);
     }
 
     #[test]

@@ -6,13 +6,17 @@
 //!
 //! Texts are foreign. One that a spreadsheet would take for a formula begins with an apostrophe here.
 
-use crate::record::{Cell, KnobValue, Latency, PhaseRecord, PhaseRole, RunRecord};
+use crate::record::{
+    Cell, KnobValue, Latency, OpRecord, PhaseRecord, PhaseRole, RunRecord, ScheduleRecord,
+    SpanRecord,
+};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// One row per cell, phase and operation of each run, which goes by the name beside it; `start_ns`, from the beginning of
-/// the cell, tells repetitions of a phase apart. `late` is the generator's own lateness in the whole phase, where it has a
-/// schedule. A cell with a fault and without operations has a row that says so.
+/// the cell, tells repetitions of a phase apart. Where a phase has several jobs, rows of each follow with its name in `job`:
+/// they add up to the rows above them, whose `job` is empty, so that whoever sums takes either. Rates are over the time of the
+/// phase in both. `late` is the generator's own lateness in the whole phase, or in the job, where it has a schedule. A cell with a fault and without operations has a row that says so.
 #[must_use]
 pub fn cells_csv(runs: &[(&str, &RunRecord)]) -> String {
     let mut table = Table::new(
@@ -21,6 +25,7 @@ pub fn cells_csv(runs: &[(&str, &RunRecord)]) -> String {
             "phase",
             "role",
             "start_ns",
+            "job",
             "op",
             "count",
             "bytes",
@@ -48,51 +53,64 @@ pub fn cells_csv(runs: &[(&str, &RunRecord)]) -> String {
             table.row(run, cell, &[]);
         }
         for phase in &cell.phases {
-            let seconds = phase.wall_ns as f64 / 1e9;
-            let late = |ns: fn(&Latency) -> u64| {
-                let schedule = phase.schedule.as_ref();
-                schedule.map_or_else(String::new, |schedule| ns(&schedule.late).to_string())
-            };
             for op in &phase.ops {
-                let per_second = |amount: u64| {
-                    if seconds > 0.0 {
-                        format!("{:.3}", amount as f64 / seconds)
-                    } else {
-                        String::new()
-                    }
-                };
-                table.row(
-                    run,
-                    cell,
-                    &[
-                        text(&phase.name),
-                        role_word(phase.role).to_owned(),
-                        phase.start_ns.to_string(),
-                        text(&op.op),
-                        op.count.to_string(),
-                        op.bytes.to_string(),
-                        op.errors.to_string(),
-                        phase.wall_ns.to_string(),
-                        per_second(op.count),
-                        per_second(op.bytes),
-                        format!("{:.1}", op.response.ns_mean),
-                        op.response.ns_p50.to_string(),
-                        op.response.ns_p90.to_string(),
-                        op.response.ns_p99.to_string(),
-                        op.response.ns_p999.to_string(),
-                        op.response.ns_max.to_string(),
-                        op.service.ns_p50.to_string(),
-                        op.service.ns_p99.to_string(),
-                        op.service.ns_max.to_string(),
-                        late(|late| late.ns_p50),
-                        late(|late| late.ns_p99),
-                        late(|late| late.ns_max),
-                    ],
-                );
+                let fields = op_fields(phase, "", op, phase.schedule.as_ref());
+                table.row(run, cell, &fields);
+            }
+            for job in &phase.jobs {
+                for op in &job.ops {
+                    let fields = op_fields(phase, &job.name, op, job.schedule.as_ref());
+                    table.row(run, cell, &fields);
+                }
             }
         }
     }
     table.text
+}
+
+/// One kind of operation, of one job or of all.
+fn op_fields(
+    phase: &PhaseRecord,
+    job: &str,
+    op: &OpRecord,
+    schedule: Option<&ScheduleRecord>,
+) -> [String; 23] {
+    let seconds = phase.wall_ns as f64 / 1e9;
+    let late = |ns: fn(&Latency) -> u64| {
+        schedule.map_or_else(String::new, |schedule| ns(&schedule.late).to_string())
+    };
+    let per_second = |amount: u64| {
+        if seconds > 0.0 {
+            format!("{:.3}", amount as f64 / seconds)
+        } else {
+            String::new()
+        }
+    };
+    [
+        text(&phase.name),
+        role_word(phase.role).to_owned(),
+        phase.start_ns.to_string(),
+        text(job),
+        text(&op.op),
+        op.count.to_string(),
+        op.bytes.to_string(),
+        op.errors.to_string(),
+        phase.wall_ns.to_string(),
+        per_second(op.count),
+        per_second(op.bytes),
+        format!("{:.1}", op.response.ns_mean),
+        op.response.ns_p50.to_string(),
+        op.response.ns_p90.to_string(),
+        op.response.ns_p99.to_string(),
+        op.response.ns_p999.to_string(),
+        op.response.ns_max.to_string(),
+        op.service.ns_p50.to_string(),
+        op.service.ns_p99.to_string(),
+        op.service.ns_max.to_string(),
+        late(|late| late.ns_p50),
+        late(|late| late.ns_p99),
+        late(|late| late.ns_max),
+    ]
 }
 
 /// One row per interval. The first interval of a phase begins at 0. `latency_counts` is where a bucket of
@@ -125,6 +143,90 @@ pub fn intervals_csv(runs: &[(&str, &RunRecord)]) -> String {
         }
     }
     table.text
+}
+
+/// One row for each time that the target itself took: of single items in a part of a stage, and of whole ways, which have no
+/// stage. `phase` is empty where the row is of the whole cell. `coarse` and `max_is_edge` say which numbers are upper edges of
+/// powers of two.
+#[must_use]
+pub fn times_csv(runs: &[(&str, &RunRecord)]) -> String {
+    let mut table = Table::new(
+        runs,
+        &[
+            "phase",
+            "role",
+            "start_ns",
+            "stage",
+            "time",
+            "count",
+            "ns_mean",
+            "ns_p50",
+            "ns_p99",
+            "ns_max",
+            "coarse",
+            "max_is_edge",
+        ],
+    );
+    for (run, cell) in cells(runs) {
+        let of_phases = cell.phases.iter();
+        let of_phases = of_phases.map(|phase| (Some(phase), &phase.stages, &phase.spans));
+        let all = std::iter::once((None, &cell.stages, &cell.spans)).chain(of_phases);
+        for (phase, stages, spans) in all {
+            let items = stages
+                .iter()
+                .flat_map(|stage| stage.times.iter().map(|time| (stage.name.as_str(), time)));
+            let ways = spans.iter().map(|span| ("", span));
+            for (stage, time) in items.chain(ways) {
+                let mut fields = phase_fields(phase).to_vec();
+                fields.push(text(stage));
+                fields.extend(time_fields(time));
+                table.row(run, cell, &fields);
+            }
+        }
+    }
+    table.text
+}
+
+/// One row for each counter of a cell, and for each that the target had in a phase: what it grew by there. `phase` is empty where the row is of the whole cell.
+#[must_use]
+pub fn counters_csv(runs: &[(&str, &RunRecord)]) -> String {
+    let mut table = Table::new(runs, &["phase", "role", "start_ns", "counter", "value"]);
+    for (run, cell) in cells(runs) {
+        let of_phases = cell.phases.iter();
+        let of_phases = of_phases.map(|phase| (Some(phase), &phase.counters));
+        for (phase, counters) in std::iter::once((None, &cell.counters)).chain(of_phases) {
+            for (name, value) in counters {
+                let mut fields = phase_fields(phase).to_vec();
+                fields.extend([text(name), value.to_string()]);
+                table.row(run, cell, &fields);
+            }
+        }
+    }
+    table.text
+}
+
+/// Which phase, its role and its beginning; nothing for the whole cell.
+fn phase_fields(phase: Option<&PhaseRecord>) -> [String; 3] {
+    phase.map_or_else(Default::default, |phase| {
+        [
+            text(&phase.name),
+            role_word(phase.role).to_owned(),
+            phase.start_ns.to_string(),
+        ]
+    })
+}
+
+fn time_fields(time: &SpanRecord) -> [String; 8] {
+    [
+        text(&time.name),
+        time.count.to_string(),
+        format!("{:.1}", time.ns_mean),
+        time.ns_p50.to_string(),
+        time.ns_p99.to_string(),
+        time.ns_max.to_string(),
+        time.coarse.to_string(),
+        time.max_is_edge.to_string(),
+    ]
 }
 
 /// Every cell with the name of its run.

@@ -70,7 +70,7 @@ pub enum Event {
         /// Which cell.
         cell: CellKey,
         /// All of it.
-        phase: PhaseRecord,
+        phase: Box<PhaseRecord>,
     },
     /// A cell ended, well or not.
     CellFinished {

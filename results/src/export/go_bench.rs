@@ -1,6 +1,7 @@
 //! A record in the Go benchmark format, so that `benchstat` and what is built on it read our rounds.
 //!
-//! One line per cell, phase (repetitions as one) and operation; the rounds of one point have one name, as repeated runs of a
+//! One line per cell, phase (repetitions as one) and operation, and of several jobs in a phase one for each, which `job=` in
+//! its name tells; the rounds of one point have one name, as repeated runs of a
 //! benchmark have. Names hold no space: what the format cannot carry is written as `_`. Times keep
 //! `ns` in their unit, which benchstat scales; rates say that higher is better.
 
@@ -29,20 +30,24 @@ pub fn go_bench(record: &RunRecord, label: &str) -> String {
     text.push('\n');
     for cell in record.cells.iter().filter(|cell| cell.fault.is_none()) {
         for phase in cell.named_phases() {
-            for op in phase.ops.iter().filter(|op| op.response.count > 0) {
-                line(&mut text, cell, &phase, op);
+            let jobs = phase.jobs.iter().map(|job| (Some(job.name), &job.ops));
+            for (job, ops) in std::iter::once((None, &phase.ops)).chain(jobs) {
+                for op in ops.iter().filter(|op| op.response.count > 0) {
+                    line(&mut text, cell, &phase, job, op);
+                }
             }
         }
     }
     text
 }
 
-fn line(text: &mut String, cell: &Cell, phase: &NamedPhase<'_>, op: &OpRecord) {
+fn line(text: &mut String, cell: &Cell, phase: &NamedPhase<'_>, job: Option<&str>, op: &OpRecord) {
     let Some(ops_per_s) = phase.per_second(op.count) else {
         return;
     };
+    let job = job.map_or_else(String::new, |job| format!("/job={}", word(job)));
     let mut name = format!(
-        "BenchmarkReplay/target={}/phase={}/op={}",
+        "BenchmarkReplay/target={}/phase={}{job}/op={}",
         word(&cell.target),
         word(phase.name),
         word(&op.op)
@@ -80,7 +85,7 @@ fn one_line(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::hist::LatencyHist;
-    use crate::record::{PhaseRecord, Setting, Tool, Workload};
+    use crate::record::{JobRecord, PhaseRecord, Setting, Tool, Workload};
 
     #[test]
     fn a_line_has_a_name_without_spaces_and_pairs_of_value_and_unit() {
@@ -115,5 +120,17 @@ mod tests {
             "BenchmarkReplay/target=on_btrfs/phase=my_load/op=write/threads=2 4 1000.0 ns/op 1000 p50-ns \
              1000 p99-ns 1000 max-ns 2.000 ops/s 2048.0 B/s"
         );
+        let phase = &mut record.cells[0].phases[0];
+        phase.jobs = ["a/b", "c"]
+            .map(|name| JobRecord {
+                name: name.to_owned(),
+                ops: phase.ops.clone(),
+                ..JobRecord::default()
+            })
+            .to_vec();
+        let text = go_bench(&record, "before");
+        let named = "/phase=my_load/job=a_b/op=write/threads=2 4 1000.0 ns/op ";
+        assert!(text.contains(named), "{text}");
+        assert_eq!(text.matches("\nBenchmarkReplay/").count(), 3);
     }
 }

@@ -1,5 +1,8 @@
 //! The HDR interval log of a record: one line per cell, phase and operation, tagged.
 //!
+//! Where a phase has several jobs, a line for each of them follows, whose tag has the job between phase and operation:
+//! whoever merges takes the tags without one, or those with one.
+//!
 //! Every HDR tool reads it. Times are relative to the run's beginning and cells are laid end to end
 //! in the order they ran, which is how they ran but for the pauses between. The maximum column is
 //! in milliseconds, as the format's readers expect.
@@ -31,18 +34,22 @@ pub fn hdr_log(record: &RunRecord) -> Result<String, HistError> {
         for phase in &cell.phases {
             let start = Duration::from_nanos(sum([cell_start_ns, phase.start_ns]));
             cell_end_ns = cell_end_ns.max(sum([cell_start_ns, phase.start_ns, phase.wall_ns]));
-            for op in &phase.ops {
+            let of_phase = phase.ops.iter().map(|op| (op.op.clone(), op));
+            let of_jobs = phase.jobs.iter().flat_map(|job| {
+                let ops = job.ops.iter();
+                ops.map(|op| (format!("{}/{}", job.name, op.op), op))
+            });
+            for (what, op) in of_phase.chain(of_jobs) {
                 let hist = op.response.hist()?;
                 if hist.is_empty() {
                     continue;
                 }
                 let name = format!(
-                    "{}/{}/{}/{}/{}",
+                    "{}/{}/{}/{}/{what}",
                     cell.target,
                     point_label(&cell.point),
                     cell.round,
                     phase.name,
-                    op.op
                 );
                 let tag = tag_text(&name);
                 log.write_histogram(

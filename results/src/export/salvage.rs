@@ -119,7 +119,7 @@ impl Assembly {
                 self.open_cell(cell);
                 self.open_phase = None;
                 if let Some((_, open)) = &mut self.open {
-                    open.phases.push(phase);
+                    open.phases.push(*phase);
                 }
             }
             Event::CellFinished { cell } => {

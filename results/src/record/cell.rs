@@ -1,5 +1,6 @@
 //! One sweep point, one round, one target: the smallest thing that was measured.
 
+use super::job::JobRecord;
 use super::run::KnobValue;
 use super::schedule::ScheduleRecord;
 use super::span::SpanRecord;
@@ -28,9 +29,9 @@ pub struct Cell {
     pub counters: BTreeMap<String, f64>,
     /// What was read back and compared.
     pub verification: Verification,
-    /// Where writes (and reads) spent their time, in the order they pass, over the whole cell.
+    /// Where writes (and reads) spent their time, in the order they pass, over the whole cell; phases have their own.
     pub stages: Vec<StageRecord>,
-    /// How long writes took until they were accepted, at home, synced: totals, beside the stages.
+    /// How long writes took until they were accepted, at home, synced: totals, beside the stages, over the whole cell.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub spans: Vec<SpanRecord>,
     /// The worker pools.
@@ -59,6 +60,9 @@ pub struct Verification {
     pub mismatches: u64,
     /// Where the first one was; empty when there is none.
     pub first_mismatch: String,
+    /// Most memory that remembering what was written took, counted without what is in flight.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub tracking_bytes_max: u64,
 }
 
 /// What a phase is for.
@@ -89,8 +93,14 @@ pub struct PhaseRecord {
     pub start_ns: u64,
     /// How long it took, including what ends it.
     pub wall_ns: u64,
-    /// One row per kind of operation.
+    /// One row per kind of operation, over all jobs.
     pub ops: Vec<OpRecord>,
+    /// Each of its jobs by itself, where it has several. Their rows add up to those above.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<JobRecord>,
+    /// What its job is called, where it has no other: the rows above are that job's.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub only_job: String,
     /// Intervals in order of time.
     pub series: Vec<Sample>,
     /// How its schedule was kept, where operations had a time to begin at.
@@ -102,6 +112,18 @@ pub struct PhaseRecord {
     /// What became of the wait for a steady state, where there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steady: Option<SteadyRecord>,
+    /// What the target counted meanwhile, warm-up left out, where it grew or not. This, the stages and
+    /// the spans go from one look of the sampler to another: at the beginning (where there is a warm-up, the look that ends
+    /// it) and after the end. A look comes as late as the system wakes it, in virtual time by the call that it falls into. What
+    /// began in an earlier phase, or in the warm-up, and ended here is counted here; what passed between phases is in none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub counters: BTreeMap<String, f64>,
+    /// Where writes and reads spent their time meanwhile; stages that nothing passed are left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageRecord>,
+    /// How long writes took meanwhile until they were accepted, at home, synced.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub spans: Vec<SpanRecord>,
 }
 
 /// The wait of a phase for a steady state.
@@ -232,6 +254,10 @@ pub struct StageRecord {
     pub depth_max: u64,
     /// Largest number of bytes in the stage at once.
     pub bytes_held_max: u64,
+    /// How long single items took: `queued`, `running`, `head_wait`, those of them that the stage has. Records of before this
+    /// was written have none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub times: Vec<SpanRecord>,
 }
 
 /// One worker pool.

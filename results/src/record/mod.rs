@@ -9,9 +9,11 @@
 //!     cells      sweep point x round x target             cell.rs
 //!       phases   operations with histograms, series       cell.rs
 //!       (phases of one name, as one)                      named.rs
+//!       jobs     the same rows, job by job                 job.rs
 //!       schedule how it was kept, and by whose fault not  schedule.rs
 //!       stages, pools, counters, verification             cell.rs
 //!       spans    until accepted, at home, synced          span.rs
+//!                (stages, spans, counters: of the cell, and of each phase)
 //!       traces   what of a recording was not replayed      trace.rs
 //! ```
 //!
@@ -23,6 +25,7 @@
 
 mod cell;
 mod content;
+mod job;
 mod machine;
 mod named;
 mod run;
@@ -36,9 +39,10 @@ pub use cell::{
     Cell, OpRecord, PhaseRecord, PhaseRole, PoolRecord, Sample, Setting, StageKind, StageRecord,
     Stall, SteadyRecord, Verification, point_label,
 };
-pub use content::ContentRecord;
+pub use content::{ContentRecord, WrittenRecord};
+pub use job::{JobRecord, JobRows};
 pub use machine::{Doubt, Machine};
-pub use named::NamedPhase;
+pub use named::{NamedJob, NamedPhase};
 pub use run::{
     HarnessCost, Knob, KnobValue, ObjectiveRecord, RunRecord, RunStatus, SCHEMA_VERSION, SweepAxis,
     Target, Tool, Workload,

@@ -207,8 +207,15 @@ pub struct HarnessCost {
     pub ops: u64,
     /// Threads that issued them.
     pub threads: u32,
-    /// Wall time of one thread divided by its operations.
+    /// Wall time of one thread divided by its operations, without a schedule and without making bytes.
     pub ns_per_op: f64,
+    /// The same with the load's schedule, all of it due at once; none where nothing has one.
+    pub paced_ns_per_op: Option<f64>,
+    /// What an operation costs beside that for its bytes, by themselves: making those of writes, and comparing those of reads where
+    /// they are verified. Outside of every latency, but part of the time between operations. None where no target keeps bytes.
+    pub content_ns_per_op: Option<f64>,
+    /// Bytes that one thread makes or compares in a second of that.
+    pub content_bytes_per_s: Option<f64>,
     /// Latency as the recorder saw it.
     pub latency: Latency,
 }

@@ -13,6 +13,9 @@ const P99_SHARE_MAX: f64 = 0.01;
 /// More than this share, and the schedule was not kept: where processors are few, the target's own threads take them
 /// from the generator now and then, which spoils the tail and not the run.
 const LATE_SHARE_MAX: f64 = 0.1;
+/// More than this share due while its client was busy, and clients are busy most of the time: a recording has more requests on
+/// their way at once than the replay has clients, and its times are those of a queue that never was.
+const BUSY_SHARE_MAX: f64 = 0.5;
 
 /// The schedule of one phase that has one: an open loop, or a recording in its own time.
 ///
@@ -83,6 +86,12 @@ impl ScheduleRecord {
     #[must_use]
     pub fn busy_share(&self) -> f64 {
         share(self.due_while_busy, self.due)
+    }
+
+    /// Whether a recording was replayed by too few clients: most of what was due found its client busy.
+    #[must_use]
+    pub fn is_short_of_clients(&self) -> bool {
+        self.busy_share() > BUSY_SHARE_MAX
     }
 
     /// Whether percentiles up to the 99th are the target's: the generator began at most 1 % too late, and the p99 of its lateness,
@@ -161,6 +170,16 @@ mod tests {
         assert!(schedule.is_overloaded(2_000_000_000));
         assert!((schedule.unissued_share(2_000_000_000) - 0.5).abs() < 1e-12);
         assert!(!ScheduleRecord::default().is_overloaded(0));
+    }
+
+    #[test]
+    fn clients_are_too_few_where_most_of_them_are_busy_when_something_is_due() {
+        let late = late(&[(5_000, 100)]);
+        for (busy, is_short) in [(0, false), (50, false), (51, true), (100, true)] {
+            let schedule = ScheduleRecord::new(busy, &late, 8_000_000);
+            assert_eq!(schedule.is_short_of_clients(), is_short, "{busy}");
+        }
+        assert!(!ScheduleRecord::default().is_short_of_clients());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::advice::advices;
 use super::doubts::ranked;
+use super::jobs::jobs;
 use super::summary::Summary;
 use super::tables::key_numbers;
 use super::view::{describe, named, verdict_view};
@@ -36,6 +37,10 @@ pub(super) fn markdown(record: &RunRecord, objective: Option<Objective>) -> Stri
     let numbers = key_numbers(&summary);
     if !numbers.is_empty() {
         let _ = write!(text, "\n{}", numbers.markdown());
+    }
+    let jobs = jobs(&summary);
+    if !jobs.is_empty() {
+        let _ = write!(text, "\nEach job by itself:\n\n{}", jobs.markdown());
     }
     let doubts = ranked(&summary);
     if !doubts.is_empty() {

@@ -3,7 +3,7 @@
 //! Each file is packed with gzip and written as base64; the page's script unpacks it when it is asked
 //! for. Bounded: what does not fit is named, and is in the run's folder beside the page.
 
-use crate::export::{cells_csv, hdr_log, intervals_csv};
+use crate::export::{cells_csv, counters_csv, hdr_log, intervals_csv, times_csv};
 use crate::record::RunRecord;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -34,6 +34,8 @@ pub(super) fn blobs(record: &RunRecord) -> (Vec<Blob>, Vec<&'static str>) {
     let texts = [
         ("cells.csv", "text/csv", Some(cells_csv(&runs))),
         ("intervals.csv", "text/csv", Some(intervals_csv(&runs))),
+        ("times.csv", "text/csv", Some(times_csv(&runs))),
+        ("counters.csv", "text/csv", Some(counters_csv(&runs))),
         ("result.json", "application/json", Some(whole)),
         // Histograms out of a damaged record may be none.
         ("latency.hlog", "text/plain", hdr_log(record).ok()),
@@ -89,7 +91,14 @@ mod tests {
         names.sort_unstable();
         assert_eq!(
             names,
-            ["cells.csv", "intervals.csv", "latency.hlog", "result.json"]
+            [
+                "cells.csv",
+                "counters.csv",
+                "intervals.csv",
+                "latency.hlog",
+                "result.json",
+                "times.csv"
+            ]
         );
     }
 

@@ -125,12 +125,22 @@ pub(super) fn ranked(summary: &Summary<'_>) -> Vec<RankedDoubt> {
             "fewer clients than processors, or a lower rate: response times hold this delay",
         );
     }
+    if let Some(seen) = few_clients(record) {
+        doubt(
+            Grade::Worth,
+            "few-clients",
+            seen,
+            "more `clients:` of the job that replays the recording, as many as it has requests on their way at once: where each waits \
+             for the one before it, response times are of a queue that the recording did not have",
+        );
+    }
     if let Some(seen) = reads_of_nothing(record) {
         doubt(
             Grade::Grave,
             "reads-of-nothing",
             seen,
-            "such reads take no time and stand in every latency and rate of reads; write the files first, in a phase before",
+            "such reads take no time and stand in every latency and rate of reads; write the files first, in a phase before; \
+             `filled: true` of a trace does that for what the recording reads before it writes it",
         );
     }
     for (grade, code, seen) in traces(record) {
@@ -347,6 +357,29 @@ fn overloaded(record: &RunRecord) -> Option<String> {
     ))
 }
 
+/// The recording of which most was due while its client was busy.
+fn few_clients(record: &RunRecord) -> Option<String> {
+    let phases = record.cells.iter().flat_map(|cell| {
+        let traces = cell.traces.iter();
+        traces.flat_map(move |trace| {
+            let phases = cell.measured().filter(|phase| phase.name == trace.phase);
+            phases.filter_map(move |phase| {
+                let job = phase.job(&trace.job);
+                let schedule = job.map_or(phase.schedule.as_ref(), |job| job.schedule)?;
+                let is_short = schedule.is_short_of_clients();
+                is_short.then(|| (cell, phase, schedule.busy_share()))
+            })
+        })
+    });
+    let (cell, phase, share) = phases.max_by(|a, b| a.2.total_cmp(&b.2))?;
+    Some(format!(
+        "{:.0} % of what was due in {} on {} found its client busy with a request before",
+        share * 100.0,
+        phase.name,
+        cell.target
+    ))
+}
+
 /// How late operations began by the generator's fault.
 fn late(record: &RunRecord) -> Option<String> {
     let lates: Vec<f64> = record
@@ -395,7 +428,8 @@ mod tests {
     use super::*;
     use crate::hist::LatencyHist;
     use crate::record::{
-        Cell, Doubt, OpRecord, PhaseRecord, Target, Tool, TraceLoss, TraceRecord, Workload,
+        Cell, Doubt, OpRecord, PhaseRecord, ScheduleRecord, Target, Tool, TraceLoss, TraceRecord,
+        Workload,
     };
 
     /// One target, one round per wall time, as many writes of 1 ms each.
@@ -450,6 +484,27 @@ mod tests {
             assert_eq!(codes(&record).len(), codes_then, "{missing}");
         }
         assert_eq!(codes(&record), ["grave reads-of-nothing"]);
+    }
+
+    #[test]
+    fn a_recording_with_more_on_its_way_than_clients_wants_more_of_them() {
+        let mut busy = record(&[10, 10], 5000);
+        let mut late = LatencyHist::new();
+        late.record_n(1000, 5000);
+        for (due_while_busy, codes_then) in [(2500, 0), (2501, 1)] {
+            busy.cells[1].phases[0].schedule =
+                Some(ScheduleRecord::new(due_while_busy, &late, 1_000_000));
+            assert_eq!(codes(&busy).len(), 0, "no recording, no doubt");
+            busy.cells[1].traces = vec![TraceRecord {
+                phase: "load".to_owned(),
+                ..TraceRecord::default()
+            }];
+            assert_eq!(codes(&busy).len(), codes_then, "{due_while_busy}");
+            if codes_then > 0 {
+                assert_eq!(codes(&busy), ["worth knowing few-clients"]);
+            }
+            busy.cells[1].traces.clear();
+        }
     }
 
     #[test]

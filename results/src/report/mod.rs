@@ -22,6 +22,7 @@ mod doubts;
 mod environment;
 mod front;
 mod heat;
+mod jobs;
 mod percentiles;
 mod pipeline;
 mod plot;

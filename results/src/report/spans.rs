@@ -1,67 +1,179 @@
-//! Times that no stage shows: from the acceptance of a write on, and how a schedule was kept.
+//! Times one by one: of whole ways from the acceptance of a write on, of single items in each stage, and how a schedule was kept.
+//!
+//! Both for the whole cell and phase by phase, where a record has that.
 
 use super::summary::Summary;
-use super::table::{Table, marked, nothing, number, words};
+use super::table::{Field, Table, marked, nothing, number, words};
 use crate::metric::Unit;
 use crate::record::{Cell, PhaseRecord, ScheduleRecord, SpanRecord, StageKind, StageRecord};
 use crate::stats::{median, sum};
 
-/// Until a write is accepted, at home, synced, at the point shown: medians over the rounds, the longest of all. And what
-/// a caller waited for a sync, of which there is a mean alone.
+/// All of a cell, or its phases of one name.
+type Scope<'a> = Option<&'a str>;
+
+/// Until a write is accepted, at home, synced, at the point shown, and what a caller waited for a sync: medians over the rounds,
+/// the longest of all.
 pub(super) fn spans(summary: &Summary<'_>) -> Table {
-    let mut table = Table::new(&["from", "target", "how many", "mean", "p50", "p99", "max"]);
+    let mut table = Table::new(&[
+        "phase", "from", "target", "how many", "mean", "p50", "p99", "max",
+    ]);
     for target in &summary.targets {
         let Some(point) = target.shown() else {
             continue;
         };
-        for first in names(&point.cells) {
-            let over = |value: fn(&SpanRecord) -> f64| {
-                let values: Vec<f64> = found(&point.cells, &first.name).map(value).collect();
-                median(&values).unwrap_or(0.0)
+        let cells = &point.cells;
+        for scope in scopes(cells) {
+            let mut row = |from: String, numbers: Option<[Field; 5]>| {
+                let Some(numbers) = numbers else { return };
+                let mut fields = vec![said(scope), words(from), words(&target.target.name)];
+                fields.extend(numbers);
+                table.row(fields);
             };
-            let time = |ns: f64, is_edge: bool| {
-                let edge = if is_edge { "\u{2264} " } else { "" };
-                let text = Unit::Nanoseconds.format(ns);
-                number(format!("{edge}{text}"), ns)
-            };
-            let longest = found(&point.cells, &first.name)
-                .map(|span| span.ns_max)
-                .max()
-                .unwrap_or(0);
-            let count = over(|span| span.count as f64);
-            table.row(vec![
-                words(meaning(&first.name)),
-                words(&target.target.name),
-                number(Unit::Count.format(count), count),
-                time(over(|span| span.ns_mean), false),
-                time(over(|span| span.ns_p50 as f64), first.coarse),
-                time(over(|span| span.ns_p99 as f64), first.coarse),
-                time(longest as f64, false),
-            ]);
-        }
-        for name in waits(&point.cells) {
-            let of = |cell: &&Cell| cell.stages.iter().find(|stage| stage.name == name).cloned();
-            let rounds: Vec<StageRecord> = point.cells.iter().filter_map(of).collect();
-            let middle = |value: fn(&StageRecord) -> f64| {
-                let values: Vec<f64> = rounds.iter().map(value).collect();
-                median(&values).unwrap_or(0.0)
-            };
-            let count = middle(|stage| stage.items as f64);
-            let mean = middle(|stage| stage.running_ns as f64 / stage.items.max(1) as f64);
-            if count > 0.0 {
-                table.row(vec![
-                    words(format!("a {name}'s call to its return")),
-                    words(&target.target.name),
-                    number(Unit::Count.format(count), count),
-                    number(Unit::Nanoseconds.format(mean), mean),
-                    nothing(),
-                    nothing(),
-                    nothing(),
-                ]);
+            for name in names(cells.iter().flat_map(|cell| &cell.spans)) {
+                let named = |spans: &'_ [SpanRecord]| found(spans, name).cloned();
+                let rounds = rounds(
+                    cells,
+                    scope,
+                    |cell| named(&cell.spans),
+                    |one| named(&one.spans),
+                );
+                row(meaning(name), numbers(&rounds));
+            }
+            for name in waits(cells) {
+                let named = |stages: &'_ [StageRecord]| {
+                    let stage = stages.iter().find(|stage| stage.name == name)?;
+                    Some(
+                        found(&stage.times, "running")
+                            .cloned()
+                            .unwrap_or_else(|| mean(stage)),
+                    )
+                };
+                let rounds = rounds(
+                    cells,
+                    scope,
+                    |cell| named(&cell.stages),
+                    |one| named(&one.stages),
+                );
+                row(format!("a {name}'s call to its return"), numbers(&rounds));
             }
         }
     }
     table
+}
+
+/// How long single items took in each stage, part by part, at the point shown.
+pub(super) fn items(summary: &Summary<'_>) -> Table {
+    let mut table = Table::new(&[
+        "phase", "stage", "part", "target", "items", "mean", "p50", "p99", "max",
+    ]);
+    for target in &summary.targets {
+        let Some(point) = target.shown() else {
+            continue;
+        };
+        let cells = &point.cells;
+        for scope in scopes(cells) {
+            for (stage, part) in stage_parts(cells) {
+                let named = |stages: &'_ [StageRecord]| {
+                    let stage = stages.iter().find(|known| known.name == stage)?;
+                    found(&stage.times, part).cloned()
+                };
+                let rounds = rounds(
+                    cells,
+                    scope,
+                    |cell| named(&cell.stages),
+                    |one| named(&one.stages),
+                );
+                let Some(numbers) = numbers(&rounds) else {
+                    continue;
+                };
+                let mut fields = vec![
+                    said(scope),
+                    words(stage),
+                    words(part_words(part)),
+                    words(&target.target.name),
+                ];
+                fields.extend(numbers);
+                table.row(fields);
+            }
+        }
+    }
+    table
+}
+
+/// The whole cell, then its phases that have times of their own.
+fn scopes<'a>(cells: &[&'a Cell]) -> Vec<Scope<'a>> {
+    let mut scopes = vec![None];
+    for phase in cells.iter().flat_map(|cell| cell.measured()) {
+        let has_times = !phase.spans.is_empty() || !phase.stages.is_empty();
+        let scope = Some(phase.name.as_str());
+        if has_times && !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
+    scopes
+}
+
+fn said(scope: Scope<'_>) -> Field {
+    words(scope.unwrap_or("(whole cell)"))
+}
+
+/// What the rounds say of one time; repetitions of a phase within a round are one.
+fn rounds<'a>(
+    cells: &[&'a Cell],
+    scope: Scope<'_>,
+    whole: impl Fn(&'a Cell) -> Option<SpanRecord>,
+    of_phase: impl Fn(&'a PhaseRecord) -> Option<SpanRecord>,
+) -> Vec<SpanRecord> {
+    let of = |cell: &&'a Cell| match scope {
+        None => whole(cell),
+        Some(name) => {
+            let phases = cell.measured().filter(|phase| phase.name == name);
+            let spans: Vec<SpanRecord> = phases.filter_map(&of_phase).collect();
+            SpanRecord::merged(&spans)
+        }
+    };
+    cells.iter().filter_map(of).collect()
+}
+
+/// How many, mean, p50, p99 as medians, and the longest; none where nothing was.
+fn numbers(rounds: &[SpanRecord]) -> Option<[Field; 5]> {
+    let middle = |value: fn(&SpanRecord) -> f64| {
+        let values: Vec<f64> = rounds.iter().map(value).collect();
+        median(&values).unwrap_or(0.0)
+    };
+    let time = |ns: f64, is_edge: bool| {
+        let edge = if is_edge { "\u{2264} " } else { "" };
+        number(format!("{edge}{}", Unit::Nanoseconds.format(ns)), ns)
+    };
+    let longest = rounds.iter().max_by_key(|span| span.ns_max)?;
+    let count = middle(|span| span.count as f64);
+    if count <= 0.0 {
+        return None;
+    }
+    let mut numbers = [
+        number(Unit::Count.format(count), count),
+        time(middle(|span| span.ns_mean), false),
+        nothing(),
+        nothing(),
+        nothing(),
+    ];
+    // A mean alone has no longest.
+    if longest.ns_max > 0 {
+        let is_edge = rounds.iter().any(|span| span.coarse);
+        numbers[2] = time(middle(|span| span.ns_p50 as f64), is_edge);
+        numbers[3] = time(middle(|span| span.ns_p99 as f64), is_edge);
+        numbers[4] = time(longest.ns_max as f64, longest.max_is_edge);
+    }
+    Some(numbers)
+}
+
+/// Of a stage whose record has no times, what there is.
+fn mean(stage: &StageRecord) -> SpanRecord {
+    SpanRecord {
+        count: stage.items,
+        ns_mean: stage.running_ns as f64 / stage.items.max(1) as f64,
+        ..SpanRecord::default()
+    }
 }
 
 /// The stages that are the whole wait of a caller.
@@ -75,10 +187,33 @@ fn waits<'a>(cells: &[&'a Cell]) -> Vec<&'a str> {
         .collect()
 }
 
-/// The schedule of every phase that had one, at the point shown: the worst round.
+/// The stages of any cell, part by part; what a caller waited is among the whole ways.
+fn stage_parts<'a>(cells: &[&'a Cell]) -> Vec<(&'a str, &'a str)> {
+    let mut parts = Vec::new();
+    let stages = cells.iter().flat_map(|cell| &cell.stages);
+    for stage in stages.filter(|stage| stage.kind() != StageKind::Caller) {
+        for time in &stage.times {
+            let part = (stage.name.as_str(), time.name.as_str());
+            if !parts.contains(&part) {
+                parts.push(part);
+            }
+        }
+    }
+    parts
+}
+
+fn part_words(part: &str) -> &str {
+    match part {
+        "queued" => "waiting",
+        "head_wait" => "waiting for the head of the line",
+        other => other,
+    }
+}
+
+/// The schedule of every phase that had one, and of those of several jobs that had, at the point shown: the worst round.
 pub(super) fn schedules(summary: &Summary<'_>) -> Table {
     let mut table = Table::new(&[
-        "phase",
+        "phase or job",
         "target",
         "due",
         "generator late p50",
@@ -94,23 +229,15 @@ pub(super) fn schedules(summary: &Summary<'_>) -> Table {
         let Some(point) = target.shown() else {
             continue;
         };
-        let mut phases: Vec<(&str, Vec<(&ScheduleRecord, u64)>)> = Vec::new();
-        for phase in point.cells.iter().flat_map(|cell| cell.measured()) {
-            let PhaseRecord {
-                name,
-                schedule,
-                wall_ns,
-                ..
-            } = phase;
-            let Some(schedule) = schedule.as_ref().map(|schedule| (schedule, *wall_ns)) else {
-                continue;
-            };
-            match phases.iter_mut().find(|(known, _)| known == name) {
-                Some((_, rounds)) => rounds.push(schedule),
-                None => phases.push((name, vec![schedule])),
+        let phases = point.cells.iter().flat_map(|cell| cell.measured());
+        let mut kept: Vec<(String, Vec<(&ScheduleRecord, u64)>)> = Vec::new();
+        for (whose, schedule, wall_ns) in phases.flat_map(schedules_of) {
+            match kept.iter_mut().find(|(known, _)| *known == whose) {
+                Some((_, rounds)) => rounds.push((schedule, wall_ns)),
+                None => kept.push((whose, vec![(schedule, wall_ns)])),
             }
         }
-        for (phase, rounds) in phases {
+        for (whose, rounds) in kept {
             let schedules = rounds.iter().map(|(schedule, _)| *schedule);
             let worst = schedules.max_by(|a, b| a.late_share().total_cmp(&b.late_share()));
             let Some(worst) = worst else { continue };
@@ -122,7 +249,7 @@ pub(super) fn schedules(summary: &Summary<'_>) -> Table {
             let share = |share: f64| number(format!("{:.2} %", share * 100.0), share);
             let due = sum(rounds.iter().map(|(schedule, _)| schedule.due)) as f64;
             table.row(vec![
-                words(phase),
+                words(whose),
                 words(&target.target.name),
                 number(Unit::Count.format(due), due),
                 time(worst.late.ns_p50),
@@ -143,15 +270,33 @@ pub(super) fn schedules(summary: &Summary<'_>) -> Table {
     table
 }
 
-/// The spans of the first cell that has any.
-fn names<'a>(cells: &[&'a Cell]) -> &'a [SpanRecord] {
-    let first = cells.iter().find(|cell| !cell.spans.is_empty());
-    first.map_or(&[], |cell| &cell.spans)
+/// The schedule of a phase, then of each of its jobs, with whose it is and the time of the phase.
+fn schedules_of(phase: &PhaseRecord) -> Vec<(String, &ScheduleRecord, u64)> {
+    let of_phase = (phase.name.clone(), phase.schedule.as_ref());
+    let of_jobs = phase.jobs.iter().map(|job| {
+        (
+            format!("{}.{}", phase.name, job.name),
+            job.schedule.as_ref(),
+        )
+    });
+    let all = std::iter::once(of_phase).chain(of_jobs);
+    all.filter_map(|(whose, schedule)| Some((whose, schedule?, phase.wall_ns)))
+        .collect()
 }
 
-fn found<'a>(cells: &'a [&Cell], name: &'a str) -> impl Iterator<Item = &'a SpanRecord> {
-    let of = move |cell: &&'a Cell| cell.spans.iter().find(|span| span.name == name);
-    cells.iter().filter_map(of)
+/// Every name once, in the order in which they appear.
+fn names<'a>(spans: impl Iterator<Item = &'a SpanRecord>) -> Vec<&'a str> {
+    let mut names = Vec::new();
+    for span in spans {
+        if !names.contains(&span.name.as_str()) {
+            names.push(span.name.as_str());
+        }
+    }
+    names
+}
+
+fn found<'a>(spans: &'a [SpanRecord], name: &str) -> Option<&'a SpanRecord> {
+    spans.iter().find(|span| span.name == name)
 }
 
 fn meaning(name: &str) -> String {
@@ -161,5 +306,93 @@ fn meaning(name: &str) -> String {
         "home" => "acceptance to on the device and mapped (home)".to_owned(),
         "synced" => "acceptance to the answer of a sync (synced)".to_owned(),
         other => other.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{RunRecord, Target, Tool, Workload};
+
+    fn time(name: &str, count: u64, ns: u64, max_is_edge: bool) -> SpanRecord {
+        SpanRecord {
+            name: name.to_owned(),
+            count,
+            ns_mean: ns as f64,
+            ns_p50: ns,
+            ns_p99: 2 * ns,
+            ns_max: 3 * ns,
+            coarse: true,
+            max_is_edge,
+        }
+    }
+
+    fn stage(name: &str, times: Vec<SpanRecord>) -> StageRecord {
+        StageRecord {
+            name: name.to_owned(),
+            items: 9,
+            running_ns: 9_000,
+            times,
+            ..StageRecord::default()
+        }
+    }
+
+    /// A cell of 9 items, of which a phase that was repeated has 2 and 3.
+    fn record() -> RunRecord {
+        let mut record =
+            RunRecord::begin(Tool::default(), "2026-01-01T00:00:00Z", Workload::default());
+        record.targets.push(Target {
+            name: "engine".to_owned(),
+            ..Target::default()
+        });
+        let phase = |count: u64, ns: u64| PhaseRecord {
+            name: "serve".to_owned(),
+            stages: vec![stage("compress", vec![time("head_wait", count, ns, true)])],
+            spans: vec![time("home", count, 10 * ns, false)],
+            ..PhaseRecord::default()
+        };
+        record.cells.push(Cell {
+            target: "engine".to_owned(),
+            phases: vec![phase(2, 1000), phase(3, 4000)],
+            stages: vec![
+                stage("compress", vec![time("head_wait", 9, 8000, false)]),
+                stage("sync", Vec::new()),
+            ],
+            spans: vec![time("home", 9, 90_000, false)],
+            ..Cell::default()
+        });
+        record
+    }
+
+    fn rows(table: &Table) -> Vec<String> {
+        let text = table.markdown();
+        text.lines().skip(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn single_items_are_shown_for_the_cell_and_for_each_phase() {
+        let record = record();
+        let rows = rows(&items(&Summary::of(&record, None)));
+        assert_eq!(
+            rows,
+            [
+                "| (whole cell) | compress | waiting for the head of the line | engine | 9 | 8 us | \u{2264} 8 us | \u{2264} 16 us | 24 us |",
+                "| serve | compress | waiting for the head of the line | engine | 5 | 2.80 us | \u{2264} 4 us | \u{2264} 8 us | \u{2264} 12 us |",
+            ]
+        );
+    }
+
+    #[test]
+    fn whole_ways_are_too_and_a_record_without_times_has_a_mean() {
+        let record = record();
+        let rows = rows(&spans(&Summary::of(&record, None)));
+        assert_eq!(
+            rows,
+            [
+                "| (whole cell) | acceptance to on the device and mapped (home) | engine | 9 | 90 us | \u{2264} 90 us | \u{2264} 180 us | 270 us |",
+                "| (whole cell) | a sync's call to its return | engine | 9 | 1 us | \u{2013} | \u{2013} | \u{2013} |",
+                "| serve | acceptance to on the device and mapped (home) | engine | 5 | 28 us | \u{2264} 40 us | \u{2264} 80 us | 120 us |",
+            ]
+        );
     }
 }

@@ -249,6 +249,7 @@ pub(super) fn contents(record: &RunRecord) -> Table {
         "measured with",
         "ratio asked",
         "ratio",
+        "ratio as written",
         "duplicates asked",
         "duplicates",
     ]);
@@ -261,11 +262,27 @@ pub(super) fn contents(record: &RunRecord) -> Table {
             words(&content.codec),
             content.ratio_asked.map_or_else(nothing, ratio),
             ratio(content.ratio),
+            prose(written_text(content)),
             content.dedupe_asked.map_or_else(nothing, share),
             content.dedupe.map_or_else(nothing, share),
         ]);
     }
     table
+}
+
+/// The ratio in the pieces that writes give a codec, by size of the write.
+fn written_text(content: &ContentRecord) -> String {
+    let bytes = |bytes: u64| Unit::Bytes.format(bytes as f64);
+    let texts = content.written.iter().map(|written| {
+        let ratio = Unit::Ratio.format(written.ratio);
+        let block = bytes(written.block_bytes);
+        if written.block_bytes == written.extent_bytes {
+            format!("{block}: {ratio}")
+        } else {
+            format!("{block}, {} at once: {ratio}", bytes(written.extent_bytes))
+        }
+    });
+    texts.collect::<Vec<_>>().join("; ")
 }
 
 fn files_text(content: &ContentRecord) -> String {

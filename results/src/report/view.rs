@@ -9,12 +9,13 @@ use super::data::{Blob, blobs};
 use super::doubts::{RankedDoubt, ranked};
 use super::environment::{KnobTable, environment, knobs, reproduction};
 use super::front::front;
+use super::jobs::jobs;
 use super::percentiles::curves;
 use super::pipeline::pipelines;
 use super::points::{front_points, points};
 use super::promises::{asked, safety};
 use super::sides::sides;
-use super::spans::{schedules, spans};
+use super::spans::{items, schedules, spans};
 use super::summary::{PointSummary, Summary, TargetSummary};
 use super::sweep::heats;
 use super::table::Table;
@@ -24,10 +25,13 @@ use crate::assertion::Standing;
 use crate::exit::ExitCode;
 use crate::metric::Unit;
 use crate::recommend::Objective;
-use crate::record::{RunRecord, RunStatus};
+use crate::record::{HarnessCost, RunRecord, RunStatus};
 use crate::stats::{Spread, median};
 use crate::verdict::RunVerdict;
 use serde::Serialize;
+
+/// What the harness is measured on.
+const AGAINST_NULL: &str = "against the target that does nothing";
 
 /// Everything the template needs.
 #[derive(Serialize)]
@@ -48,6 +52,7 @@ pub(super) struct Page {
     assertions: Table,
     advices: Vec<Advice>,
     key_numbers: Table,
+    jobs: Table,
     sides: Vec<Figure>,
     safety: Table,
     asked: Table,
@@ -56,6 +61,7 @@ pub(super) struct Page {
     curves: Vec<Figure>,
     pipelines: Vec<Figure>,
     stages: Table,
+    items: Table,
     spans: Table,
     schedules: Table,
     heats: Vec<Figure>,
@@ -130,6 +136,7 @@ impl Page {
             assertions: assertions(&verdict),
             advices: advices(&summary, &verdict),
             key_numbers: key_numbers(&summary),
+            jobs: jobs(&summary),
             sides: sides(&summary)
                 .into_iter()
                 .map(|side| Figure {
@@ -166,6 +173,7 @@ impl Page {
                 })
                 .collect(),
             stages: stages(&pipelines),
+            items: items(&summary),
             spans: spans(&summary),
             schedules: schedules(&summary),
             pipelines: pipelines
@@ -360,7 +368,7 @@ fn tiles(summary: &Summary<'_>, verdict: &RunVerdict) -> Vec<Tile> {
         value: Unit::Bytes.format(verdict.bytes_verified as f64),
         note: match (verdict.bytes_verified, verdict.mismatches) {
             (0, 0) => "nothing was read back and compared".to_owned(),
-            (_, 0) => "every byte as it was written".to_owned(),
+            (_, 0) => verified_note(summary.record),
             (_, count) => format!("{count} blocks were wrong"),
         },
         class: if verdict.mismatches > 0 {
@@ -378,10 +386,40 @@ fn tiles(summary: &Summary<'_>, verdict: &RunVerdict) -> Vec<Tile> {
                 || "not measured".to_owned(),
                 |cost| Unit::Nanoseconds.format(cost.ns_per_op),
             ),
-            "against the target that does nothing".to_owned(),
+            cost.map_or_else(|| AGAINST_NULL.to_owned(), harness_note),
         ));
     }
     tiles
+}
+
+/// That all is well, and what it took to know.
+fn verified_note(record: &RunRecord) -> String {
+    let held = record.cells.iter();
+    let held = held.map(|cell| cell.verification.tracking_bytes_max).max();
+    match held.unwrap_or(0) {
+        0 => "every byte as it was written".to_owned(),
+        bytes => format!(
+            "every byte as it was written, remembered in {}",
+            Unit::Bytes.format(bytes as f64)
+        ),
+    }
+}
+
+/// What is not in the figure of an operation alone.
+fn harness_note(cost: &HarnessCost) -> String {
+    let ns = |ns: f64| Unit::Nanoseconds.format(ns);
+    let mut note = AGAINST_NULL.to_owned();
+    if let Some(paced_ns) = cost.paced_ns_per_op {
+        note += &format!("; {} with its schedule", ns(paced_ns));
+    }
+    if let Some(content_ns) = cost.content_ns_per_op {
+        note += &format!("; {} beside that for its bytes", ns(content_ns));
+    }
+    if let Some(bytes_per_s) = cost.content_bytes_per_s {
+        let rate = Unit::BytesPerSecond.format(bytes_per_s);
+        note += &format!(" ({rate} in a thread)");
+    }
+    note
 }
 
 /// The target the page leads with: the first one that has numbers.

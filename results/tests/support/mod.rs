@@ -6,7 +6,7 @@ use delalloc_results::metric::{Better, Metric, Unit};
 use delalloc_results::record::{
     Cell, ContentRecord, Doubt, HarnessCost, Knob, Latency, Machine, OpRecord, PhaseRecord,
     PhaseRole, PoolRecord, RunRecord, RunStatus, Sample, Setting, StageRecord, Stall, SweepAxis,
-    Target, Tool, Verification, Workload,
+    Target, Tool, Verification, Workload, WrittenRecord,
 };
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -103,6 +103,18 @@ fn head(size: Size) -> RunRecord {
         codec: "zstd 1".to_owned(),
         ratio_asked: Some(2.5),
         ratio: 2.497,
+        written: vec![
+            WrittenRecord {
+                block_bytes: 4096,
+                extent_bytes: 4096,
+                ratio: 1.913,
+            },
+            WrittenRecord {
+                block_bytes: 65_536,
+                extent_bytes: 131_072,
+                ratio: 2.271,
+            },
+        ],
         dedupe_asked: Some(0.25),
         dedupe: Some(0.2461),
     }];
@@ -146,6 +158,9 @@ fn head(size: Size) -> RunRecord {
         ops: 910_000,
         threads: 1,
         ns_per_op: 203.0,
+        paced_ns_per_op: Some(221.0),
+        content_ns_per_op: Some(640.0),
+        content_bytes_per_s: Some(6.4e9),
         latency: Latency::from(&hist),
     });
     record

@@ -24,12 +24,13 @@ mod model;
 mod pool;
 mod ratio;
 mod recipe;
+mod written;
 
 pub(crate) use corpus::digest as corpus_digest;
 
 use std::sync::Arc;
 
-pub use measure::Achieved;
+pub use measure::{Achieved, AsWritten};
 
 use calibrate::{Dials, Miss};
 use dedupe::{Dedupe, Shown};
@@ -139,8 +140,14 @@ impl Content {
         })
     }
 
-    /// What the contents of `load` turned out to be, each once. Measures: takes a tenth of a second for each.
-    pub fn achieved(&self, load: &LoadPlan) -> Vec<Achieved> {
+    /// What the contents of `loads` turned out to be, each once. All of these loads have the seed, the contents and the files that
+    /// this was built of, and may differ in what they do. Measures: takes a tenth of a second for each, and for each size it is
+    /// written in.
+    ///
+    /// # Panics
+    /// Where it was built of another load.
+    pub fn achieved(&self, loads: &[&LoadPlan]) -> Vec<Achieved> {
+        let load = loads.first().expect("one load at least");
         let mut wanted = vec![(load.content.clone(), Vec::new(), 0)];
         for file in &load.files {
             let Some(plan) = file.content.clone() else {
@@ -164,7 +171,7 @@ impl Content {
             all.push(Achieved {
                 files,
                 file_count,
-                ..Achieved::of(model, &plan, self.seed)
+                ..Achieved::of(model, &plan, self.seed, &written::shapes(loads, &plan))
             });
         }
         all

@@ -15,6 +15,8 @@ use crate::random::Dice;
 const PIECE_BYTES: usize = 128 << 10;
 /// What the dial is set by: long enough that a ratio moves by less than half a percent from sample to sample.
 const SAMPLE_BYTES: usize = 2 << 20;
+/// Above this ratio copies are so long that a sample has too few of them: the dial is set by all of the pool.
+const RATIO_OF_SAMPLES_MAX: f64 = 8.0;
 const LEVEL: i32 = 1;
 /// Each halves the error; the last step is below what the sample can show.
 const STEPS: usize = 14;
@@ -25,7 +27,12 @@ pub(super) fn pool(ratio: f64, seed: u64) -> Result<Pool, ContentError> {
         return Ok(Pool::random(seed));
     }
     let mut codec = zstd::bulk::Compressor::new(LEVEL).expect("zstd has level 1");
-    let mut measured = |dial: f64| compressed_ratio(&mut codec, &words(dial, seed, SAMPLE_BYTES));
+    let sample_bytes = if ratio > RATIO_OF_SAMPLES_MAX {
+        POOL_BYTES
+    } else {
+        SAMPLE_BYTES
+    };
+    let mut measured = |dial: f64| compressed_ratio(&mut codec, &words(dial, seed, sample_bytes));
     let (mut low, mut high) = (0.0, 1.0);
     let max = measured(high);
     if ratio > max {

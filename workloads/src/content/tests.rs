@@ -36,11 +36,56 @@ fn zstd_bytes(level: i32) -> impl Fn(&[u8]) -> usize {
 
 #[test]
 fn a_ratio_is_kept_under_zstd_1() {
-    for asked in [1.5, 2.5, 6.0] {
+    for asked in [1.5, 2.5, 6.0, 8.0, 11.0, 15.0] {
         let content = built(ContentPlan::Ratio(asked));
         let found = ratio_of(&content, 8 << 20, zstd_bytes(1));
         assert!((found / asked - 1.0).abs() < 0.02, "{asked}: {found}");
     }
+}
+
+#[test]
+fn small_writes_apart_compress_as_they_are_said_to() {
+    let text = "version: 1\ntargets: { n: null }\nseed: 7\ncontent: { text: { ratio: 3 } }\nfiles: { t: { size: 64MiB } }\nphases: [{ name: p, duration: 9s, jobs: [{ write: t, block: 1MiB }, { write: t, block: 4KiB, pattern: random }, { write: t, block: 4KiB }] }]\n";
+    let plan = crate::load_str(text, "w", &[], crate::Checks::none()).unwrap();
+    let load = &plan.loads[0];
+    let content = Content::build(load).unwrap();
+    let said = &content.achieved(&[load])[0];
+    let [apart, in_a_row, whole] = &said.written[..] else {
+        panic!("three ways of writing: {:?}", said.written);
+    };
+    assert_eq!((apart.block_bytes, apart.extent_bytes), (4096, 4096));
+    assert_eq!(
+        (in_a_row.block_bytes, in_a_row.extent_bytes),
+        (4096, 128 << 10)
+    );
+    assert_eq!((whole.block_bytes, whole.ratio), (1 << 20, said.ratio));
+
+    // The same, measured on what two loads write: pages here and there, and extents of pages one after the other.
+    let stored = |pages: u64, step: u64| {
+        let mut extent = vec![0; 4096 * usize::try_from(pages).unwrap()];
+        let mut stored = 0;
+        for nth in 0..2048 / pages {
+            for (page, bytes) in extent.chunks_mut(4096).enumerate() {
+                let nth = nth * pages + page as u64;
+                content.fill(FileSlot(0), nth * step % 16384 * 4096, 99 + nth, bytes);
+            }
+            stored += zstd_bytes(1)(&extent);
+        }
+        f64::from(2048 * 4096) / stored as f64
+    };
+    for (said, found) in [
+        (apart.ratio, stored(1, 6007)),
+        (in_a_row.ratio, stored(32, 1)),
+    ] {
+        assert!(
+            (said / found - 1.0).abs() < 0.03,
+            "said {said}, found {found}"
+        );
+    }
+    assert!(
+        apart.ratio < 0.9 * in_a_row.ratio && in_a_row.ratio < whole.ratio,
+        "{said:?}"
+    );
 }
 
 #[test]
@@ -307,7 +352,7 @@ fn a_share_of_blocks_repeats_and_the_others_do_not() {
         let load = load(repeating(share, ContentPlan::Random));
         let content = Content::build(&load).unwrap();
         // What is said of it, and what a load of many files, overwritten, comes to.
-        let said = content.achieved(&load)[0].dedupe.unwrap();
+        let said = content.achieved(&[&load])[0].dedupe.unwrap();
         let mut seen = std::collections::HashSet::new();
         let mut block = vec![0; 4096];
         let blocks = 40_000;

@@ -383,10 +383,14 @@ fn estimate_lines(plan: &WorkloadPlan, estimate: &Estimate, out: &mut Text) {
     out.line(
         1,
         &format!(
-            "memory: up to {}: content {}{corpus}, keeping track of files {}, buffers of clients {}, engine {}, device in memory {}",
+            "memory: up to {}: content {}{corpus}, keeping track of files {}, verification {}, buffers of clients {}, engine {}, device in memory {}",
             rounded_size(memory.total_bytes),
             rounded_size(memory.content_bytes),
             rounded_size(memory.tracking_bytes),
+            amount_text(Amount {
+                bytes: memory.verification_bytes,
+                is_at_least: memory.verification_is_at_least,
+            }),
             rounded_size(memory.client_bytes),
             rounded_size(memory.engine_bytes),
             rounded_size(memory.device_bytes),

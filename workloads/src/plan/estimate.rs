@@ -30,7 +30,7 @@ impl Amount {
 
 /// Bytes that a job reads and writes.
 pub(crate) fn job_bytes(load: &LoadPlan, phase: &PhasePlan, job: &JobPlan) -> Amount {
-    if let Work::Trace(trace) = &job.work {
+    if let Work::Trace(trace) | Work::Fill { trace, .. } = &job.work {
         if let Some(measure) = trace.measured {
             return Amount {
                 bytes: measure.bytes,
@@ -142,7 +142,7 @@ fn at_guess(bytes: u64) -> u64 {
 }
 
 /// Operations of a job; none where only the target knows.
-fn job_ops(load: &LoadPlan, phase: &PhasePlan, job: &JobPlan) -> Option<f64> {
+pub(super) fn job_ops(load: &LoadPlan, phase: &PhasePlan, job: &JobPlan) -> Option<f64> {
     match job.bound {
         Bound::Ops(ops) => Some(ops as f64),
         Bound::Bytes(bytes) => Some(bytes as f64 / op_bytes(load, &job.work).max(1.0)),
@@ -156,7 +156,7 @@ fn job_ops(load: &LoadPlan, phase: &PhasePlan, job: &JobPlan) -> Option<f64> {
             | Work::Remove { files }
             | Work::Rename { files }
             | Work::Sync { files } => Some(f64::from(files.count)),
-            Work::Each { .. } | Work::Append { .. } | Work::Trace(_) => None,
+            Work::Each { .. } | Work::Append { .. } | Work::Trace(_) | Work::Fill { .. } => None,
         },
         Bound::Phase => {
             let in_phase = phase.duration_ns.map(|ns| ns.saturating_sub(job.delay_ns));
@@ -229,7 +229,7 @@ fn lap_bytes(load: &LoadPlan, work: &Work) -> u64 {
 }
 
 /// Bytes of all files of a span that have a size.
-fn sizes(load: &LoadPlan, files: FileSpan) -> u64 {
+pub(super) fn sizes(load: &LoadPlan, files: FileSpan) -> u64 {
     let sizes = load.files[files.indices()].iter();
     sizes.fold(0, |sum: u64, file| {
         sum.saturating_add(file.size_bytes.unwrap_or(0))
@@ -241,7 +241,7 @@ fn mean_size(load: &LoadPlan, files: FileSpan) -> f64 {
 }
 
 /// The share of a mix that `is_wanted`; all of what is no mix.
-fn share(access: &AccessPlan, is_wanted: impl Fn(MixVerb) -> bool) -> f64 {
+pub(super) fn share(access: &AccessPlan, is_wanted: impl Fn(MixVerb) -> bool) -> f64 {
     if access.mix.is_empty() {
         return 1.0;
     }
@@ -306,7 +306,9 @@ pub(crate) fn client_bytes(load: &LoadPlan) -> u64 {
         }
         Work::Append { block, .. } => block.largest(),
         Work::Each { block, .. } => block.as_ref().map_or(0, BlockPlan::largest),
-        Work::Trace(trace) => trace.measured.map_or(0, |measure| measure.op_bytes_max),
+        Work::Trace(trace) | Work::Fill { trace, .. } => {
+            trace.measured.map_or(0, |measure| measure.op_bytes_max)
+        }
         _ => 0,
     };
     let of_job = |job: &JobPlan| largest(job).saturating_mul(u64::from(job.clients));

@@ -5,8 +5,9 @@
 use serde::Serialize;
 
 use super::estimate::{
-    cells, cells_per_load, client_bytes, content_bytes, load_bytes, load_ns, tracking_bytes,
+    Amount, cells, cells_per_load, client_bytes, content_bytes, load_bytes, load_ns, tracking_bytes,
 };
+use super::remembered::verification_bytes;
 use super::{BackendPlan, LoadPlan, PointPlan, TargetKind, TargetPlan, Work, WorkloadPlan};
 
 /// What an engine keeps in memory at most on a target at a point; 0 for what is no engine.
@@ -38,6 +39,10 @@ pub struct MemoryEstimate {
     pub has_corpus: bool,
     /// Keeping track of files.
     pub tracking_bytes: u64,
+    /// What verification has to remember: at most, where that can be said.
+    pub verification_bytes: u64,
+    /// Only the target knows how much is written where no size is an end, and that comes on top.
+    pub verification_is_at_least: bool,
     /// One buffer for each client that runs beside others, of its largest operation.
     pub client_bytes: u64,
     /// The limits of the engine's caches and of what is on its way.
@@ -70,7 +75,9 @@ impl Estimate {
         for point in &plan.points {
             let load = plan.load(point);
             for target in &plan.targets {
-                let memory = MemoryEstimate::of(load, target, engine_bytes(target, point));
+                let verifies = plan.verify && !matches!(target.kind, TargetKind::Null);
+                let engine_bytes = engine_bytes(target, point);
+                let memory = MemoryEstimate::of(load, target, engine_bytes, verifies);
                 if memory.total_bytes > estimate.memory.total_bytes {
                     estimate.memory = memory;
                 }
@@ -81,12 +88,19 @@ impl Estimate {
 }
 
 impl MemoryEstimate {
-    fn of(load: &LoadPlan, target: &TargetPlan, engine_bytes: u64) -> Self {
+    fn of(load: &LoadPlan, target: &TargetPlan, engine_bytes: u64, verifies: bool) -> Self {
         let content = content_bytes(load);
+        let verification = if verifies {
+            verification_bytes(load)
+        } else {
+            Amount::default()
+        };
         let mut memory = Self {
             content_bytes: content.bytes,
             has_corpus: content.is_at_least,
             tracking_bytes: tracking_bytes(load),
+            verification_bytes: verification.bytes,
+            verification_is_at_least: verification.is_at_least,
             client_bytes: client_bytes(load),
             engine_bytes,
             device_bytes: device_bytes(target),
@@ -95,6 +109,7 @@ impl MemoryEstimate {
         memory.total_bytes = [
             memory.content_bytes,
             memory.tracking_bytes,
+            memory.verification_bytes,
             memory.client_bytes,
             memory.engine_bytes,
             memory.device_bytes,

@@ -4,7 +4,7 @@ use super::access::{build_access, build_mix, plain_block, required_block, syncs}
 use super::estimate::{mean_access, mean_block};
 use super::load::Names;
 use super::{
-    Bound, Distribution, FilePlan, JobPlan, MixVerb, Pace, Step, TraceFormat, TracePlan,
+    Bound, Distribution, FilePlan, JobPlan, MixVerb, Pace, Step, TraceFormat, TraceOnly, TracePlan,
     TraceTiming, Verb, Work,
 };
 use crate::decode::{At, Report};
@@ -397,6 +397,12 @@ fn trace_plan(spec: &TraceSpec, names: &mut Names<'_>, report: &mut Report) -> T
             "`gap_max` means nothing to a trace that runs as fast as possible",
         ));
     }
+    if let (TraceOnly::Writes, Some(filled)) = (spec.only, &spec.filled) {
+        report.add(Fault::new(
+            filled.span,
+            "`filled` means nothing to a trace of which no reads are replayed",
+        ));
+    }
     let holds = names.recordings.digest(spec, report);
     if let Some(format) = names.recordings.format(spec) {
         check_read(spec, format, report);
@@ -409,6 +415,7 @@ fn trace_plan(spec: &TraceSpec, names: &mut Names<'_>, report: &mut Report) -> T
         only: spec.only,
         gap_max_ns: spec.gap_max_ns.as_ref().map(|at| at.value),
         fold_bytes: spec.fold_bytes,
+        filled: spec.filled.as_ref().is_some_and(|at| at.value),
         skip_ops: spec.skip_ops,
         skip_time_ns: spec.skip_time_ns,
         timing: match spec.timing {

@@ -169,6 +169,10 @@ fn work_text(load: &LoadPlan, work: &Work) -> String {
                 .map_or_else(String::new, |block| format!(" in {}", block_text(block)));
             format!("{} each of {}{block}", steps.join(", "), span(files))
         }
+        Work::Fill { trace, .. } => format!(
+            "write what {} reads before it writes it",
+            trace.path.display()
+        ),
         Work::Trace(trace) => {
             let when = match trace.timing {
                 TraceTiming::Recorded { time_scale } => {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use super::file_names::{instance_name, refuse_recorded_names};
 use super::job::build_job;
 use super::recordings::Recordings;
+use super::streams::until_ns;
 use super::{
     AccessPlan, BlockPlan, BlockSize, Bound, ContentPlan, FilePlan, FileSpan, JobPlan, LoadPlan,
     Pace, PatternPlan, PhaseEnd, PhasePlan, PhaseRole, SyncEveryPlan, TracePlan, Verb, Work,
@@ -15,7 +16,9 @@ use crate::decode::{At, Report, nearest};
 use crate::fault::Fault;
 use crate::op::FileSlot;
 use crate::random::{Dice, name_hash};
-use crate::spec::{FILE_BYTES_MAX, FILE_COUNT_MAX, FileSpec, JobSpec, PhaseSpec, WorkloadSpec};
+use crate::spec::{
+    FILE_BYTES_MAX, FILE_COUNT_MAX, FileSpec, JobSpec, PhaseSpec, VerbSpec, WorkloadSpec,
+};
 use crate::stream::{STREAM_COUNT_MAX, Sampler};
 
 /// What a file is filled with at a time.
@@ -105,6 +108,7 @@ pub(crate) fn build_load(
     }
     let files = names.plans;
     deal_slots(&mut phases, files.len());
+    fill_recordings(&mut phases);
     (report.faults.len() == before).then(|| LoadPlan {
         seed: spec.seed,
         content: spec
@@ -188,7 +192,11 @@ fn fill_phase(spec: &WorkloadSpec, names: &Names<'_>) -> Option<PhasePlan> {
             })
         })
         .collect();
-    (!jobs.is_empty()).then(|| PhasePlan {
+    (!jobs.is_empty()).then(|| prepare_phase(jobs))
+}
+
+fn prepare_phase(jobs: Vec<JobPlan>) -> PhasePlan {
+    PhasePlan {
         name: "prepare".to_owned(),
         role: PhaseRole::Prepare,
         duration_ns: None,
@@ -198,7 +206,41 @@ fn fill_phase(spec: &WorkloadSpec, names: &Names<'_>) -> Option<PhasePlan> {
         drop_caches: false,
         end: PhaseEnd::Commit,
         jobs,
-    })
+    }
+}
+
+/// Adds what fills the files of recordings that say so, once their slots are known.
+fn fill_recordings(phases: &mut Vec<PhasePlan>) {
+    let mut fills = match phases.first() {
+        Some(first) if first.role == PhaseRole::Prepare => phases.remove(0).jobs,
+        _ => Vec::new(),
+    };
+    for phase in &*phases {
+        for job in &phase.jobs {
+            let Work::Trace(trace) = &job.work else {
+                continue;
+            };
+            if trace.filled {
+                let name = format!("fill-{}", job.name);
+                fills.push(JobPlan {
+                    name: unused_name(&name, &fills),
+                    clients: 1,
+                    work: Work::Fill {
+                        trace: trace.clone(),
+                        until_ns: until_ns(job, phase),
+                    },
+                    pace: Pace::Closed { think_ns: 0 },
+                    bound: Bound::Once,
+                    delay_ns: 0,
+                    duration_ns: None,
+                    start_after: None,
+                });
+            }
+        }
+    }
+    if !fills.is_empty() {
+        phases.insert(0, prepare_phase(fills));
+    }
 }
 
 /// Gives traces the slots behind those of the `own` files, in turns.
@@ -233,7 +275,17 @@ fn check_phase_name(phase: &PhaseSpec, spec: &WorkloadSpec, report: &mut Report)
             .other(first.name.span, "the first"),
         );
     }
-    if phase.name.value == "prepare" && spec.files.iter().any(|(_, file)| file.filled) {
+    let fills_trace = |job: &JobSpec| match &job.verb {
+        VerbSpec::Trace(trace) => trace.filled.as_ref().is_some_and(|at| at.value),
+        _ => false,
+    };
+    let fills = spec.files.iter().any(|(_, file)| file.filled)
+        || spec
+            .phases
+            .iter()
+            .flat_map(|phase| &phase.jobs)
+            .any(fills_trace);
+    if phase.name.value == "prepare" && fills {
         report.add(Fault::new(
             phase.name.span,
             "`prepare` is the phase that fills files; call this one something else",
@@ -369,10 +421,11 @@ fn add_repetitions(
     }
 }
 
-/// `name-2`, `name-3` and so on: the first that no job has.
+/// `name`, `name-2`, `name-3` and so on: the first that no job has.
 fn unused_name(name: &str, jobs: &[JobPlan]) -> String {
-    (2..)
-        .map(|nth| format!("{name}-{nth}"))
+    let numbered = (2..).map(|nth| format!("{name}-{nth}"));
+    std::iter::once(name.to_owned())
+        .chain(numbered)
         .find(|name| jobs.iter().all(|job| job.name != *name))
         .expect("numbers do not run out")
 }

@@ -27,6 +27,7 @@ mod load;
 mod objective;
 mod pace;
 mod recordings;
+mod remembered;
 mod resolve;
 mod streams;
 mod trace;
@@ -46,6 +47,7 @@ pub use dry_run::dry_run_text;
 pub use forecast::{EngineBytes, Estimate, MemoryEstimate};
 pub use objective::ObjectivePlan;
 pub use pace::{Arrivals, Distribution, Pace, RateShape, WeightedValue};
+pub use remembered::{VERIFY_FILE_BYTES, VERIFY_FIRST_BYTES, VERIFY_SEGMENT_BYTES};
 pub(crate) use resolve::resolve;
 pub use trace::{
     FioWait, TraceDeal, TraceEvents, TraceFormat, TraceMeasure, TraceOnly, TracePlan, TraceReading,
@@ -76,6 +78,9 @@ pub struct WorkloadPlan {
     pub rounds: u32,
     /// Is what is read compared with what was written?
     pub verify: bool,
+    /// The most memory that remembering what was written may take; none to leave it to the machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify_memory_bytes_max: Option<u64>,
     /// Replayed side by side.
     pub targets: Vec<TargetPlan>,
     /// The swept names and their values, in the order written.

@@ -14,10 +14,13 @@ use super::{
 };
 use crate::decode::Report;
 use crate::fault::Fault;
-use crate::op::FileSlot;
+use crate::op::{FileSlot, Op};
 use crate::spec::TraceSpec;
 use crate::stream::{Pacer, Parts, Share, StreamError, Versions};
-use crate::trace::{TraceEar, TraceReader, TraceStream, digest};
+use crate::trace::{FillStream, Footprint, TraceEar, TraceReader, TraceStream, digest};
+
+/// Places that a recording of a device has.
+const PAGE_BYTES: u64 = 4096;
 
 /// What was seen of each, by file and the form that was named: what it holds, or why it cannot be replayed.
 pub(crate) struct Recordings {
@@ -77,30 +80,34 @@ impl WorkloadPlan {
     /// # Errors
     /// Where one cannot be read.
     pub fn with_recordings_measured(mut self) -> Result<Self, StreamError> {
-        let mut known: Vec<(TracePlan, u64, TraceMeasure)> = Vec::new();
+        let mut known: Vec<(TracePlan, (u64, bool), TraceMeasure)> = Vec::new();
         for load in &mut self.loads {
             let load = Arc::make_mut(load);
             for phase in &mut load.phases {
                 let ends: Vec<Option<u64>> =
                     phase.jobs.iter().map(|job| until_ns(job, phase)).collect();
                 for (job, until_ns) in phase.jobs.iter_mut().zip(ends) {
-                    let Work::Trace(trace) = &mut job.work else {
-                        continue;
+                    let (trace, until_ns, is_fill) = match &mut job.work {
+                        Work::Trace(trace) => (trace, until_ns, false),
+                        Work::Fill { trace, until_ns } => (trace, *until_ns, true),
+                        _ => continue,
                     };
                     let until_ns = until_ns.unwrap_or(u64::MAX);
+                    let how = (until_ns, is_fill);
                     let alike = TracePlan {
+                        measured: None,
                         first_slot: FileSlot(0),
                         slot_step: 1,
                         ..trace.clone()
                     };
                     let found = known
                         .iter()
-                        .find(|(plan, end, _)| (plan, *end) == (&alike, until_ns));
+                        .find(|(plan, known, _)| (plan, *known) == (&alike, how));
                     let measure = match found {
                         Some((.., measure)) => *measure,
                         None => {
-                            let measure = measured(&alike, until_ns)?;
-                            known.push((alike, until_ns, measure));
+                            let measure = measured(&alike, how)?;
+                            known.push((alike, how, measure));
                             measure
                         }
                     };
@@ -112,8 +119,11 @@ impl WorkloadPlan {
     }
 }
 
-/// What a recording comes to up to `until_ns`.
-fn measured(plan: &TracePlan, until_ns: u64) -> Result<TraceMeasure, StreamError> {
+/// What a recording comes to up to `until_ns`, or filling what it reads first.
+fn measured(
+    plan: &TracePlan,
+    (until_ns, is_fill): (u64, bool),
+) -> Result<TraceMeasure, StreamError> {
     let parts = Parts {
         share: Share {
             client: 0,
@@ -126,16 +136,69 @@ fn measured(plan: &TracePlan, until_ns: u64) -> Result<TraceMeasure, StreamError
         until_ns,
     };
     let mut measure = TraceMeasure::default();
+    let mut changes = Changes::default();
     let mut rests_ns: u64 = 0;
-    for timed in TraceStream::open(plan, parts, TraceEar::default())? {
+    let ops: Box<dyn Iterator<Item = _>> = if is_fill {
+        Box::new(FillStream::open(plan, parts)?)
+    } else {
+        Box::new(TraceStream::open(plan, parts, TraceEar::default())?)
+    };
+    for timed in ops {
         let timed = timed?;
         let bytes = timed.op.payload_bytes();
         measure.bytes = measure.bytes.saturating_add(bytes);
         measure.op_bytes_max = measure.op_bytes_max.max(bytes);
         rests_ns = rests_ns.saturating_add(timed.think_ns);
         measure.duration_ns = measure.duration_ns.max(timed.due_ns.unwrap_or(rests_ns));
+        changes.note(&timed.op);
     }
+    measure.entries = changes.entries();
+    measure.files = changes.files;
     Ok(measure)
+}
+
+/// What of a recording verification has to remember.
+#[derive(Default)]
+struct Changes {
+    written: Footprint,
+    /// Writes and the like: each makes two edges.
+    all: u64,
+    /// Those with an edge inside of a page.
+    unaligned: u64,
+    files: u64,
+}
+
+impl Changes {
+    fn note(&mut self, op: &Op) {
+        if let Some(file) = op.file() {
+            self.files = self.files.max(u64::from(file.0) + 1);
+        }
+        let (file, offset, end) = match *op {
+            Op::Write {
+                file,
+                offset,
+                bytes,
+                ..
+            }
+            | Op::PunchHole {
+                file,
+                offset,
+                bytes,
+            } => (file, offset, offset.saturating_add(bytes)),
+            // Nothing is made behind the last that was written.
+            Op::Truncate { file, bytes } => (file, bytes, bytes),
+            _ => return,
+        };
+        self.all += 1;
+        self.unaligned += u64::from(offset % PAGE_BYTES > 0 || end % PAGE_BYTES > 0);
+        self.written.touch(file, offset, end - offset);
+    }
+
+    fn entries(&self) -> u64 {
+        let pages = self.written.bytes() / PAGE_BYTES;
+        let of_places = pages.saturating_add(self.unaligned.saturating_mul(2));
+        self.all.saturating_mul(2).min(of_places)
+    }
 }
 
 impl LoadPlan {
@@ -144,7 +207,7 @@ impl LoadPlan {
         let mut placeless = self.clone();
         let phases = placeless.phases.iter_mut();
         for job in phases.flat_map(|phase| &mut phase.jobs) {
-            if let Work::Trace(trace) = &mut job.work
+            if let Work::Trace(trace) | Work::Fill { trace, .. } = &mut job.work
                 && trace.holds.is_some()
             {
                 trace.path = PathBuf::new();

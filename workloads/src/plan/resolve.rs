@@ -116,6 +116,7 @@ fn read_and_resolve(
         deterministic: spec.deterministic,
         rounds: spec.rounds,
         verify: spec.verify,
+        verify_memory_bytes_max: spec.verify_memory_bytes_max,
         targets: spec.targets.iter().map(target_plan).collect(),
         points: points(&spec, &overrides, &loads),
         axes: spec.sweep.iter().zip(axes).map(axis_plan).collect(),

@@ -8,7 +8,7 @@ use crate::stream::{
     AccessStream, AppendStream, Cursors, EachStream, FileStream, FileVerb, Layout, MixStream,
     OpStream, Pacer, Parts, Share, Source, Start, StreamError, Versions,
 };
-use crate::trace::{TraceEar, TraceStream};
+use crate::trace::{FillStream, TraceEar, TraceStream};
 
 impl LoadPlan {
     /// The streams of a phase: one for each client of each job, in that order. `cursors` are those of the run (a round on
@@ -118,6 +118,11 @@ impl LoadPlan {
             Work::Sync { files } => on_files(FileVerb::Sync, *files, parts),
             Work::Trace(trace) => {
                 Source::Trace(Box::new(TraceStream::open(trace, parts, ear.clone())?))
+            }
+            Work::Fill { trace, until_ns } => {
+                let until_ns = until_ns.unwrap_or(u64::MAX);
+                let parts = Parts { until_ns, ..parts };
+                Source::Made(Box::new(FillStream::open(trace, parts)?))
             }
         })
     }

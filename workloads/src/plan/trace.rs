@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::work::is_false;
 use crate::op::FileSlot;
 
 /// A recording to replay.
@@ -35,6 +36,9 @@ pub struct TracePlan {
     /// Addresses are folded into so much of each file or device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fold_bytes: Option<u64>,
+    /// What it reads before it writes it is written first, in a phase that does not count.
+    #[serde(skip_serializing_if = "is_false")]
+    pub filled: bool,
     /// Begins after so many requests.
     pub skip_ops: u64,
     /// Begins after so much recorded time.
@@ -64,6 +68,7 @@ impl TracePlan {
             only: TraceOnly::All,
             gap_max_ns: None,
             fold_bytes: None,
+            filled: false,
             skip_ops: 0,
             skip_time_ns: 0,
             limit_ops: None,
@@ -84,6 +89,10 @@ pub struct TraceMeasure {
     pub duration_ns: u64,
     /// The most that one operation reads or writes.
     pub op_bytes_max: u64,
+    /// Entries that remembering what was written takes at most.
+    pub entries: u64,
+    /// Files and devices that it addresses.
+    pub files: u64,
 }
 
 /// How a recording is read.

@@ -1,5 +1,8 @@
-//! What the results of a plan are called, so that a question about them can be refused before anything runs: targets, phases, and,
-//! as far as that is known, operations.
+//! What the results of a plan are called, so that a question about them can be refused before anything runs: targets, phases,
+//! their jobs, and, as far as that is known, operations.
+//!
+//! A path is `PHASE`, `PHASE.OP`, `PHASE.JOB` or `PHASE.JOB.OP`. No name of a workload has a dot. Where a job is called like a
+//! kind of operation, `PHASE.OP` is the operation of all jobs, as results take it.
 //!
 //! Operations of a recording are not known before it is replayed: a phase that replays one may do anything.
 
@@ -21,6 +24,14 @@ struct PhaseWords {
     name: String,
     /// It is in the results; a phase that warms up is not.
     counts: bool,
+    /// What it can do; none for anything.
+    ops: Option<BTreeSet<OpKind>>,
+    jobs: Vec<JobWords>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct JobWords {
+    name: String,
     /// What it can do; none for anything.
     ops: Option<BTreeSet<OpKind>>,
 }
@@ -54,16 +65,14 @@ impl Vocabulary {
                     name: phase.name.clone(),
                     counts: false,
                     ops: Some(BTreeSet::new()),
+                    jobs: Vec::new(),
                 });
                 words.phases.len() - 1
             });
             let known = &mut words.phases[at];
             known.counts |= phase.role != PhaseRole::WarmUp;
             for job in &phase.jobs {
-                match (ops_of(job), &mut known.ops) {
-                    (Some(ops), Some(all)) => all.extend(ops),
-                    _ => known.ops = None,
-                }
+                known.add(job);
             }
         }
         words
@@ -86,17 +95,16 @@ impl Vocabulary {
         ))
     }
 
-    /// Is there a phase `PHASE`, or one that can do `OP` where `path` is `PHASE.OP`?
+    /// Is there a phase of the name that `path` begins with, and can it, or the job that is named behind it, do what is asked for?
     ///
     /// # Errors
     /// What there is instead.
     pub fn check_path(&self, path: &str) -> Result<(), UnknownWord> {
-        let find = |name: &str| self.phases.iter().find(|phase| phase.name == name);
-        let (name, op) = match (find(path), path.rsplit_once('.')) {
-            (None, Some((name, op))) => (name, Some(op)),
-            _ => (path, None),
+        let (name, rest) = match path.split_once('.') {
+            Some((name, rest)) => (name, Some(rest)),
+            None => (path, None),
         };
-        let Some(phase) = find(name) else {
+        let Some(phase) = self.phases.iter().find(|phase| phase.name == name) else {
             let counted = self.phases.iter().filter(|phase| phase.counts);
             let known = counted.map(|phase| phase.name.as_str()).collect();
             return Err(unknown(
@@ -112,22 +120,85 @@ impl Vocabulary {
                 help: "ask about a phase that counts".to_owned(),
             });
         }
-        let Some(op) = op else {
+        rest.map_or(Ok(()), |rest| phase.check(rest))
+    }
+}
+
+impl PhaseWords {
+    /// Adds what `job` is called and can do. Points of a sweep may have jobs of one name.
+    fn add(&mut self, job: &JobPlan) {
+        let ops = ops_of(job);
+        extend(&mut self.ops, ops.as_ref());
+        match self.jobs.iter_mut().find(|known| known.name == job.name) {
+            Some(known) => extend(&mut known.ops, ops.as_ref()),
+            None => self.jobs.push(JobWords {
+                name: job.name.clone(),
+                ops,
+            }),
+        }
+    }
+
+    /// Is `rest` an operation that the phase can do, one of its jobs, or an operation that one of its jobs can do?
+    fn check(&self, rest: &str) -> Result<(), UnknownWord> {
+        let phase = &self.name;
+        let job = |name: &str| self.jobs.iter().find(|job| job.name == name);
+        let jobs: Vec<&str> = self.jobs.iter().map(|job| job.name.as_str()).collect();
+        let known = words_of(self.ops.as_ref());
+        if known.contains(&rest) || (job(rest).is_some() && !is_operation(rest)) {
             return Ok(());
+        }
+        let Some((name, op)) = rest.split_once('.') else {
+            if job(rest).is_some() {
+                return Err(UnknownWord {
+                    message: format!("no job of the phase `{phase}` does `{rest}`"),
+                    help: format!(
+                        "what the job of that name does is asked for as `{phase}.{rest}.OPERATION`"
+                    ),
+                });
+            }
+            return Err(if is_operation(rest) {
+                let message = format!("no job of the phase `{phase}` does `{rest}`");
+                unknown(message, "operations there", rest, known)
+            } else {
+                let message =
+                    format!("no operation is called `{rest}`, and no job of the phase `{phase}`");
+                let what = "operations and jobs there";
+                unknown(message, what, rest, [known, jobs].concat())
+            });
         };
-        let all: BTreeSet<OpKind> = OpKind::ALL.into_iter().collect();
-        let ops = phase.ops.as_ref().unwrap_or(&all);
-        let known: Vec<&str> = ops.iter().map(|kind| kind.name()).collect();
+        let Some(of_job) = job(name) else {
+            let message = format!("no job of the phase `{phase}` is called `{name}`");
+            return Err(unknown(message, "jobs there", name, jobs));
+        };
+        let known = words_of(of_job.ops.as_ref());
         if known.contains(&op) {
             return Ok(());
         }
-        let message = if OpKind::ALL.iter().any(|kind| kind.name() == op) {
-            format!("no job of the phase `{name}` does `{op}`")
+        let message = if is_operation(op) {
+            format!("the job `{name}` of the phase `{phase}` does no `{op}`")
         } else {
             format!("no operation is called `{op}`")
         };
         Err(unknown(message, "operations there", op, known))
     }
+}
+
+/// What can be done is also what `more` can do; none for anything.
+fn extend(all: &mut Option<BTreeSet<OpKind>>, more: Option<&BTreeSet<OpKind>>) {
+    match (more, all.as_mut()) {
+        (Some(more), Some(all)) => all.extend(more),
+        _ => *all = None,
+    }
+}
+
+fn words_of(ops: Option<&BTreeSet<OpKind>>) -> Vec<&'static str> {
+    let kinds = OpKind::ALL.into_iter();
+    let known = kinds.filter(|kind| ops.is_none_or(|ops| ops.contains(kind)));
+    known.map(OpKind::name).collect()
+}
+
+fn is_operation(word: &str) -> bool {
+    OpKind::ALL.iter().any(|kind| kind.name() == word)
 }
 
 fn unknown(message: String, what: &str, name: &str, known: Vec<&str>) -> UnknownWord {
@@ -156,6 +227,9 @@ fn ops_of(job: &JobPlan) -> Option<BTreeSet<OpKind>> {
             if ops.contains(&OpKind::Write) {
                 ops.extend(ops_of_syncs(access.syncs));
             }
+        }
+        Work::Fill { .. } => {
+            ops.insert(OpKind::Write);
         }
         Work::Append { syncs, .. } => {
             ops.insert(OpKind::Write);
@@ -246,6 +320,8 @@ phases:
   - { name: loop, jobs: [{ each: m, do: [rename, sync] }] }
   - { name: only, jobs: [{ mix: { read: 1, write: 0 }, file: t, block: 4KiB, fsync_every: 2 }] }
   - { name: replay, jobs: [{ trace: { path: absent } }, { truncate: m }] }
+  - name: many
+    jobs: [{ name: reader, read: t, block: 4KiB }, { name: write, write: t, block: 4KiB }, { name: sync, write: t, block: 4KiB }]
 ";
         let plan = load_str(text, "t", &[], Checks::none()).unwrap();
         let targets = plan.targets.iter().map(|target| target.name.as_str());
@@ -272,6 +348,17 @@ phases:
             "only.read",
             "replay.open",
             "replay.volume_sync",
+            "prepare.fill-t",
+            "prepare.fill-t.write",
+            "serve.mix-t.fdatasync",
+            "only.mix-t.read",
+            "replay.trace.open",
+            "replay.truncate-m",
+            "many.reader",
+            "many.reader.read",
+            "many.write",
+            "many.write.write",
+            "many.sync.write",
         ] {
             assert_eq!(words.check_path(path), Ok(()), "{path}");
         }
@@ -291,11 +378,39 @@ phases:
         );
         assert_eq!(
             said("nope.read"),
-            "no phase is called `nope`; the phases are prepare, serve, mail, loop, only, replay"
+            "no phase is called `nope`; the phases are prepare, serve, mail, loop, only, replay, many"
         );
         assert_eq!(
             said("serve.raed"),
+            "no operation is called `raed`, and no job of the phase `serve`; did you mean `read`?"
+        );
+        assert_eq!(
+            said("many.raeder"),
+            "no operation is called `raeder`, and no job of the phase `many`; did you mean `reader`?"
+        );
+        assert_eq!(
+            said("many.raeder.read"),
+            "no job of the phase `many` is called `raeder`; did you mean `reader`?"
+        );
+        assert_eq!(
+            said("many.nobody.read"),
+            "no job of the phase `many` is called `nobody`; the jobs there are reader, write, sync"
+        );
+        assert_eq!(
+            said("many.reader.write"),
+            "the job `reader` of the phase `many` does no `write`; the operations there are read"
+        );
+        assert_eq!(
+            said("many.reader.raed"),
             "no operation is called `raed`; did you mean `read`?"
+        );
+        assert_eq!(
+            said("many.sync"),
+            "no job of the phase `many` does `sync`; what the job of that name does is asked for as `many.sync.OPERATION`"
+        );
+        assert_eq!(
+            said("sevre.reader.read"),
+            "no phase is called `sevre`; did you mean `serve`?"
         );
         assert_eq!(
             said("serve.sync"),

@@ -83,6 +83,14 @@ pub enum Work {
     },
     /// What a recording says.
     Trace(TracePlan),
+    /// Write what a recording reads before it writes it.
+    Fill {
+        /// The recording, as it is replayed later.
+        #[serde(flatten)]
+        trace: TracePlan,
+        /// What is due then, or later, is not replayed.
+        until_ns: Option<u64>,
+    },
 }
 
 /// One step of a loop over files.
@@ -398,6 +406,6 @@ pub enum Bound {
     clippy::trivially_copy_pass_by_ref,
     reason = "the form that serde asks for"
 )]
-fn is_false(flag: &bool) -> bool {
+pub(super) fn is_false(flag: &bool) -> bool {
     !*flag
 }

@@ -76,7 +76,8 @@ struct JobMap {
     each: Option<String>,
     /// Replay a recording.
     trace: Option<TraceMap>,
-    /// What messages and the losses of a trace call it (default: the verb and the file). Results are by phase and kind of operation.
+    /// What results, messages and the losses of a trace call it (default: the verb and the file, such as read-table). Unique in
+    /// its phase. Where a phase has several jobs, results have rows of each beside those of the phase.
     name: Option<String>,
     /// The file of a mix.
     file: Option<String>,

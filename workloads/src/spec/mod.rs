@@ -32,7 +32,7 @@ pub(crate) use verb::VerbSpec;
 
 use schemars::JsonSchema;
 
-use crate::decode::{At, Fields, Report, flag, list, named, number, text};
+use crate::decode::{At, Fields, Report, flag, list, named, number, size, text};
 use crate::fault::{Fault, Span};
 use crate::yaml::{Data, Node};
 
@@ -62,6 +62,10 @@ pub(crate) struct WorkloadSpec {
     /// Compare everything that is read with what was written (default true).
     #[schemars(with = "Option<bool>")]
     pub(crate) verify: bool,
+    /// The most memory that remembering what was written may take, such as 8GiB (default: a quarter of the machine's). A run
+    /// that needs more ends there; `delalloc replay --dry-run` tells what it will need.
+    #[schemars(rename = "verify_memory_max", with = "Option<String>")]
+    pub(crate) verify_memory_bytes_max: Option<u64>,
     /// Workloads that this one starts from, relative to its file; what is said here wins, key by key.
     #[schemars(with = "Option<IncludeShape>")]
     #[expect(
@@ -180,6 +184,10 @@ impl WorkloadSpec {
                 .take("verify")
                 .and_then(|n| flag(n, "verify", report))
                 .unwrap_or(true),
+            verify_memory_bytes_max: fields
+                .take("verify_memory_max")
+                .and_then(|n| size(n, "verify_memory_max", 1 << 20..=u64::MAX, report))
+                .map(|at| at.value),
             include: fields
                 .take("include")
                 .map(|n| read_include(n, report))

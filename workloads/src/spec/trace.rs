@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 
-use crate::decode::{At, Fields, Report, number, quantity, size, text, word};
+use crate::decode::{At, Fields, Report, flag, number, quantity, size, text, word};
 use crate::fault::Span;
 use crate::plan::{FioWait, TraceDeal, TraceEvents, TraceFormat, TraceOnly, TraceReading};
 use crate::units;
@@ -28,6 +28,7 @@ pub(crate) struct TraceSpec {
     pub(crate) only: TraceOnly,
     pub(crate) gap_max_ns: Option<At<u64>>,
     pub(crate) fold_bytes: Option<u64>,
+    pub(crate) filled: Option<At<bool>>,
     pub(crate) skip_ops: u64,
     pub(crate) skip_time_ns: u64,
     pub(crate) limit_ops: Option<u64>,
@@ -56,6 +57,9 @@ pub(super) struct TraceMap {
     gap_max: Option<String>,
     /// Addresses are folded into so much of each file or device, such as 1GiB; what would cross the end, ends there.
     fold: Option<String>,
+    /// What it reads before it writes it is written once before the first phase, outside the results (default false). Takes the
+    /// recording once through and two bits of memory for each 4 KiB that it touches.
+    filled: Option<bool>,
     /// Begin after so many requests.
     skip_ops: Option<u64>,
     /// Begin after so much recorded time, such as 30s.
@@ -180,6 +184,10 @@ pub(super) fn read_trace(node: &Node, report: &mut Report) -> Option<TraceSpec> 
     let fold_bytes = fields
         .take("fold")
         .and_then(|n| size(n, "fold", fold_range, report));
+    let filled = fields.take_keyed("filled").and_then(|(span, n)| {
+        let value = flag(n, "filled", report)?;
+        Some(At::new(value, span))
+    });
     let timings = [
         ("recorded", TimingWord::Recorded),
         ("as_fast_as_possible", TimingWord::AsFastAsPossible),
@@ -224,6 +232,7 @@ pub(super) fn read_trace(node: &Node, report: &mut Report) -> Option<TraceSpec> 
         only: only.map_or_else(TraceOnly::default, |at| at.value),
         gap_max_ns,
         fold_bytes: fold_bytes.map(|at| at.value),
+        filled,
         skip_ops: skip_ops.map_or(0, |at| at.value),
         skip_time_ns: skip_time.map_or(0, |at| at.value),
         timing: timing.map_or(TimingWord::Recorded, |at| at.value),

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::op::FileSlot;
 
-const PAGE_BYTES: u64 = 4096;
-const LEAF_PAGES: u64 = 512;
+pub(super) const PAGE_BYTES: u64 = 4096;
+pub(super) const LEAF_PAGES: u64 = 512;
 
 /// The pages touched.
 #[derive(Debug, Default)]
@@ -61,12 +61,26 @@ impl Footprint {
         self.whole.insert((file, first), end);
     }
 
+    /// How many leaves there are with bits of their own.
+    pub(super) fn leaf_count(&self) -> usize {
+        self.leaves.len()
+    }
+
+    /// Which pages of a leaf were touched, a bit each.
+    pub(super) fn of_leaf(&self, file: FileSlot, leaf: u64) -> [u64; 8] {
+        if self.is_whole(file, leaf) {
+            return [u64::MAX; 8];
+        }
+        self.leaves.get(&(file, leaf)).copied().unwrap_or_default()
+    }
+
+    fn is_whole(&self, file: FileSlot, leaf: u64) -> bool {
+        let before = self.whole.range((file, 0)..=(file, leaf)).next_back();
+        before.is_some_and(|(_, &end)| leaf < end)
+    }
+
     /// Bytes of the pages touched.
     pub(crate) fn bytes(&self) -> u64 {
-        let is_whole = |file: FileSlot, leaf: u64| {
-            let before = self.whole.range((file, 0)..=(file, leaf)).next_back();
-            before.is_some_and(|(_, &end)| leaf < end)
-        };
         let ranges = self
             .whole
             .iter()
@@ -74,7 +88,7 @@ impl Footprint {
         let bits = self
             .leaves
             .iter()
-            .filter(|&(&(file, leaf), _)| !is_whole(file, leaf))
+            .filter(|&(&(file, leaf), _)| !self.is_whole(file, leaf))
             .map(|(_, words)| words.iter().map(|word| u64::from(word.count_ones())).sum());
         ranges
             .chain(bits)

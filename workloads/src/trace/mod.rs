@@ -5,6 +5,7 @@
 //!                                                         |
 //!                                                         +--> counts, footprint  (summary: looked at first)
 //!                                                         +--> our own form       (convert: kept)
+//!                                                    Op --> what is read before it is written  (fill: written beforehand)
 //!   Op of a run ----------------------------------------------> our own form      (record)
 //! ```
 //!
@@ -14,10 +15,11 @@
 //! What a form cannot keep, and what a replay cannot (a close, a delete of a file never seen), is counted by reason with its first
 //! line and shown, by an import (`summary`) as by a replay (`told`); nothing is dropped in silence. Memory is constant but for
 //! the files that exist at a time, once for each client (who used each last is among it where several share them, `order`), and in
-//! the summary a bit per 4 KiB touched.
+//! the summary and in an estimate a bit per 4 KiB touched, two where what is read first is filled.
 
 mod convert;
 mod digest;
+mod fill;
 mod footprint;
 mod form;
 mod input;
@@ -35,6 +37,8 @@ mod told;
 
 pub use convert::{Converted, convert};
 pub(crate) use digest::digest;
+pub(crate) use fill::FillStream;
+pub(crate) use footprint::Footprint;
 pub(crate) use input::Input;
 pub use notes::Tally;
 pub use order::Precedes;

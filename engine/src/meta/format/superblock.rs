@@ -20,7 +20,7 @@ pub(crate) const SUPERBLOCK_BYTES: usize = 4096;
 pub(crate) const SUPERBLOCK_AT: [DiskOffset; 2] = [DiskOffset(64 * 1024), DiskOffset(128 * 1024)];
 /// Longest log: a whole one is read when a volume opens.
 pub(crate) const LOG_BYTES_MAX: u64 = 1 << 30;
-/// Generations and file numbers are at or below this: out of reach, and clear of `STORED_OBJECT` and of
+/// Generations, file numbers and numbers of batches are at or below this: out of reach, and clear of `STORED_OBJECT` and of
 /// the end of arithmetic.
 pub(crate) const COUNT_MAX: u64 = 1 << 62;
 /// Where in a superblock the bits of `HeldSet` are.
@@ -67,6 +67,7 @@ pub(crate) struct LogRegion {
 pub(crate) struct LogTail {
     /// Bytes from the start of the log; a multiple of the sector.
     pub(crate) offset: u64,
+    /// From 1 on.
     pub(crate) sequence: u64,
 }
 
@@ -198,6 +199,14 @@ pub(crate) fn decode_superblock(bytes: &[u8], at: DiskOffset) -> Decoded<Superbl
             sequence: u64_at(bytes, 144),
         },
     };
+    let sequence = log.tail.sequence;
+    if !(1..=COUNT_MAX).contains(&sequence) {
+        return Err(Malformed::new(
+            WHAT,
+            "a number of a batch in reach",
+            sequence,
+        ));
+    }
     if !log_valid(&log, capacity_bytes) {
         let found = format!("{log:?}");
         return Err(Malformed::new(WHAT, "a log inside the volume", found));
@@ -229,7 +238,5 @@ fn log_valid(log: &LogRegion, capacity_bytes: u64) -> bool {
     let LogRegion { extent, tail } = log;
     let inside = extent.bytes <= LOG_BYTES_MAX && extent_valid(*extent, capacity_bytes);
     let none = extent.bytes == 0 && extent.start == AREA_START && tail.offset == 0;
-    tail.sequence <= COUNT_MAX
-        && (none
-            || (inside && tail.offset < extent.bytes && tail.offset.is_multiple_of(SECTOR_BYTES)))
+    none || (inside && tail.offset < extent.bytes && tail.offset.is_multiple_of(SECTOR_BYTES))
 }

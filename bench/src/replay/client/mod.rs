@@ -1,14 +1,14 @@
 //! One client: takes operations from its stream, keeps their schedule, carries them out, checks reads.
 //!
 //! ```text
-//!   next op -> wait until due -> make the bytes -> [ begin | target | end ] -> compare -> record
+//!   next op -> make the bytes -> wait until due -> [ begin | target | end ] -> compare -> record
 //!                                                  '----- service time ----'
-//!              '-- response time: from due -------------------------------'
+//!                                '-- response time: from due -------------'
 //! ```
 //!
-//! Making bytes and comparing them is the harness's own work and lies outside both latencies, but a
-//! client does it between operations: in an open loop, a client that spends longer on it than the
-//! schedule allows shows up as late, not as a slow target.
+//! Making bytes and comparing them is the harness's own work. A client does both before the next operation is due, and so
+//! outside of either latency, as long as the schedule leaves it the time: in an open loop, a client that spends longer on it
+//! than the schedule allows shows up as late, not as a slow target.
 //!
 //! A client ends when its stream does, when the phase's time is up, or when the run is halted: by a
 //! signal, or by the first operation that fails.
@@ -17,7 +17,7 @@
 //! asked for one operation at a time ([`Client::take`], [`Client::issue`]). Both are the same steps.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use delalloc_workloads::{Content, FileSlot, Op, OpStream, StreamError, TimedOp};
@@ -65,8 +65,6 @@ pub struct Pacing {
 #[derive(Debug, Default)]
 pub struct Halt {
     raised: AtomicBool,
-    /// How far behind schedule clients were when their time was up, the worst of them.
-    backlog_ns: AtomicU64,
     reason: Mutex<Option<anyhow::Error>>,
 }
 
@@ -80,11 +78,6 @@ impl Halt {
     /// Why the phase was ended.
     pub fn take(&self) -> Option<anyhow::Error> {
         self.reason.lock().take()
-    }
-
-    /// How far behind schedule the worst client was when its time was up.
-    pub fn backlog_ns(&self) -> u64 {
-        self.backlog_ns.load(Ordering::Relaxed)
     }
 }
 
@@ -285,12 +278,15 @@ impl<'a> Client<'a> {
         let Some(due_ns) = self.wait(timed, now_ns) else {
             return false;
         };
+        if due_ns.is_none() {
+            self.prepare(&timed.op);
+        }
         if self.precedence.is_some() && !self.wait_for_others() {
             return false;
         }
         let (tape, target) = (self.shared.tape, self.shared.files.target());
         let begun = tape.map(|tape| (tape, tape.begin(self.number, timed.op, target)));
-        match self.perform(&timed.op) {
+        match self.issue_prepared(&timed.op) {
             Ok(Done {
                 begin_ns,
                 end_ns,
@@ -410,7 +406,7 @@ impl<'a> Client<'a> {
         Some(due_ns.saturating_add(self.start_ns))
     }
 
-    /// Waits for an operation's time. `None` when there is no time left; `Some(None)` without a schedule.
+    /// Waits for an operation's time, and prepares it meanwhile. `None` when there is no time left; `Some(None)` without a schedule.
     #[expect(
         clippy::option_option,
         reason = "whether to go on, and whether there is a schedule"
@@ -422,10 +418,7 @@ impl<'a> Client<'a> {
             if let Some(due_ns) = due_ns {
                 // Nothing is due after the end.
                 let backlog_ns = now_ns.min(end_ns).saturating_sub(due_ns);
-                self.shared
-                    .halt
-                    .backlog_ns
-                    .fetch_max(backlog_ns, Ordering::Relaxed);
+                self.recorder.behind(backlog_ns);
             }
             return None;
         }
@@ -435,6 +428,8 @@ impl<'a> Client<'a> {
         if due_ns >= end_ns {
             return None;
         }
+        // What is done here is in no response time while there is time left.
+        self.prepare(&timed.op);
         self.recorder.post();
         self.pacer.wait_until(due_ns, || self.is_over());
         // The end may have moved meanwhile; what was due before it is still done.
@@ -442,8 +437,37 @@ impl<'a> Client<'a> {
         (is_due && !self.shared.halted()).then_some(Some(due_ns))
     }
 
-    /// Carries out one operation.
+    /// Carries out one operation now.
     pub fn perform(&mut self, op: &Op) -> anyhow::Result<Done> {
+        self.prepare(op);
+        self.issue_prepared(op)
+    }
+
+    /// Does for an operation what needs neither the target nor its time: room for its bytes, and the bytes of a write. Which
+    /// bytes these are is in the operation itself, so they are the same whenever they are made.
+    #[inline]
+    fn prepare(&mut self, op: &Op) {
+        match *op {
+            Op::Read { bytes, .. } => {
+                room(&mut self.buffer, bytes);
+            }
+            Op::Write {
+                file,
+                offset,
+                bytes,
+                version,
+            } => {
+                let buffer = room(&mut self.buffer, bytes);
+                if let Some(content) = self.shared.content {
+                    content.fill(file, offset, version, buffer);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Carries out the operation that was prepared last.
+    fn issue_prepared(&mut self, op: &Op) -> anyhow::Result<Done> {
         match *op {
             Op::Read {
                 file,
@@ -531,9 +555,6 @@ impl<'a> Client<'a> {
         version: u64,
     ) -> anyhow::Result<Done> {
         let buffer = room(&mut self.buffer, bytes);
-        if let Some(content) = self.shared.content {
-            content.fill(file, offset, version, buffer);
-        }
         let range = offset..offset + bytes;
         let change = self
             .shared
@@ -590,10 +611,13 @@ fn timed(pacer: &Pacer, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Re
 }
 
 /// The first `bytes` of a buffer, grown where it is shorter.
-fn room(buffer: &mut Vec<u8>, bytes: u64) -> &mut [u8] {
+pub(super) fn room(buffer: &mut Vec<u8>, bytes: u64) -> &mut [u8] {
     let len = usize::try_from(bytes).expect("an operation fits memory");
     if buffer.len() < len {
         buffer.resize(len, 0);
     }
     &mut buffer[..len]
 }
+
+#[cfg(test)]
+mod tests;
