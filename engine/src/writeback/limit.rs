@@ -54,7 +54,10 @@ impl SubmitLimit {
 
     /// One request is answered.
     pub(crate) fn release(&self) {
-        let mut counts = self.counts.lock();
+        self.released(&mut self.counts.lock());
+    }
+
+    fn released(&self, counts: &mut Counts) {
         counts.out = counts
             .out
             .checked_sub(1)
@@ -120,10 +123,8 @@ mod tests {
         }
         // The last answer, and the next request, before anybody who waits has the lock.
         let mut counts = limit.counts.lock();
-        counts.out = 0;
-        counts.zeros += 1;
-        limit.changed.notify_all();
-        counts.out = 1;
+        limit.released(&mut counts);
+        counts.out += 1;
         drop(counts);
         drainer.join().expect("the drain ends");
         limit.release();
