@@ -17,8 +17,8 @@
 //! Invariants
 //!   * `used` = pages in frames + places in charges, exactly.
 //!   * `used <= frames_max`, but for copies made under writeback: they wait for nobody, because
-//!     the file's mutex is held, and are at most the frames writeback holds. The next charge waits
-//!     for them as for any other.
+//!     the file's mutex is held, and are at most the frames that writeback and the next batch of the
+//!     log hold. The next charge waits for them as for any other.
 //!   * Pages go round and are not given back to the allocator before the pool goes.
 //!
 //! Locks: one short mutex, taken with any other lock held and holding none itself.

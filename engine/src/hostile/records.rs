@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use crate::log::format as log_format;
-use crate::log::{DataNumber, LoggedPage, Record, SizeChange};
+use crate::log::{DataNumber, LoggedBytes, LoggedPage, Record, SizeChange};
 use crate::meta::{CODEC_RAW, NewExtent};
 use crate::units::{
     DiskExtent, DiskOffset, FileId, FileRange, Generation, PAGE_LEN, PageIndex, SECTOR_BYTES,
@@ -87,7 +87,7 @@ impl AnyRecord {
                 page: PageIndex::of(self.start),
                 number: DataNumber(self.number),
                 size_bytes: self.size_bytes,
-                bytes: [self.name; PAGE_LEN].as_slice().into(),
+                bytes: LoggedBytes::Read([self.name; PAGE_LEN].as_slice().into()),
             })),
         }
     }

@@ -13,7 +13,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::held::{DataNumber, LoggedPage};
+use super::held::{DataNumber, LoggedBytes, LoggedPage};
 use super::record::{Record, SizeChange};
 use crate::meta::format::{
     Decoded, Malformed, SECTOR_LEN, extent_valid, put_u32, put_u64, u32_at, u64_at,
@@ -164,59 +164,82 @@ fn wide(mask: u16) -> u32 {
 /// Appends the bytes of a record.
 pub(crate) fn encode(record: &Record<'_>, generation: Generation, out: &mut Vec<u8>) {
     let start = out.len();
+    out.resize(start + RECORD_BYTES, 0);
     let (kind, size) = match record {
-        Record::Create { .. } => (1, SizeChange::Keep),
-        Record::Rename { .. } => (2, SizeChange::Keep),
+        Record::Create { name, .. } => (1, encode_name(name, out)),
+        Record::Rename { name, .. } => (2, encode_name(name, out)),
         Record::Orphan { .. } => (3, SizeChange::Keep),
         Record::Remove { .. } => (4, SizeChange::Keep),
-        Record::Finish { size, .. } => (5, *size),
-        Record::Cut { size, .. } => (6, *size),
-        Record::Data(page) => (7, SizeChange::Grow(page.size_bytes)),
-        Record::Home { .. } => (9, SizeChange::Keep),
+        Record::Finish {
+            extent,
+            size,
+            data_before,
+            ..
+        } => {
+            encode_extent(extent, *data_before, out);
+            (5, *size)
+        }
+        Record::Cut {
+            range,
+            size,
+            data_before,
+            ..
+        } => {
+            encode_range(*range, *data_before, out);
+            (6, *size)
+        }
+        Record::Home {
+            range, data_before, ..
+        } => {
+            encode_range(*range, *data_before, out);
+            (9, SizeChange::Keep)
+        }
+        Record::Data(page) => {
+            out.resize(start + DATA_RECORD_BYTES, 0);
+            put_page(page, generation, &mut out[start..]);
+            return;
+        }
     };
+    out.resize(out.len().next_multiple_of(8), 0);
+    put_header(kind, size, record.file(), generation, &mut out[start..]);
+}
+
+/// Puts the record of a page into `out`, which is `DATA_RECORD_BYTES` long.
+pub(crate) fn put_page(page: &LoggedPage, generation: Generation, out: &mut [u8]) {
+    let size = SizeChange::Grow(page.size_bytes);
+    put_header(7, size, page.file, generation, out);
+    put_u64(out, RECORD_BYTES, page.page.start());
+    put_u64(out, RECORD_BYTES + 8, page.number.0);
+    out[RECORD_BYTES + DATA_HEADER_BYTES..].copy_from_slice(&page.bytes);
+}
+
+/// What every record begins with; `out` is as long as the record.
+fn put_header(kind: u8, size: SizeChange, file: FileId, generation: Generation, out: &mut [u8]) {
     let (size_kind, size_bytes) = match size {
         SizeChange::Keep => (0, 0),
         SizeChange::Grow(bytes) => (1, bytes),
         SizeChange::Set(bytes) => (2, bytes),
     };
-    out.resize(start + RECORD_BYTES, 0);
-    out[start + 4] = kind;
-    out[start + 5] = size_kind;
-    put_u64(out, start + 8, generation.0);
-    put_u64(out, start + 16, record.file().0);
-    put_u64(out, start + 24, size_bytes);
-    match record {
-        Record::Create { name, .. } | Record::Rename { name, .. } => {
-            let name_bytes = u64::try_from(name.len()).expect("a name is short");
-            out.extend_from_slice(&name_bytes.to_le_bytes());
-            out.extend_from_slice(name.as_bytes());
-        }
-        Record::Orphan { .. } | Record::Remove { .. } => {}
-        Record::Finish {
-            extent,
-            data_before,
-            ..
-        } => encode_extent(extent, *data_before, out),
-        Record::Cut {
-            range, data_before, ..
-        }
-        | Record::Home {
-            range, data_before, ..
-        } => {
-            for word in [range.start, range.end, data_before.0] {
-                out.extend_from_slice(&word.to_le_bytes());
-            }
-        }
-        Record::Data(page) => {
-            for word in [page.page.start(), page.number.0] {
-                out.extend_from_slice(&word.to_le_bytes());
-            }
-            out.extend_from_slice(&page.bytes);
-        }
+    let record_bytes = u32_of(out.len() as u64);
+    put_u32(out, 0, record_bytes);
+    out[4..8].copy_from_slice(&[kind, size_kind, 0, 0]);
+    put_u64(out, 8, generation.0);
+    put_u64(out, 16, file.0);
+    put_u64(out, 24, size_bytes);
+}
+
+/// No change of a name changes a size.
+fn encode_name(name: &str, out: &mut Vec<u8>) -> SizeChange {
+    let name_bytes = u64::try_from(name.len()).expect("a name is short");
+    out.extend_from_slice(&name_bytes.to_le_bytes());
+    out.extend_from_slice(name.as_bytes());
+    SizeChange::Keep
+}
+
+fn encode_range(range: FileRange, data_before: DataNumber, out: &mut Vec<u8>) {
+    for word in [range.start, range.end, data_before.0] {
+        out.extend_from_slice(&word.to_le_bytes());
     }
-    out.resize(out.len().next_multiple_of(8), 0);
-    let bytes = u32::try_from(out.len() - start).expect("a record is short");
-    put_u32(out, start, bytes);
 }
 
 fn encode_extent(extent: &NewExtent, data_before: DataNumber, out: &mut Vec<u8>) {
@@ -374,7 +397,7 @@ fn decode_data(file: FileId, size: SizeChange, body: &[u8]) -> Decoded<LoggedPag
         page: PageIndex::of(start),
         number: DataNumber(u64_at(body, 8)),
         size_bytes,
-        bytes: body[DATA_HEADER_BYTES..].into(),
+        bytes: LoggedBytes::Read(body[DATA_HEADER_BYTES..].into()),
     })
 }
 
@@ -489,7 +512,7 @@ mod tests {
                 page: PageIndex(9),
                 number: DataNumber(11),
                 size_bytes: 40_000,
-                bytes: (0..=u8::MAX).cycle().take(PAGE_LEN).collect(),
+                bytes: LoggedBytes::Read((0..=u8::MAX).cycle().take(PAGE_LEN).collect()),
             })),
         ]
     }
@@ -543,7 +566,7 @@ mod tests {
                 page: PageIndex(number.into()),
                 number: DataNumber(number.into()),
                 size_bytes: 40_000,
-                bytes: bytes.into(),
+                bytes: LoggedBytes::Read(bytes.into()),
             }))
         };
         let (forged, _) = batch(&[Record::Orphan { file: FileId(7) }]);

@@ -25,9 +25,11 @@
 //! home (writeback/logged, services).
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::ring::Place;
+use crate::cache::Frame;
 use crate::mutation::{self, Mutation};
 use crate::units::{FileId, FileRange, Generation, PAGE_BYTES, PageIndex};
 
@@ -47,8 +49,36 @@ pub(crate) struct LoggedPage {
     /// The size of the file when this was pushed.
     pub(crate) size_bytes: u64,
     /// The whole page.
-    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) bytes: LoggedBytes,
 }
+
+/// The bytes of a page in the log. None of them is copied until they go into a batch.
+#[derive(Debug, Clone)]
+pub(crate) enum LoggedBytes {
+    /// As the cache has them. Whoever writes to the page before its batch is through gets a frame of its own.
+    Cached(Frame),
+    /// As the log on the device has them.
+    Read(Arc<[u8]>),
+}
+
+impl Deref for LoggedBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Cached(frame) => frame.bytes(),
+            Self::Read(bytes) => bytes,
+        }
+    }
+}
+
+impl PartialEq for LoggedBytes {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for LoggedBytes {}
 
 /// Numbers, as a superblock names them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,7 +176,7 @@ impl Held {
         file: FileId,
         page: PageIndex,
         size_bytes: u64,
-        bytes: Arc<[u8]>,
+        bytes: LoggedBytes,
     ) -> DataNumber {
         let number = DataNumber(self.next);
         self.next += 1;
@@ -349,7 +379,7 @@ mod tests {
     }
 
     fn push(held: &mut Held, page: PageIndex) -> DataNumber {
-        held.push(FILE, page, 0, vec![0; 4096].into())
+        held.push(FILE, page, 0, LoggedBytes::Read(vec![0; 4096].into()))
     }
 
     #[test]

@@ -43,7 +43,7 @@ mod state;
 mod sync;
 mod write;
 
-pub(crate) use held::{DataNumber, HeldSet, LoggedPage, WINDOW};
+pub(crate) use held::{DataNumber, HeldSet, LoggedBytes, LoggedPage, WINDOW};
 pub(crate) use pending::Lsn;
 pub(crate) use record::{Prepared, Record, SizeChange};
 pub(crate) use state::LogClaim;

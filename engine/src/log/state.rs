@@ -2,11 +2,8 @@
 //!
 //! Pure; the owner holds the lock. Not here: writing (write).
 
-use std::borrow::Cow;
-use std::sync::Arc;
-
 use super::format::{self, DATA_RECORD_BYTES, HEADER_BYTES};
-use super::held::{DataNumber, Held, HeldSet, LoggedPage};
+use super::held::{DataNumber, Held, HeldSet, LoggedBytes, LoggedPage};
 use super::pending::{Lsn, Pending};
 use super::record::{Prepared, Record, SizeChange};
 use super::ring::{Mark, Ring, Slot};
@@ -175,7 +172,7 @@ impl LogState {
         &mut self,
         file: FileId,
         size_bytes: u64,
-        pages: Vec<(PageIndex, Arc<[u8]>)>,
+        pages: Vec<(PageIndex, LoggedBytes)>,
     ) -> Option<DataNumber> {
         let bytes = (self.held.pending() + pages.len()) * DATA_RECORD_BYTES;
         let payload_bytes = (self.pending.bytes() + bytes) as u64;
@@ -317,17 +314,15 @@ impl Batch {
         self.bytes.len() + prepared_bytes + self.pages.len() * DATA_RECORD_BYTES
     }
 
-    /// The records of its pages.
-    pub(crate) fn encode_pages(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.pages.len() * DATA_RECORD_BYTES);
-        for page in &self.pages {
-            format::encode(
-                &Record::Data(Cow::Borrowed(page)),
-                self.generation,
-                &mut bytes,
-            );
+    /// Puts the records of its pages there, which is as long as they are.
+    pub(crate) fn put_pages(&self, out: &mut [u8]) {
+        for (page, record) in self
+            .pages
+            .iter()
+            .zip(out.chunks_exact_mut(DATA_RECORD_BYTES))
+        {
+            format::put_page(page, self.generation, record);
         }
-        bytes
     }
 
     /// Bytes on the device for so many bytes of records.
@@ -398,7 +393,7 @@ mod tests {
     }
 
     fn push_page(state: &mut LogState) -> Option<DataNumber> {
-        let bytes: Arc<[u8]> = vec![0; 4096].into();
+        let bytes = LoggedBytes::Read(vec![0; 4096].into());
         state.push_pages(FileId(1), 4096, vec![(PageIndex(0), bytes)])
     }
 

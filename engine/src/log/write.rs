@@ -18,12 +18,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use delalloc_backends::{AlignedBuf, Backend, Durability, Request};
+use delalloc_backends::{Backend, BufPool, Durability, Request};
 use parking_lot::Mutex;
 
 use super::format::{self, BatchHeader, HEADER_BYTES};
 use super::group::Group;
-use super::held::DataNumber;
+use super::held::{DataNumber, LoggedBytes};
 use super::pending::Lsn;
 use super::record::{Prepared, Record};
 use super::state::{Batch, CommitMark, LogClaim, LogLimits, LogState, NoBatch};
@@ -32,6 +32,12 @@ use crate::error::EngineError;
 use crate::meta::format::LogRegion;
 use crate::mutation::{self, Mutation};
 use crate::units::{DiskExtent, DiskOffset, FileId, FileRange, Generation, PageIndex};
+
+/// Bytes of a batch whose memory is used again: a page costs more where it is touched for the first time than where it is
+/// filled, and with these few dozen pages a batch is rarely larger.
+const IMAGE_BYTES_KEPT: usize = 128 << 10;
+/// Batches that are kept: one is written at a time, and rarely a second time without the data of somebody.
+const IMAGES_KEPT: usize = 1;
 
 /// What a caller of `sync` brings.
 #[derive(Debug)]
@@ -77,6 +83,7 @@ pub(crate) struct Log {
     barrier: Arc<Barrier>,
     state: Mutex<LogState>,
     group: Group<Ticket, Outcome>,
+    images: Arc<BufPool>,
     pub(crate) counts: LogCounts,
 }
 
@@ -97,6 +104,7 @@ impl Log {
             limits,
             state: Mutex::new(LogState::new(extent.bytes, tail, generation, limits)),
             group: Group::default(),
+            images: BufPool::new(IMAGE_BYTES_KEPT, IMAGES_KEPT),
             counts: LogCounts::default(),
         }
     }
@@ -138,7 +146,7 @@ impl Log {
         &self,
         file: FileId,
         size_bytes: u64,
-        pages: Vec<(PageIndex, Arc<[u8]>)>,
+        pages: Vec<(PageIndex, LoggedBytes)>,
     ) -> Option<DataNumber> {
         self.state.lock().push_pages(file, size_bytes, pages)
     }
@@ -270,7 +278,7 @@ impl Log {
         let staying = tickets.iter().enumerate();
         let staying = staying.filter(|(number, _)| stays(*number));
         let payload_bytes = batch.payload_bytes(staying.filter_map(|(_, ticket)| prepared(ticket)));
-        let mut image = AlignedBuf::zeroed(Batch::image_bytes(payload_bytes));
+        let mut image = self.images.take(Batch::image_bytes(payload_bytes));
         let mut at = HEADER_BYTES;
         image[at..at + batch.bytes.len()].copy_from_slice(&batch.bytes);
         at += batch.bytes.len();
@@ -289,8 +297,9 @@ impl Log {
                 format::void(own);
             }
         }
-        let pages = batch.encode_pages();
-        image[at..at + pages.len()].copy_from_slice(&pages);
+        let end = HEADER_BYTES + payload_bytes;
+        batch.put_pages(&mut image[at..end]);
+        image[end..].fill(0);
         records += u32::try_from(batch.pages.len()).expect("a batch is small");
         let address = DiskOffset(self.extent.start.0 + batch.slot.offset);
         let header = BatchHeader {
@@ -372,4 +381,60 @@ fn answers(ends: Vec<Vec<Option<EngineError>>>, well: &Outcome) -> Vec<Outcome> 
 
 fn add(counter: &AtomicU64, more: u64) {
     counter.fetch_add(more, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use delalloc_backends::{BackendExt, MemBackend};
+
+    use super::*;
+    use crate::meta::format::{LogTail, SECTOR_LEN};
+
+    const REGION: LogRegion = LogRegion {
+        extent: DiskExtent {
+            start: DiskOffset(1 << 16),
+            bytes: 1 << 20,
+        },
+        tail: LogTail {
+            offset: 0,
+            sequence: 1,
+        },
+    };
+
+    /// Writes one batch of what was pushed.
+    fn write(log: &Log, device: &MemBackend) {
+        let wanted = log.wanted(FileId(1)).expect("something was pushed");
+        let ticket = Ticket {
+            wanted,
+            express: None,
+        };
+        let outcome = log.make_durable(device, ticket);
+        assert!(matches!(outcome, Outcome::Durable(_)), "{outcome:?}");
+    }
+
+    #[test]
+    fn a_batch_ends_in_zeros_whatever_the_one_before_it_left_in_memory() {
+        let device = Arc::new(MemBackend::new(4 << 20));
+        let barrier = Arc::new(Barrier::new(Arc::clone(&device) as Arc<dyn Backend>));
+        let log = Log::new(REGION, 7, Generation(2), LogLimits::default(), barrier);
+        let page = LoggedBytes::Read(vec![0xAA; SECTOR_LEN].into());
+        let pages = (0..3).map(|page_at| (PageIndex(page_at), page.clone()));
+        log.push_pages(FileId(1), 3 * 4096, pages.collect())
+            .expect("room");
+        write(&log, &device);
+        log.push(&Record::Orphan { file: FileId(1) });
+        write(&log, &device);
+        let mut at = REGION.extent.start.0;
+        for _ in 0..2 {
+            let sector = device.read_blocking(at, SECTOR_LEN).expect("memory reads");
+            let header = format::peek_batch(&sector).expect("a batch");
+            let stored_bytes = header.stored_bytes();
+            let len = usize::try_from(stored_bytes).expect("a batch is short");
+            let bytes = device.read_blocking(at, len).expect("memory reads");
+            assert!(format::open_batch(&bytes, &header).is_some());
+            let end = header.sealed().expect("a batch is short").end;
+            assert!(bytes[end..].iter().all(|&byte| byte == 0), "at {at}");
+            at += stored_bytes;
+        }
+    }
 }

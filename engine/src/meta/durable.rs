@@ -2,13 +2,11 @@
 //!
 //! Not here: the log, commits, which pages are logged (writeback/logged).
 
-use std::sync::Arc;
-
 use delalloc_backends::Request;
 
 use super::metadata::Metadata;
 use crate::error::Result;
-use crate::log::{DataNumber, Lsn, Outcome, Prepared, Ticket};
+use crate::log::{DataNumber, LoggedBytes, Lsn, Outcome, Prepared, Ticket};
 use crate::units::{FileId, FileRange, Generation, PageIndex};
 
 /// Whether the log could do what was asked of it.
@@ -55,7 +53,7 @@ impl Metadata {
         &self,
         file: FileId,
         size_bytes: u64,
-        pages: Vec<(PageIndex, Arc<[u8]>)>,
+        pages: Vec<(PageIndex, LoggedBytes)>,
     ) -> Option<DataNumber> {
         self.log.push_pages(file, size_bytes, pages)
     }

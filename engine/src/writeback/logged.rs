@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   unsynced pages (DIRTY or WRITEBACK, not SYNCED)
-//!     | push          copies of the pages, numbered; SYNCED
+//!     | push          handles of the pages, numbered; SYNCED
 //!     | log_file      one write, one FLUSH, shared with whoever syncs at the time
 //!     | settle        the size on disk moves over them
 //!   SYNCED, still dirty: they go home with what lies beside them, by age, by pressure, or because the log
@@ -28,7 +28,7 @@ use crate::core::Core;
 use crate::error::Result;
 use crate::extent::State;
 use crate::inode::{Inode, InodeState};
-use crate::log::DataNumber;
+use crate::log::{DataNumber, LoggedBytes};
 use crate::meta::LogAnswer;
 use crate::mutation::{self, Mutation};
 use crate::units::{FileRange, Generation, PAGE_BYTES, PageIndex};
@@ -130,11 +130,11 @@ fn unsynced(state: &InodeState) -> Vec<FileRange> {
 
 fn push(core: &Core, inode: &Inode, state: &mut InodeState, ranges: &[FileRange]) -> bool {
     let size_at = state.size.memory_bytes();
-    let mut pages: Vec<(PageIndex, Arc<[u8]>)> = Vec::new();
+    let mut pages: Vec<(PageIndex, LoggedBytes)> = Vec::new();
     for range in ranges {
         let indices = PageIndex::of(range.start)..PageIndex::of(range.end);
         let found = state.pages.range(indices);
-        pages.extend(found.map(|(index, page)| (index, Arc::from(&page.frame.bytes()[..]))));
+        pages.extend(found.map(|(index, page)| (index, LoggedBytes::Cached(page.frame.clone()))));
     }
     let count = pages.len() as u64;
     let wanted: u64 = ranges
