@@ -155,28 +155,16 @@ mod tests {
     use super::*;
     use crate::record::{Tool, Workload};
 
-    fn time(name: &str, count: u64, ns: u64) -> SpanRecord {
-        SpanRecord {
-            name: name.to_owned(),
-            count,
-            ns_mean: ns as f64,
-            ns_p50: ns,
-            ns_p99: 2 * ns,
-            ns_max: 3 * ns,
-            ..SpanRecord::default()
-        }
-    }
-
     fn phase(name: &str, flushes: f64, ns: u64) -> PhaseRecord {
         PhaseRecord {
             name: name.to_owned(),
             counters: [("device.flushes".to_owned(), flushes)].into(),
             stages: vec![StageRecord {
                 name: "read device".to_owned(),
-                times: vec![time("running", 1, ns)],
+                times: vec![SpanRecord::spread("running", 1, ns)],
                 ..StageRecord::default()
             }],
-            spans: vec![time("home", 1, 10 * ns)],
+            spans: vec![SpanRecord::spread("home", 1, 10 * ns)],
             ..PhaseRecord::default()
         }
     }
@@ -188,7 +176,7 @@ mod tests {
                 phase("load.device", 50.0, 1),
                 phase("load", 4.0, 300),
             ],
-            spans: vec![time("home", 9, 7000)],
+            spans: vec![SpanRecord::spread("home", 9, 7000)],
             ..Cell::default()
         };
         cell.count("device.flushes", 60.0);

@@ -197,6 +197,37 @@ impl Op {
         }
     }
 
+    /// The bytes of a file that it reads, writes or punches out: which file, the first, how many. None where it names no such
+    /// bytes; how many a truncate, a create or a remove changes is up to the file.
+    pub fn place(&self) -> Option<(FileSlot, u64, u64)> {
+        match *self {
+            Self::Read {
+                file,
+                offset,
+                bytes,
+            }
+            | Self::Write {
+                file,
+                offset,
+                bytes,
+                ..
+            }
+            | Self::PunchHole {
+                file,
+                offset,
+                bytes,
+            } => Some((file, offset, bytes)),
+            Self::Sync { .. }
+            | Self::VolumeSync
+            | Self::Truncate { .. }
+            | Self::Create { .. }
+            | Self::Open { .. }
+            | Self::Remove { .. }
+            | Self::Rename { .. }
+            | Self::DataSync { .. } => None,
+        }
+    }
+
     /// Bytes read or written by it: what throughput counts.
     pub fn payload_bytes(&self) -> u64 {
         match *self {

@@ -57,25 +57,8 @@ fn ops(plan: &WorkloadPlan) -> Vec<Op> {
 fn pieces(plan: &WorkloadPlan) -> Vec<(u32, u64, u64)> {
     ops(plan)
         .iter()
-        .filter_map(|op| match *op {
-            Op::Read {
-                file,
-                offset,
-                bytes,
-            }
-            | Op::Write {
-                file,
-                offset,
-                bytes,
-                ..
-            }
-            | Op::PunchHole {
-                file,
-                offset,
-                bytes,
-            } => Some((file.0, offset, bytes)),
-            _ => None,
-        })
+        .filter_map(Op::place)
+        .map(|(file, offset, bytes)| (file.0, offset, bytes))
         .collect()
 }
 

@@ -21,6 +21,7 @@ pub mod phase;
 pub mod precedence;
 mod recordings;
 mod sampler;
+mod segment;
 mod start_line;
 pub mod steady;
 pub mod tape;

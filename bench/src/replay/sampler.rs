@@ -185,29 +185,15 @@ mod tests {
     use delalloc_workloads::{Checks, load_str};
 
     use super::*;
-    use crate::replay::client::{Halt, Pacing};
-    use crate::replay::files::FileTable;
-    use crate::signals::Signals;
-    use crate::targets::NullTarget;
+    use crate::replay::client::on_null::OnNull;
 
     /// Looks at these times at a phase that was over at `over_ns`: when each interval ended, and the phase.
     fn looked(looks_ns: &[u64], over_ns: u64) -> (Vec<u64>, u64) {
         let text = "version: 1\ntargets: { n: null }\nfiles: { t: { size: 1MiB } }\nphases: [{ name: p, jobs: [{ write: t, block: 4KiB }] }]\n";
         let plan = load_str(text, "w", &[], Checks::none()).unwrap();
         let load = &plan.loads[0];
-        let (target, halt) = (NullTarget, Halt::default());
-        let shared = Shared {
-            files: &FileTable::new(&target, load),
-            content: None,
-            expected: None,
-            signals: &Signals::default(),
-            pacing: Pacing {
-                end_ns: None,
-                follow_schedule: true,
-            },
-            halt: &halt,
-            tape: None,
-        };
+        let on_null = OnNull::of(load);
+        let shared = on_null.shared();
         let (window, mut seen) = (Window::of(&load.phases[0]), |_: &_| {});
         let mut sampler = Sampler::new(&shared, &window, None, 1, &mut seen);
         for now_ns in looks_ns {

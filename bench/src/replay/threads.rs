@@ -195,11 +195,8 @@ mod tests {
     use delalloc_workloads::{Checks, Cursors, load_str};
 
     use super::*;
-    use crate::replay::client::{Halt, Pacing};
-    use crate::replay::files::FileTable;
+    use crate::replay::client::on_null::OnNull;
     use crate::replay::window::Window;
-    use crate::signals::Signals;
-    use crate::targets::NullTarget;
 
     /// Runs eight clients, of which `with_thread` get one; how many operations they did, and what was said.
     fn run_eight(with_thread: usize) -> (u64, Option<String>) {
@@ -207,19 +204,8 @@ mod tests {
         let plan = load_str(text, "w", &[], Checks::none()).unwrap();
         let load = &plan.loads[0];
         let streams = load.streams(0, &Arc::new(Cursors::new(load))).unwrap();
-        let (target, halt) = (NullTarget, Halt::default());
-        let shared = Shared {
-            files: &FileTable::new(&target, load),
-            content: None,
-            expected: None,
-            signals: &Signals::default(),
-            pacing: Pacing {
-                end_ns: None,
-                follow_schedule: true,
-            },
-            halt: &halt,
-            tape: None,
-        };
+        let on_null = OnNull::of(load);
+        let shared = on_null.shared();
         let builder = |number| {
             // No machine has a stack as large as that.
             let bytes = if number < with_thread {
@@ -234,7 +220,7 @@ mod tests {
         let mut sampler = Sampler::new(&shared, &window, None, streams.len(), &mut seen);
         let slack = SleepSlack::measure();
         let ran = run_on(&builder, phase, streams, &shared, slack, &mut sampler);
-        let said = halt.take().map(|error| format!("{error:#}"));
+        let said = on_null.halt.take().map(|error| format!("{error:#}"));
         (ran.jobs[0].ops(), said)
     }
 

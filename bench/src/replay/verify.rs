@@ -29,7 +29,8 @@ use delalloc_workloads::units::format_size;
 use delalloc_workloads::{Content, FileSlot};
 use parking_lot::{Mutex, RwLock};
 
-use super::versions::{Acceptable, Ticket, Version, VersionMap};
+use super::segment::{Ticket, Version};
+use super::versions::{Acceptable, VersionMap};
 
 const NO_READ: Ticket = Ticket::MAX;
 /// Emptied files that are looked at again with each that is emptied; more than one, so that they come to an end.

@@ -6,15 +6,6 @@
 //! is right if each of its bytes is one of them. The alternative, forbidding overlap, would leave
 //! the races of the target unverified, and those are where it is wrong if it is wrong.
 //!
-//! ```text
-//!   began ------ ended ............ superseded        (tickets of one logical clock)
-//!     |  in flight |  settled            |  a write that began after this one ended has ended too
-//!     '------------ may be read ---------'            ... and by reads that began before that
-//! ```
-//!
-//! Version 0 is zeros: never written, punched out, or cut off. A write that failed leaves both the
-//! old bytes and the new possible, for ever or until it is overwritten.
-//!
 //! Zeros may reach past everything written so far (a file is cut to nothing, whatever its size). They
 //! make no segments there, but a write that begins while they are in flight may come before them or
 //! after them, so where it makes a segment it finds them among the candidates.
@@ -26,96 +17,21 @@
 //! Invariants
 //!   * Segments do not overlap; a byte in no segment has the single candidate 0.
 //!   * A segment within the range of zeros in flight has them as a candidate.
-//!   * A segment has at least one candidate that is not superseded.
 //!   * Versions of writes are unique in a run, so stale content never looks fresh.
 //!
-//! Not here: tickets and readers (verify), the bytes (`delalloc-workloads`).
+//! Not here: how long a version is a candidate (segment), tickets and readers (verify), the bytes (`delalloc-workloads`).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 use delalloc_workloads::plan::{VERIFY_FILE_BYTES, VERIFY_FIRST_BYTES, VERIFY_SEGMENT_BYTES};
 
-/// A moment of the replay's logical clock.
-pub type Ticket = u64;
-/// Which content; 0 is zeros.
-pub type Version = u64;
+use super::segment::{ROOM_FACTOR_MAX, Segment, Ticket, Version};
 
-const OPEN: Ticket = Ticket::MAX;
-/// More room than so many times what is in it is given back.
-const ROOM_FACTOR_MAX: usize = 4;
 /// What a segment with more than one candidate takes besides: the others, and its place in the queue.
 const CONTESTED_BYTES: u64 = 64;
 /// So many of a file come and go with what is in flight; they are not counted, or each write would count twice.
 const CONTESTED_FREE: usize = 64;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Candidate {
-    version: Version,
-    began: Ticket,
-    /// `OPEN` while in flight.
-    ended: Ticket,
-    /// `OPEN` while it is the truth.
-    superseded: Ticket,
-}
-
-impl Candidate {
-    const ZEROS: Self = Self {
-        version: 0,
-        began: 0,
-        ended: 0,
-        superseded: OPEN,
-    };
-
-    fn settled(self) -> bool {
-        self.ended != OPEN && self.superseded == OPEN
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Segment {
-    end: u64,
-    first: Candidate,
-    rest: Vec<Candidate>,
-}
-
-impl Segment {
-    fn candidates(&self) -> impl Iterator<Item = &Candidate> {
-        std::iter::once(&self.first).chain(&self.rest)
-    }
-
-    /// Ends the write that began at `began` and marks what it replaces.
-    fn end(&mut self, began: Ticket, ended: Ticket, replaces: bool) {
-        for candidate in std::iter::once(&mut self.first).chain(&mut self.rest) {
-            if candidate.began == began && candidate.ended == OPEN {
-                candidate.ended = ended;
-            } else if replaces && candidate.ended < began && candidate.superseded == OPEN {
-                candidate.superseded = ended;
-            }
-        }
-    }
-
-    /// Forgets candidates that no read in flight may still see, and their room.
-    fn forget(&mut self, oldest_reader: Ticket) {
-        let kept = |candidate: &Candidate| candidate.superseded >= oldest_reader;
-        self.rest.retain(kept);
-        if !kept(&self.first) {
-            self.first = self.rest.swap_remove(0);
-        }
-        if self.rest.capacity() > ROOM_FACTOR_MAX * self.rest.len() {
-            self.rest.shrink_to_fit();
-        }
-    }
-
-    /// It has a candidate that only a read in flight may still see.
-    fn lingers(&self) -> bool {
-        !self.rest.is_empty() && self.candidates().any(|one| one.superseded != OPEN)
-    }
-
-    fn is_contested(&self) -> bool {
-        !self.rest.is_empty()
-    }
-}
 
 /// Bytes and the versions each of them may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,27 +93,16 @@ impl VersionMap {
         let mut out = Vec::new();
         let mut at = range.start;
         for (start, segment) in self.overlapping(&range) {
-            let (from, to) = (start.max(range.start), segment.end.min(range.end));
+            let (from, to) = (start.max(range.start), segment.end_offset().min(range.end));
             if at < from {
                 out.push(Acceptable {
                     range: at..from,
                     versions: vec![0],
                 });
             }
-            let mut versions: Vec<Version> = segment
-                .candidates()
-                .filter(|candidate| candidate.superseded >= read_began)
-                .map(|candidate| candidate.version)
-                .collect();
-            versions.sort_unstable_by(|left, right| right.cmp(left));
-            versions.dedup();
-            assert!(
-                !versions.is_empty(),
-                "a byte has at least one possible version"
-            );
             out.push(Acceptable {
                 range: from..to,
-                versions,
+                versions: segment.versions(read_began),
             });
             at = to;
         }
@@ -213,9 +118,9 @@ impl VersionMap {
     /// The one version of all of `range`, where that is so: the common case, without an allocation.
     pub fn single(&self, range: &Range<u64>) -> Option<Version> {
         match self.segments.range(..=range.start).next_back() {
-            Some((_, segment)) if segment.end > range.start => (segment.end >= range.end
-                && segment.rest.is_empty())
-            .then_some(segment.first.version),
+            Some((_, segment)) if segment.end_offset() > range.start => segment
+                .single()
+                .filter(|_| segment.end_offset() >= range.end),
             _ => self.overlapping(range).next().is_none().then_some(0),
         }
     }
@@ -232,10 +137,10 @@ impl VersionMap {
             _ => ranges.push(range),
         };
         let emptied = (!self.emptied.is_empty()).then_some((self.emptied.clone(), true));
-        let held = self.segments.iter().map(|(&start, segment)| {
-            let zeros = segment.candidates().all(|candidate| candidate.version == 0);
-            (start..segment.end, zeros)
-        });
+        let held = self
+            .segments
+            .iter()
+            .map(|(&start, segment)| (start..segment.end_offset(), segment.is_zeros()));
         for (Range { start, end }, zeros) in emptied.into_iter().chain(held) {
             if zeros && end - start > 2 * range_bytes_max {
                 add(start..start + range_bytes_max);
@@ -256,7 +161,7 @@ impl VersionMap {
     fn end_offset(&self) -> u64 {
         self.segments
             .last_key_value()
-            .map_or(0, |(_, segment)| segment.end)
+            .map_or(0, |(_, segment)| segment.end_offset())
     }
 
     /// Memory that it takes.
@@ -343,8 +248,8 @@ impl VersionMap {
             return;
         }
         let (&start, segment) = self.segments.first_key_value().expect("there is one");
-        if segment.rest.is_empty() && segment.first.settled() && segment.first.version == 0 {
-            self.emptied = start..segment.end;
+        if segment.settled() == Some(0) {
+            self.emptied = start..segment.end_offset();
             // A map that only loses its last entry keeps a node.
             self.segments = BTreeMap::new();
         }
@@ -353,12 +258,8 @@ impl VersionMap {
     /// The segment of zeros again, before something changes.
     fn unfold(&mut self) {
         if !self.emptied.is_empty() {
-            let segment = Segment {
-                end: self.emptied.end,
-                first: Candidate::ZEROS,
-                rest: Vec::new(),
-            };
-            self.segments.insert(self.emptied.start, segment);
+            let zeros = Segment::zeros(self.emptied.end);
+            self.segments.insert(self.emptied.start, zeros);
             self.emptied = 0..0;
         }
     }
@@ -370,19 +271,9 @@ impl VersionMap {
         }
         self.split(range.start);
         self.split(range.end);
-        let new = Candidate {
-            version,
-            began,
-            ended: OPEN,
-            superseded: OPEN,
-        };
         for (_, segment) in self.segments.range_mut(range) {
-            if segment.rest.is_empty() {
-                self.contested += 1;
-                // Most never have more than one besides.
-                segment.rest.reserve_exact(1);
-            }
-            segment.rest.push(new);
+            self.contested += usize::from(!segment.is_contested());
+            segment.begin(version, began);
         }
     }
 
@@ -394,18 +285,13 @@ impl VersionMap {
             if at < start {
                 gaps.push(at..start);
             }
-            at = segment.end;
+            at = segment.end_offset();
         }
         if at < range.end {
             gaps.push(at..range.end);
         }
         for gap in gaps {
-            let segment = Segment {
-                end: gap.end,
-                first: Candidate::ZEROS,
-                rest: Vec::new(),
-            };
-            self.segments.insert(gap.start, segment);
+            self.segments.insert(gap.start, Segment::zeros(gap.end));
             for nth in 0..self.zeros.len() {
                 let (zeros, began) = &self.zeros[nth];
                 let both = gap.start.max(zeros.start)..gap.end.min(zeros.end);
@@ -418,9 +304,8 @@ impl VersionMap {
         let Some((_, segment)) = self.segments.range_mut(..at).next_back() else {
             return;
         };
-        if segment.end > at {
-            let right = segment.clone();
-            segment.end = at;
+        if segment.end_offset() > at {
+            let right = segment.split_off(at);
             self.contested += usize::from(right.is_contested());
             if right.lingers() {
                 self.lingering.push_back(at);
@@ -438,7 +323,7 @@ impl VersionMap {
             .map_or(range.start, |(&start, _)| start);
         let mut at = from;
         while let Some(left) = self.segments.get(&at) {
-            let (end, left) = (left.end, left.clone());
+            let end = left.end_offset();
             if at >= range.end {
                 return;
             }
@@ -449,20 +334,13 @@ impl VersionMap {
                 at = next;
                 continue;
             };
-            let same = left.rest.is_empty()
-                && right.rest.is_empty()
-                && left.first.settled()
-                && right.first.settled()
-                && left.first.version == right.first.version;
-            if !same {
+            if !left.is_alike(right) {
                 at = end;
                 continue;
             }
             let right = self.segments.remove(&end).expect("looked up just now");
             let joined = self.segments.get_mut(&at).expect("looked up just now");
-            joined.end = right.end;
-            joined.first.began = left.first.began.min(right.first.began);
-            joined.first.ended = left.first.ended.max(right.first.ended);
+            joined.join(&right);
         }
     }
 
@@ -471,7 +349,7 @@ impl VersionMap {
             .segments
             .range(..range.start)
             .next_back()
-            .filter(|(_, segment)| segment.end > range.start);
+            .filter(|(_, segment)| segment.end_offset() > range.start);
         before
             .into_iter()
             .chain(self.segments.range(range.start..range.end.max(range.start)))
@@ -522,9 +400,8 @@ mod tests {
         for nth in 0..1000 {
             whole_write(&mut map, nth * 10..nth * 10 + 10, nth + 1, Ticket::MAX);
         }
-        assert_eq!(map.segments.len(), 1000);
+        assert_eq!((map.segments.len(), map.contested), (1000, 0));
         assert!(map.held_bytes() > empty_bytes + 1000 * VERIFY_SEGMENT_BYTES);
-        assert!(map.segments.values().all(|one| one.rest.capacity() == 0));
         map.begin_zeros(0..u64::MAX, 5000);
         let in_flight = map.held_bytes();
         map.end(0..u64::MAX, 5000, 5001, Ticket::MAX);
@@ -702,7 +579,7 @@ mod tests {
                         _ => map.begin_write(range.clone(), version, ticket),
                     }
                     for byte in &mut oracle[index(&range)] {
-                        byte.push((version, ticket, OPEN));
+                        byte.push((version, ticket, Ticket::MAX));
                     }
                     in_flight.push((range, ticket));
                 } else if !in_flight.is_empty() {
@@ -727,7 +604,7 @@ mod tests {
                         prop_assert_eq!(&part.versions, &possible);
                     }
                 }
-                let contested = map.segments.values().filter(|one| !one.rest.is_empty());
+                let contested = map.segments.values().filter(|one| one.is_contested());
                 prop_assert_eq!(map.contested, contested.count());
             }
         }

@@ -64,6 +64,20 @@ impl SpanRecord {
         let edge = if is_edge { "<= " } else { "" };
         format!("{edge}{}", crate::Unit::Nanoseconds.format(ns as f64))
     }
+
+    /// One for tests: `ns` at the mean and the median, twice that at the 99th percentile, three times at the longest.
+    #[cfg(test)]
+    pub(crate) fn spread(name: &str, count: u64, ns: u64) -> Self {
+        Self {
+            name: name.to_owned(),
+            count,
+            ns_mean: ns as f64,
+            ns_p50: ns,
+            ns_p99: 2 * ns,
+            ns_max: 3 * ns,
+            ..Self::default()
+        }
+    }
 }
 
 #[cfg(test)]
@@ -90,14 +104,8 @@ mod tests {
     #[test]
     fn repetitions_are_one_and_their_percentiles_bounds() {
         let part = |count: u64, ns: u64, max_is_edge: bool| SpanRecord {
-            name: "home".to_owned(),
-            count,
-            ns_mean: ns as f64,
-            ns_p50: ns,
-            ns_p99: 2 * ns,
-            ns_max: 3 * ns,
-            coarse: false,
             max_is_edge,
+            ..SpanRecord::spread("home", count, ns)
         };
         let (few, many) = (part(1, 4000, false), part(3, 1000, true));
         let all = SpanRecord::merged([&many, &few]).expect("two are one");

@@ -316,14 +316,9 @@ mod tests {
 
     fn time(name: &str, count: u64, ns: u64, max_is_edge: bool) -> SpanRecord {
         SpanRecord {
-            name: name.to_owned(),
-            count,
-            ns_mean: ns as f64,
-            ns_p50: ns,
-            ns_p99: 2 * ns,
-            ns_max: 3 * ns,
             coarse: true,
             max_is_edge,
+            ..SpanRecord::spread(name, count, ns)
         }
     }
 

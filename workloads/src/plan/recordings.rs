@@ -173,21 +173,12 @@ impl Changes {
         if let Some(file) = op.file() {
             self.files = self.files.max(u64::from(file.0) + 1);
         }
-        let (file, offset, end) = match *op {
-            Op::Write {
-                file,
-                offset,
-                bytes,
-                ..
-            }
-            | Op::PunchHole {
-                file,
-                offset,
-                bytes,
-            } => (file, offset, offset.saturating_add(bytes)),
+        let (file, offset, end) = match (*op, op.place()) {
+            (Op::Read { .. }, _) => return,
+            (_, Some((file, offset, bytes))) => (file, offset, offset.saturating_add(bytes)),
             // Nothing is made behind the last that was written.
-            Op::Truncate { file, bytes } => (file, bytes, bytes),
-            _ => return,
+            (Op::Truncate { file, bytes }, None) => (file, bytes, bytes),
+            (_, None) => return,
         };
         self.all += 1;
         self.unaligned += u64::from(offset % PAGE_BYTES > 0 || end % PAGE_BYTES > 0);

@@ -101,33 +101,17 @@ struct FirstReads(BTreeMap<(FileSlot, u64), [u64; 8]>);
 impl FirstReads {
     /// Notes an operation; `known` is what of the files no longer is what it was, or was read already.
     fn note(&mut self, op: &Op, known: &mut Footprint) {
-        match *op {
-            Op::Read {
-                file,
-                offset,
-                bytes,
-            } => {
+        match (*op, op.place()) {
+            (Op::Read { .. }, Some((file, offset, bytes))) => {
                 self.read(file, offset, offset.saturating_add(bytes), known);
                 known.touch(file, offset, bytes);
             }
-            Op::Write {
-                file,
-                offset,
-                bytes,
-                ..
+            (_, Some((file, offset, bytes))) => {
+                cover(known, file, offset, offset.saturating_add(bytes));
             }
-            | Op::PunchHole {
-                file,
-                offset,
-                bytes,
-            } => cover(known, file, offset, offset.saturating_add(bytes)),
-            Op::Truncate { file, bytes } => cover(known, file, bytes, u64::MAX),
-            Op::Create { file } | Op::Remove { file } => cover(known, file, 0, u64::MAX),
-            Op::Sync { .. }
-            | Op::DataSync { .. }
-            | Op::VolumeSync
-            | Op::Open { .. }
-            | Op::Rename { .. } => {}
+            (Op::Truncate { file, bytes }, None) => cover(known, file, bytes, u64::MAX),
+            (Op::Create { file } | Op::Remove { file }, None) => cover(known, file, 0, u64::MAX),
+            (_, None) => {}
         }
     }
 

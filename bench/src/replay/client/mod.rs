@@ -620,4 +620,6 @@ pub(super) fn room(buffer: &mut Vec<u8>, bytes: u64) -> &mut [u8] {
 }
 
 #[cfg(test)]
+pub(super) mod on_null;
+#[cfg(test)]
 mod tests;

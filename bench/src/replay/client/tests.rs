@@ -7,9 +7,9 @@ use std::time::Duration;
 use delalloc_backends::{Clock, Instant};
 use delalloc_workloads::{Checks, Cursors, LoadPlan, load_str};
 
+use super::on_null::OnNull;
 use super::*;
 use crate::replay::pacer::SleepSlack;
-use crate::targets::NullTarget;
 
 /// Time in which nobody can wait.
 #[derive(Debug)]
@@ -52,19 +52,10 @@ fn buffer_at_wait(job: &str, ops: usize) -> (Vec<u8>, Vec<u8>) {
     let mut wanted = vec![0; usize::try_from(bytes).unwrap()];
     content.fill(file, offset, version, &mut wanted);
 
-    let (target, halt, signals) = (NullTarget, Halt::default(), Signals::default());
-    let files = FileTable::new(&target, &load);
+    let on_null = OnNull::of(&load);
     let shared = Shared {
-        files: &files,
         content: Some(&content),
-        expected: None,
-        signals: &signals,
-        pacing: Pacing {
-            end_ns: None,
-            follow_schedule: true,
-        },
-        halt: &halt,
-        tape: None,
+        ..on_null.shared()
     };
     let window = Window::of(&load.phases[0]);
     let stream = streams().remove(0);
