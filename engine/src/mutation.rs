@@ -84,6 +84,14 @@ mutations! {
     LogFlushSkipped,
     /// What follows a FLUSH that failed is believed, until its own caller has been told. P1.
     FlushFailureForgotten,
+    /// A FLUSH that went well counts, though one beside it failed. P1.
+    FlushBesideBelieved,
+    /// Who waits for a commit that somebody else makes is not told that it failed. P1.
+    CommitAwaitedBelieved,
+    /// A size that a failed write leaves does not count as set: records on their way are believed to say the size. P1.
+    SizeLeftUncounted,
+    /// A hole in the express lane takes the end of a write behind it. P5.
+    LaneEndsShifted,
     /// A page that was synced and written again is lost with the failed write. P1.
     LoggedPageForgotten,
     /// The tree refuses what the log has, and the volume goes on. P1.
@@ -106,6 +114,8 @@ mutations! {
     LogDataUnverified,
     /// A batch is not written again without the records whose data failed. P1.
     LogRewriteSkipped,
+    /// A batch that could not be written again without the records whose data failed counts as written. P1.
+    LogRewriteFailureDropped,
     /// The changes of a batch are made again in another order. P2.
     LogReversed,
     /// Truncation and holes are not logged. P1.

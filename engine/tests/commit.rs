@@ -635,6 +635,20 @@ fn formats_and_opens_what_it_should_and_nothing_else() {
     assert!(matches!(open(&cut), Err(EngineError::NotAVolume(_))));
 }
 
+/// Of one seed, so that nothing else tells the old log from the new one.
+#[test]
+fn a_volume_that_is_formatted_again_has_nothing_in_its_log() {
+    let (device, backend) = mem(8 << 20, 4096);
+    let meta = open(&backend);
+    let file = meta.create("a").expect("room");
+    meta.sync_file(file).expect("the log takes it");
+    drop(meta);
+    let crashed: Arc<dyn Backend> = Arc::new(device.fork());
+    assert_eq!(open(&crashed).find("a"), Some(file), "it was in the log");
+    format(&device, 4096);
+    assert_eq!(open(&backend).find("a"), None);
+}
+
 #[test]
 fn formatting_wipes_the_marks_of_others() {
     let image = vec![0xaa; 16 << 20];

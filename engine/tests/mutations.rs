@@ -133,10 +133,26 @@ const LOG_FORGED: Detector = (
     "a page like a batch",
     failures::what_a_client_writes_is_no_batch,
 );
+const LOG_SECOND: Detector = (
+    "failed twice",
+    logs::a_batch_that_fails_the_second_time_is_no_sync,
+);
+const LANE_HOLE: Detector = (
+    "hole before failed data",
+    logs::a_hole_before_failed_data_is_no_failure,
+);
+const COMMIT_FAILED: Detector = (
+    "failed commit",
+    failures::a_commit_that_fails_fails_for_all_who_wait,
+);
+const SIZE_LEFT: Detector = (
+    "size behind a failure",
+    failures::a_size_that_a_failure_leaves_does_not_undo_a_sync,
+);
 const LOG_END: Detector = ("end of the log", failures::a_log_that_ends_early_is_refused);
 const LOG_KEPT: Detector = ("promised pages", logs::one_failure_of_many_promises_is_one);
 
-const DETECTORS: [Detector; 42] = [
+const DETECTORS: [Detector; 46] = [
     REUSE,
     OVERHANG,
     MODEL,
@@ -179,6 +195,10 @@ const DETECTORS: [Detector; 42] = [
     LOG_FORGED,
     REWRITTEN,
     LOG_SETTLED,
+    LOG_SECOND,
+    LANE_HOLE,
+    COMMIT_FAILED,
+    SIZE_LEFT,
 ];
 
 /// Who is to see it; in this order, up to the first that does.
@@ -228,7 +248,11 @@ fn detectors_of(mutation: Mutation) -> &'static [Detector] {
         Mutation::LoggedSizeUnsaid => &[LOG_SIZE],
         Mutation::LogSizeUncapped => &[LOG_CUT],
         Mutation::LogLaneUnwaited => &[LOG_LANE],
-        Mutation::FlushFailureForgotten => &[FLUSH_FAILED],
+        Mutation::FlushFailureForgotten | Mutation::FlushBesideBelieved => &[FLUSH_FAILED],
+        Mutation::CommitAwaitedBelieved => &[COMMIT_FAILED],
+        Mutation::SizeLeftUncounted => &[SIZE_LEFT],
+        Mutation::LaneEndsShifted => &[LANE_HOLE],
+        Mutation::LogRewriteFailureDropped => &[LOG_SECOND],
         Mutation::LoggedPageForgotten => &[LOG_AGAIN],
         Mutation::LoggedRefusalKept => &[LOG_REFUSED],
         Mutation::LogUnderWayUnwaited => &[LOG_UNDER_WAY],

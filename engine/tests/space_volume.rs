@@ -14,7 +14,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use delalloc_backends::{Backend, MemBackend};
+use delalloc_backends::{Backend, FaultAction, FaultBackend, FaultOn, FaultRule, MemBackend};
 use delalloc_engine::alloc::SpaceNumbers;
 use delalloc_engine::recover::check;
 use delalloc_engine::{EngineConfig, EngineError, File, FileRange, FormatOptions, Volume};
@@ -500,6 +500,37 @@ fn a_full_volume_under_churn_loses_nothing() {
 
 /// After each sync on a volume that fills up, and then is overwritten, the device as it is then opens, with all that
 /// was synced: what a replay of the log needs was kept for it.
+/// Of data that fails on the device nothing stays allocated.
+#[test]
+fn a_failed_write_gives_its_space_back() {
+    let faulty = FaultBackend::new(Arc::new(MemBackend::new(8 * MIB)));
+    let faults = faulty.handle();
+    let backend: Arc<dyn Backend> = Arc::new(faulty);
+    Volume::format(&backend, &FormatOptions::default()).expect("an empty device");
+    let volume = open(&backend, &config(&[("log.enabled", "false")]));
+    let file = volume.create("a").expect("room");
+    volume.sync().expect("the device works");
+    let before = volume.stats().space;
+    let data = Dice::new(1).noise(64 << 10);
+    for round in 0..4 {
+        faults.arm(FaultRule::once(FaultOn::Write, 1, FaultAction::Error));
+        file.write_at(0, &data).expect("room");
+        assert!(file.sync().is_err(), "round {round}: its data failed");
+        // Once more for whoever syncs the volume.
+        let _told = volume.sync();
+        volume.sync().expect("the device works");
+    }
+    let after = volume.stats().space;
+    assert_eq!(
+        (
+            after.allocated_bytes,
+            after.free_bytes,
+            after.reserved_bytes
+        ),
+        (before.allocated_bytes, before.free_bytes, 0)
+    );
+}
+
 #[test]
 fn a_full_volume_opens_after_a_crash_at_any_sync() {
     for (node_bytes, seed) in [(16384, 1), (4096, 2), (1024, 3)] {

@@ -54,7 +54,8 @@ impl Metadata {
                 generation
             } else {
                 // What the caller changed is durable or in a commit that runs now.
-                Generation(generation.0 - 1)
+                let unwaited = u64::from(mutation::on(Mutation::CommitAwaitedBelieved));
+                Generation(generation.0 - 1 - unwaited)
             }
         };
         let mut durable = self.commit.lock();

@@ -36,6 +36,7 @@ use crate::extent::State;
 use crate::inode::{Inode, InodeState};
 use crate::log::{Outcome as LogOutcome, Prepared, Record, SizeChange};
 use crate::meta::Logged;
+use crate::mutation::{self, Mutation};
 use crate::units::{FILE_BYTES_MAX, FileRange};
 use crate::writeback::collect::{self, Collected, cut};
 use crate::writeback::encode::{Encoded, encode};
@@ -157,6 +158,7 @@ impl Lane<'_> {
         {
             let mut error = match &outcome {
                 Outcome::Written(_) => ends.next().cloned().flatten(),
+                _ if mutation::on(Mutation::LaneEndsShifted) => ends.next().cloned().flatten(),
                 _ => None,
             };
             match &logged {

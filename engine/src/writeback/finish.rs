@@ -241,7 +241,7 @@ fn failed(flight: &Flight, state: &mut InodeState, error: EngineError) -> u64 {
         let size_bytes = state.size.memory_bytes();
         let _refused = core.meta.truncate(inode.id, size_bytes, disk_bytes);
         state.resized_before = core.meta.data_next();
-        state.sizes_set += 1;
+        state.sizes_set += u64::from(!mutation::on(Mutation::SizeLeftUncounted));
     }
     let mut kept_bytes = 0;
     if !left.kept.is_empty() {

@@ -55,7 +55,8 @@ fn write(file: &File, byte: u8) {
 /// One FLUSH fails, of a batch or of a commit, and another beside it goes well afterwards. Nobody is told that anything is
 /// durable: not who waited for the first, not who was beside it; and no later superblock is written.
 pub(crate) fn what_follows_a_failed_flush_fails_too() {
-    for by_commit in [false, true] {
+    // A sync of a name alone has nothing to do behind its FLUSH that could fail.
+    for (by_commit, name_alone) in [(false, false), (true, false), (true, true)] {
         case();
         let stand = Stand::holding(RequestKind::Flush, &[]);
         let Stand { hold, volume, .. } = &stand;
@@ -64,7 +65,10 @@ pub(crate) fn what_follows_a_failed_flush_fails_too() {
         volume.sync().expect("a commit");
         let before = volume.stats().meta.durable_generation;
         let log = || {
-            write(&first, 7);
+            match name_alone {
+                true => volume.rename("file 0", "file 4").expect("it is there"),
+                false => write(&first, 7),
+            }
             first.sync()
         };
         let commit = || {
@@ -98,12 +102,72 @@ pub(crate) fn what_follows_a_failed_flush_fails_too() {
             let told = [beside, waiting].map(|one| one.join().expect("no panic"));
             assert!(
                 failed.is_err() && told.iter().all(Result::is_err),
-                "durable beside a FLUSH that failed (commit: {by_commit}): {told:?}"
+                "durable beside a FLUSH that failed ({by_commit}, {name_alone}): {told:?}"
             );
         });
         assert!(volume.read_only().is_some());
         assert_eq!(volume.stats().meta.durable_generation, before);
     }
+}
+
+/// A commit is waited for by somebody who has nothing to add to it, and its FLUSH fails: both are told.
+pub(crate) fn a_commit_that_fails_fails_for_all_who_wait() {
+    case();
+    let stand = Stand::holding(RequestKind::Flush, &[]);
+    let Stand { hold, volume, .. } = &stand;
+    drop(volume.create("file 0").expect("a new file"));
+    hold.hold(1);
+    thread::scope(|scope| {
+        let committing = scope.spawn(|| volume.sync());
+        hold.wait_for(1);
+        let waiting = scope.spawn(|| volume.sync());
+        pause(DONE_WITHIN);
+        stand
+            .faults
+            .arm(FaultRule::once(FaultOn::Flush, 1, FaultAction::Error));
+        hold.release(hold.pass());
+        let told = [committing, waiting].map(|one| one.join().expect("no panic"));
+        assert!(
+            told.iter().all(Result::is_err),
+            "durable in a commit that failed: {told:?}"
+        );
+    });
+}
+
+/// The records of an extent behind a hole are on their way into the log, as is the size that they bring, when a page at the
+/// beginning of the file fails and leaves another size. The next sync that goes well has the larger one.
+pub(crate) fn a_size_that_a_failure_leaves_does_not_undo_a_sync() {
+    case();
+    const FAR: u64 = 64 << 10;
+    let knobs = [("log.inline_max", "0"), ("dirty.expire", "50ms")];
+    let stand = Stand::holding(RequestKind::Flush, &knobs);
+    let Stand { hold, volume, .. } = &stand;
+    let file = volume.create("file 0").expect("a new file");
+    volume.sync().expect("a commit");
+    file.write_at(FAR, &[7; 4096]).expect("a write fits");
+    hold.hold(1);
+    thread::scope(|scope| {
+        let syncing = scope.spawn(|| file.sync());
+        hold.wait_for(1);
+        fail(&stand.faults, DATA, FaultSpan::Once);
+        write(&file, 8);
+        let under_way = || {
+            let dirty = volume.stats().dirty;
+            dirty.dirty_bytes > 0 || dirty.writeback_bytes > 4096
+        };
+        while under_way() {
+            pause(Duration::from_millis(1));
+        }
+        hold.release(hold.pass());
+        let told = syncing.join().expect("no panic");
+        assert!(told.is_err(), "a page failed before it was through");
+    });
+    file.sync().expect("it was told");
+    let far = usize::try_from(FAR).expect("small");
+    let mut wanted = vec![0; far];
+    wanted.resize(far + 4096, 7);
+    let image = crashed(&stand.recorder);
+    assert_holds(&image, "file 0", &wanted, "behind a page that failed");
 }
 
 /// A synced page is written over, and that write fails: the bytes that were synced are still there, for readers, for the

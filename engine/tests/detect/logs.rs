@@ -8,12 +8,13 @@ use delalloc_backends::{
     Backend, FaultAction, FaultBackend, FaultHandle, FaultOn, FaultRule, FaultSpan, MemBackend,
     Recorder, RequestKind,
 };
+use delalloc_engine::recover::check;
 use delalloc_engine::{FormatOptions, Volume};
 
 use super::case;
 use super::device::Hold;
 use super::meanwhile::crashed;
-use crate::support::{config, open, pause};
+use crate::support::{Dice, config, open, pause};
 
 /// Where the log begins, and how long this one is: four batches of a sector.
 pub(super) const LOG: u64 = 256 << 10;
@@ -551,6 +552,57 @@ pub(crate) fn a_failed_batch_is_no_sync() {
     add(&volume, "file 1");
     drop(volume);
     assert_there(&base, &names(0, 2), "a batch failed");
+}
+
+/// Data fails, and so does the batch that is written again without its record: whoever is beside it commits.
+pub(crate) fn a_batch_that_fails_the_second_time_is_no_sync() {
+    case();
+    let base: Arc<dyn Backend> = Arc::new(blank(LOG_BYTES));
+    let (handle, volume) = faulty(Arc::clone(&base), &[]);
+    let file = volume.create("file 0").expect("a new file");
+    let other = volume.create("file 1").expect("a new file");
+    file.write_at(0, &[7; 4096]).expect("a write fits");
+    fail(&handle, LOG + LOG_BYTES..u64::MAX, FaultSpan::Once);
+    handle.arm(FaultRule {
+        on: FaultOn::Write,
+        within: Some(LOG..LOG + LOG_BYTES),
+        nth: 2,
+        span: FaultSpan::Once,
+        action: FaultAction::Error,
+    });
+    assert!(file.sync().is_err(), "its data failed");
+    other.sync().expect("a sync");
+    drop((file, other));
+    drop(volume);
+    assert_there(&base, &names(0, 2), "a batch failed the second time");
+}
+
+/// In one lane a hole is before an extent, whose write fails: the hole is there, and the extent is lost.
+pub(crate) fn a_hole_before_failed_data_is_no_failure() {
+    case();
+    let recorder = Arc::new(Recorder::new(blank(WIDE_LOG_BYTES)));
+    let base = Arc::clone(&recorder) as Arc<dyn Backend>;
+    let knobs = [
+        ("log.inline_max", "0"),
+        ("compression.extent_bytes", "16KiB"),
+    ];
+    let (handle, volume) = faulty(base, &knobs);
+    let file = volume.create("file 0").expect("a new file");
+    volume.sync().expect("a commit");
+    let data = Dice::new(1).noise(16 << 10);
+    let written = [vec![0; 16 << 10], data].concat();
+    file.write_at(0, &written).expect("a write fits");
+    fail(&handle, LOG + WIDE_LOG_BYTES..u64::MAX, FaultSpan::Once);
+    assert!(file.sync().is_err(), "its data failed");
+    let mut found = vec![1; 32 << 10];
+    let read = file.read_at(0, &mut found).expect("a read");
+    assert_eq!(read, 32 << 10, "the size that was written");
+    assert!(found.iter().all(|&byte| byte == 0), "a hole and lost bytes");
+    assert!(volume.sync().is_err(), "its own caller was not told");
+    volume.sync().expect("it was told");
+    let image = crashed(&recorder);
+    let report = check(image.as_ref());
+    assert!(report.is_clean(), "{:?}", report.issues);
 }
 
 /// Data that fails takes its own record out of the batch and no other one.
