@@ -247,7 +247,7 @@ impl File {
         let begun = writeback::start_sync(core, inode);
         // A failed write is told before a FLUSH that failed beside it, so that it is told once.
         let synced = failed().and(begun).and_then(|begun| {
-            writeback::finish_sync(core, inode, begun)?;
+            writeback::finish_sync(core, inode, &begun)?;
             failed()
         });
         let ended = core.clock.now();

@@ -3,7 +3,7 @@
 //! A file grows in memory the moment it is written; on disk it grows only over bytes that are
 //! there. Otherwise a crash between two extents that finish out of order would show a file whose
 //! tail is new and whose middle was never written. So the size on disk advances over a completed
-//! prefix, and over nothing else:
+//! prefix:
 //!
 //! ```text
 //!   0            disk_bytes                                  memory_bytes
@@ -11,14 +11,21 @@
 //!                 ^ stays here until the first ## is finished
 //! ```
 //!
+//! A `sync` answers for the file as long as it was when it was called, whatever is written below that end
+//! meanwhile: it *asks* for that size, and once its bytes are durable the size on disk moves there. What is
+//! unwritten below it was written later, and its older content, a hole, may be seen after a crash.
+//!
 //! Invariants
 //!   * `unwritten` and `ahead` are disjoint and lie at or above `disk_bytes`.
 //!   * `disk_bytes` only falls by `truncate`.
+//!   * What is asked for is no longer than the file has been since.
 //!   * A byte that is overwritten after it was completed stays `ahead`: its older content is on
 //!     disk, and either content may be seen after a crash.
 //!
 //! Pure: the owner holds the file's state lock. Not here: the pages themselves (cache), what is in
 //! flight (extent/ordered).
+
+use std::collections::BTreeMap;
 
 use crate::extent::IntervalMap;
 use crate::mutation::{self, Mutation};
@@ -31,6 +38,9 @@ pub(crate) struct FileSize {
     disk_bytes: u64,
     unwritten: IntervalMap<()>,
     ahead: IntervalMap<()>,
+    /// Sizes that are asked for, by the number of who asks.
+    asked: BTreeMap<u64, u64>,
+    asked_next: u64,
 }
 
 impl FileSize {
@@ -86,9 +96,30 @@ impl FileSize {
             self.unwritten.remove(done.start..done.end);
             self.ahead.insert(done.start..done.end, &());
         }
-        self.disk_bytes = self.disk_bytes.max(self.frontier());
-        self.ahead.remove(0..self.disk_bytes);
-        self.disk_bytes
+        self.advance()
+    }
+
+    /// Asks for the size of now; the number is for `answered` and `forget`.
+    pub(crate) fn ask(&mut self) -> u64 {
+        let number = self.asked_next;
+        self.asked_next += 1;
+        self.asked.insert(number, self.memory_bytes);
+        number
+    }
+
+    /// All that was written when `number` asked is durable or part of the same change. Returns the size on disk.
+    pub(crate) fn answered(&mut self, number: u64) -> u64 {
+        if let Some(&bytes) = self.asked.get(&number)
+            && !mutation::on(Mutation::SizeHeldBack)
+        {
+            self.unwritten.remove(0..bytes);
+        }
+        self.advance()
+    }
+
+    /// Nobody answers `number` any more.
+    pub(crate) fn forget(&mut self, number: u64) {
+        self.asked.remove(&number);
     }
 
     /// The size on disk if these ranges were complete, each as `completed` takes it.
@@ -104,9 +135,7 @@ impl FileSize {
     /// size on disk, which does not wait for them either.
     pub(crate) fn abandoned(&mut self, range: FileRange) -> u64 {
         self.unwritten.remove(range.start..range.end);
-        self.disk_bytes = self.disk_bytes.max(self.frontier());
-        self.ahead.remove(0..self.disk_bytes);
-        self.disk_bytes
+        self.advance()
     }
 
     /// The file has exactly `bytes` now, in memory and in metadata. Growth is a hole, which needs
@@ -115,7 +144,15 @@ impl FileSize {
         self.memory_bytes = bytes;
         self.unwritten.remove(bytes..u64::MAX);
         self.ahead.remove(bytes..u64::MAX);
-        self.disk_bytes = self.disk_bytes.min(bytes).max(self.frontier());
+        for asked_bytes in self.asked.values_mut() {
+            *asked_bytes = bytes.min(*asked_bytes);
+        }
+        self.disk_bytes = self.disk_bytes.min(bytes);
+        self.advance()
+    }
+
+    fn advance(&mut self) -> u64 {
+        self.disk_bytes = self.disk_bytes.max(self.frontier());
         self.ahead.remove(0..self.disk_bytes);
         self.disk_bytes
     }
@@ -181,6 +218,30 @@ mod tests {
         size.wrote(range(4096, 12_288));
         assert_eq!(size.completed(range(8192, 12_288), 12_288), 4096);
         assert_eq!(size.abandoned(range(4096, 8192)), 12_288);
+    }
+
+    #[test]
+    fn what_is_written_later_does_not_hold_back_what_was_asked_for() {
+        let mut size = FileSize::default();
+        size.wrote(range(4096, 8192));
+        let asked = size.ask();
+        size.wrote(range(0, 4096));
+        size.wrote(range(8192, 9000));
+        assert_eq!(size.completed(range(4096, 8192), 8192), 0);
+        assert_eq!(size.answered(asked), 8192);
+        size.forget(asked);
+        assert_eq!(size.answered(asked), 8192);
+        assert_eq!(size.completed(range(8192, 12_288), 9000), 9000);
+    }
+
+    #[test]
+    fn what_was_asked_for_is_cut_with_the_file() {
+        let mut size = FileSize::default();
+        size.wrote(range(0, 8192));
+        let asked = size.ask();
+        assert_eq!(size.truncate(100), 0);
+        size.wrote(range(100, 8192));
+        assert_eq!(size.answered(asked), 100);
     }
 
     #[test]

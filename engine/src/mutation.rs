@@ -88,6 +88,8 @@ mutations! {
     FlushBesideBelieved,
     /// Who waits for a commit that somebody else makes is not told that it failed. P1.
     CommitAwaitedBelieved,
+    /// What is written while a sync runs holds the size back that the sync answers for. P1.
+    SizeHeldBack,
     /// A size that a failed write leaves does not count as set: records on their way are believed to say the size. P1.
     SizeLeftUncounted,
     /// A hole in the express lane takes the end of a write behind it. P5.

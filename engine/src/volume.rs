@@ -5,6 +5,7 @@
 //! last handle without `close` stops and joins them and writes nothing: the device is left as a
 //! crash would leave it, which is safe, and loses what no `sync` was asked for.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use delalloc_backends::{Backend, Clock, HeldBackend, VirtualClock};
@@ -24,7 +25,7 @@ use crate::services::Services;
 use crate::stats::EngineStats;
 use crate::stepped::Stepper;
 use crate::units::{FILE_BYTES_MAX, FileId, FileRange, PAGE_BYTES, PageIndex};
-use crate::writeback;
+use crate::writeback::{self, Asked};
 
 /// An open volume. Clones share it.
 #[derive(Debug, Clone)]
@@ -326,19 +327,26 @@ fn open_metadata(
 }
 
 fn sync_all(core: &Arc<Core>) -> Result<()> {
+    let inodes = core.namespace.inodes();
     let mut answered = Vec::new();
-    for inode in core.namespace.inodes() {
+    let mut asked = BTreeMap::new();
+    for inode in &inodes {
         // Before its bytes go: what is written later is for a later sync to answer for.
         let since = inode.lock().unsynced_since.take();
-        writeback::flush(core, &inode);
         answered.extend(since.map(|since| (inode, since)));
+        let asking = Asked::of(inode);
+        writeback::flush(core, inode);
+        asked.insert(inode.id, asking);
     }
     core.submit_limit.drain();
     let mut failures = core.failures.lock();
     let VolumeFailures { log, told } = &mut *failures;
     let failed = log.take(told);
     drop(failures);
-    let committed = core.meta.commit().and_then(|_| logged_all(core));
+    let committed = (inodes.iter())
+        .try_for_each(|inode| answer(core, inode, &asked))
+        .and_then(|()| core.meta.commit())
+        .and_then(|_| logged_all(core, &asked));
     let synced = committed.and_then(|()| failed.map_or(Ok(()), Err));
     let ended = core.clock.now();
     for (inode, since) in answered {
@@ -350,9 +358,19 @@ fn sync_all(core: &Arc<Core>) -> Result<()> {
     synced
 }
 
+/// The tree has the size that a file had when its sync began, as far as that is at home.
+fn answer(core: &Core, inode: &Inode, asked: &BTreeMap<FileId, Asked<'_>>) -> Result<()> {
+    let before = core.meta.data_next();
+    match writeback::answer_size(core, inode, &asked[&inode.id], before) {
+        // It went while this asked.
+        Err(EngineError::Removed) => Ok(()),
+        answer => answer,
+    }
+}
+
 /// Pages that could not go home are durable in the log, with the size that their file has by them, if not by whoever put them
 /// on their way there then now.
-fn logged_all(core: &Arc<Core>) -> Result<()> {
+fn logged_all(core: &Arc<Core>, asked: &BTreeMap<FileId, Asked<'_>>) -> Result<()> {
     if mutation::on(Mutation::LogUnderWayUnwaited) {
         return Ok(());
     }
@@ -364,7 +382,7 @@ fn logged_all(core: &Arc<Core>) -> Result<()> {
         let Some(inode) = core.namespace.inode(file) else {
             continue;
         };
-        match writeback::finish_sync(core, &inode, before) {
+        match writeback::finish_logged(core, &inode, before, asked.get(&file)) {
             // It went while this asked, and so did its pages.
             Ok(()) | Err(EngineError::Removed) => {}
             Err(error) => return Err(error),

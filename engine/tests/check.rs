@@ -154,7 +154,8 @@ fn each_planted_inconsistency_is_found_and_ranked_and_nothing_else_is() {
 /// Two mappings show one extent, and what they say of it is not the same.
 #[test]
 fn mappings_that_disagree_about_their_extent_are_not_opened() {
-    let damages: [(&str, fn(&mut Image, usize)); 3] = [
+    type Damage = fn(&mut Image, usize);
+    let damages: [(&str, Damage); 3] = [
         ("where in the file it begins", |image, at| {
             image.set_u32(at + 20, 2 * 4096)
         }),

@@ -24,7 +24,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use delalloc_engine::mutation::{self, Mutation};
-use detect::{failures, faults, logs, meanwhile, order, overwrite, reads, sequences};
+use detect::{failures, faults, logs, meanwhile, order, overwrite, reads, sequences, sizes};
 use support::pause;
 
 type Detector = (&'static str, fn());
@@ -149,10 +149,22 @@ const SIZE_LEFT: Detector = (
     "size behind a failure",
     failures::a_size_that_a_failure_leaves_does_not_undo_a_sync,
 );
+const SIZE_OF_PAGE: Detector = (
+    "written below a page",
+    sizes::a_write_below_a_page_on_its_way_does_not_take_its_size,
+);
+const SIZE_OF_EXTENT: Detector = (
+    "written below an extent",
+    sizes::a_write_below_an_extent_on_its_way_does_not_take_its_size,
+);
+const SIZE_OF_VOLUME: Detector = (
+    "written below a volume's sync",
+    sizes::a_write_below_what_a_volume_syncs_does_not_take_its_size,
+);
 const LOG_END: Detector = ("end of the log", failures::a_log_that_ends_early_is_refused);
 const LOG_KEPT: Detector = ("promised pages", logs::one_failure_of_many_promises_is_one);
 
-const DETECTORS: [Detector; 46] = [
+const DETECTORS: [Detector; 49] = [
     REUSE,
     OVERHANG,
     MODEL,
@@ -199,6 +211,9 @@ const DETECTORS: [Detector; 46] = [
     LANE_HOLE,
     COMMIT_FAILED,
     SIZE_LEFT,
+    SIZE_OF_PAGE,
+    SIZE_OF_EXTENT,
+    SIZE_OF_VOLUME,
 ];
 
 /// Who is to see it; in this order, up to the first that does.
@@ -252,6 +267,7 @@ fn detectors_of(mutation: Mutation) -> &'static [Detector] {
         Mutation::CommitAwaitedBelieved => &[COMMIT_FAILED],
         Mutation::SizeLeftUncounted => &[SIZE_LEFT],
         Mutation::LaneEndsShifted => &[LANE_HOLE],
+        Mutation::SizeHeldBack => &[SIZE_OF_PAGE, SIZE_OF_EXTENT, SIZE_OF_VOLUME],
         Mutation::LogRewriteFailureDropped => &[LOG_SECOND],
         Mutation::LoggedPageForgotten => &[LOG_AGAIN],
         Mutation::LoggedRefusalKept => &[LOG_REFUSED],

@@ -4,7 +4,7 @@
 //!   unsynced pages (DIRTY or WRITEBACK, not SYNCED)
 //!     | push          handles of the pages, numbered; SYNCED
 //!     | log_file      one write, one FLUSH, shared with whoever syncs at the time
-//!     | settle        the size on disk moves over them
+//!     | settle        the size on disk moves over them, and to what the file had when `sync` was called
 //!   SYNCED, still dirty: they go home with what lies beside them, by age, by pressure, or because the log
 //!   fills up
 //! ```
@@ -55,6 +55,34 @@ impl Pushed {
     }
 }
 
+/// The size that a file had when somebody began to make it durable, until nobody answers for it any more.
+#[derive(Debug)]
+pub(crate) struct Asked<'i> {
+    inode: &'i Inode,
+    number: u64,
+}
+
+impl<'i> Asked<'i> {
+    /// The size of now. Call and drop it without the file's state.
+    pub(crate) fn of(inode: &'i Inode) -> Self {
+        let number = inode.lock().size.ask();
+        Self { inode, number }
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.inode.lock().size.forget(self.number);
+    }
+}
+
+/// What `start` leaves to `finish`.
+#[derive(Debug)]
+pub(crate) struct Begun<'i> {
+    before: DataNumber,
+    asked: Asked<'i>,
+}
+
 /// How long durable pages say that their file is, by the generation they belong to.
 #[derive(Debug, Default)]
 pub(crate) struct SizesSaid(Vec<(Generation, u64)>);
@@ -76,11 +104,12 @@ impl SizesSaid {
 }
 
 /// Starts to make a file durable: its unsynced pages are pushed to the log, or are at home when it
-/// returns. Returns the number before which its pages have to be durable.
+/// returns.
 ///
 /// # Errors
 /// A FLUSH that failed. Failed writes wait in the file's failures.
-pub(crate) fn start(core: &Arc<Core>, inode: &Arc<Inode>) -> Result<DataNumber> {
+pub(crate) fn start<'i>(core: &Arc<Core>, inode: &'i Arc<Inode>) -> Result<Begun<'i>> {
+    let asked = Asked::of(inode);
     {
         let mut state = inode.lock();
         let ranges = unsynced(&state);
@@ -89,32 +118,50 @@ pub(crate) fn start(core: &Arc<Core>, inode: &Arc<Inode>) -> Result<DataNumber> 
         let nothing = bytes == 0;
         let fits = few && bytes <= core.config.log.inline_bytes_max;
         if nothing || (fits && push(core, inode, &mut state, &ranges)) {
-            return Ok(core.meta.data_next());
+            let before = core.meta.data_next();
+            return Ok(Begun { before, asked });
         }
     }
     express::sync(core, inode)?;
-    Ok(core.meta.data_next())
+    let before = core.meta.data_next();
+    Ok(Begun { before, asked })
 }
 
 /// Ends what `start` began: everything written before it is durable then, with the file's size and name.
-pub(crate) fn finish(core: &Arc<Core>, inode: &Arc<Inode>, before: DataNumber) -> Result<()> {
+pub(crate) fn finish(core: &Arc<Core>, inode: &Arc<Inode>, begun: &Begun<'_>) -> Result<()> {
+    finish_before(core, inode, begun.before, Some(&begun.asked))
+}
+
+/// The same for pages before `before` that are in the log or on their way there, with the size that was asked for when all that
+/// is not among them was made durable.
+pub(crate) fn finish_before(
+    core: &Arc<Core>,
+    inode: &Arc<Inode>,
+    before: DataNumber,
+    asked: Option<&Asked<'_>>,
+) -> Result<()> {
+    let commit = || {
+        flush(core, inode);
+        if let Some(asked) = asked {
+            answer(core, inode, asked, before)?;
+        }
+        core.meta.commit()
+    };
     for _round in 0..ROUNDS_MAX {
         if core.meta.log_file(inode.id, before)? == LogAnswer::NeedsCommit {
-            flush(core, inode);
-            core.meta.commit()?;
+            commit()?;
             // Pages whose own writes failed too are nowhere yet, and the commit has opened the log again.
             if core.meta.is_under_way(inode.id, before) {
                 continue;
             }
         }
-        if settle(core, inode, before)? {
+        if settle(core, inode, before, asked)? {
             return Ok(());
         }
     }
     // Others change the file faster than the log can tell of it. The tree has the size by now, and a commit has all
     // there is.
-    flush(core, inode);
-    core.meta.commit()?;
+    commit()?;
     if core.meta.is_under_way(inode.id, before) {
         return Err(core
             .meta
@@ -158,10 +205,43 @@ fn push(core: &Core, inode: &Inode, state: &mut InodeState, ranges: &[FileRange]
     true
 }
 
-/// Moves the size on disk over logged pages that are durable, in memory and in the tree: this caller's and everybody
-/// else's, since a page of this caller may have been pushed again by another. False where the log has yet to be told of
-/// that size.
-fn settle(core: &Arc<Core>, inode: &Inode, before: DataNumber) -> Result<bool> {
+/// All that was written to a file when its size was asked for is at home, but for pages before `before` that are on their way
+/// into the log: without any, the tree has that size when this returns.
+///
+/// # Errors
+/// Of the tree.
+pub(crate) fn answer(
+    core: &Core,
+    inode: &Inode,
+    asked: &Asked<'_>,
+    before: DataNumber,
+) -> Result<()> {
+    let mut state = inode.lock();
+    if core.meta.is_under_way(inode.id, before) {
+        return Ok(());
+    }
+    state.answer(asked);
+    tell_size(core, inode, &mut state)
+}
+
+impl InodeState {
+    fn answer(&mut self, asked: &Asked<'_>) {
+        let known_bytes = self.size.disk_bytes();
+        if self.size.answered(asked.number) > known_bytes {
+            self.size_owed.get_or_insert_default();
+        }
+    }
+}
+
+/// Moves the size on disk over logged pages that are durable, and to what is `asked`, in memory and in the tree: over this caller's
+/// pages and everybody else's, since a page of this caller may have been pushed again by another. False where the log has yet to be
+/// told of that size.
+fn settle(
+    core: &Core,
+    inode: &Inode,
+    before: DataNumber,
+    asked: Option<&Asked<'_>>,
+) -> Result<bool> {
     let mut state = inode.lock();
     let state = &mut *state;
     let durable = |number: u64| core.meta.logged_in(DataNumber(number));
@@ -191,6 +271,19 @@ fn settle(core: &Arc<Core>, inode: &Inode, before: DataNumber) -> Result<bool> {
             state.size.completed(own, pushed.size_at);
         }
     }
+    if let Some(asked) = asked {
+        state.answer(asked);
+    }
+    tell_size(core, inode, state)?;
+    // Kept for everybody who syncs until then, and not for this caller alone.
+    state.size_wanted = state
+        .size_wanted
+        .filter(|&wanted| !core.meta.is_logged(wanted));
+    Ok(state.size_wanted.is_none())
+}
+
+/// The tree has the size on disk where that has moved, and so has the log, or will.
+fn tell_size(core: &Core, inode: &Inode, state: &mut InodeState) -> Result<()> {
     if let Some(owed) = &state.size_owed
         && !mutation::on(Mutation::LoggedSizeKept)
     {
@@ -203,9 +296,5 @@ fn settle(core: &Arc<Core>, inode: &Inode, before: DataNumber) -> Result<bool> {
             state.size_wanted = core.meta.log_wanted(inode.id);
         }
     }
-    // Kept for everybody who syncs until then, and not for this caller alone.
-    state.size_wanted = state
-        .size_wanted
-        .filter(|&wanted| !core.meta.is_logged(wanted));
-    Ok(state.size_wanted.is_none())
+    Ok(())
 }

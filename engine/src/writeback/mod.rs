@@ -40,7 +40,10 @@ pub(crate) use dirty::{DirtyAccounting, Wake, Why};
 pub(crate) use encode::checksums;
 pub(crate) use fixup::redirty;
 pub(crate) use limit::SubmitLimit;
-pub(crate) use logged::{Pushed, SizesSaid, finish as finish_sync, start as start_sync};
+pub(crate) use logged::{
+    Asked, Pushed, SizesSaid, answer as answer_size, finish as finish_sync,
+    finish_before as finish_logged, start as start_sync,
+};
 pub(crate) use place::PlaceHint;
 
 use crate::core::Core;

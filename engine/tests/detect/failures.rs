@@ -24,15 +24,15 @@ use crate::support::{config, open, pause};
 const DATA: std::ops::Range<u64> = LOG + WIDE_LOG_BYTES..2 << 20;
 
 /// A volume whose requests of one kind can be held back, and those that are not can fail.
-struct Stand {
-    recorder: Arc<Recorder>,
+pub(super) struct Stand {
+    pub(super) recorder: Arc<Recorder>,
     faults: FaultHandle,
-    hold: Arc<Hold>,
-    volume: Volume,
+    pub(super) hold: Arc<Hold>,
+    pub(super) volume: Volume,
 }
 
 impl Stand {
-    fn holding(kind: RequestKind, knobs: &[(&str, &str)]) -> Self {
+    pub(super) fn holding(kind: RequestKind, knobs: &[(&str, &str)]) -> Self {
         let recorder = Arc::new(Recorder::new(blank(WIDE_LOG_BYTES)));
         let faulty = FaultBackend::new(Arc::clone(&recorder) as Arc<dyn Backend>);
         let faults = faulty.handle();

@@ -14,6 +14,7 @@ pub(crate) mod order;
 pub(crate) mod overwrite;
 pub(crate) mod reads;
 pub(crate) mod sequences;
+pub(crate) mod sizes;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,0 +1,83 @@
+//! How long a file is after a crash, where somebody writes below the end that a sync answers for while it runs.
+
+use std::thread;
+use std::time::Duration;
+
+use delalloc_backends::RequestKind;
+
+use super::case;
+use super::failures::Stand;
+use super::logs::{COMMIT_INTERVAL, assert_holds};
+use super::meanwhile::crashed;
+use crate::support::{Dice, pause};
+
+/// A page behind a hole is on its way into the log when the hole is written, and a commit follows that does not have those
+/// bytes.
+pub(crate) fn a_write_below_a_page_on_its_way_does_not_take_its_size() {
+    below(4096, RequestKind::Flush, &[COMMIT_INTERVAL], 1);
+}
+
+/// The same of an extent that goes home while its record goes into the log.
+pub(crate) fn a_write_below_an_extent_on_its_way_does_not_take_its_size() {
+    let knobs = [COMMIT_INTERVAL, ("log.inline_max", "0")];
+    // The extent and the batch.
+    below(64 << 10, RequestKind::Write, &knobs, 2);
+}
+
+fn below(bytes: u64, kind: RequestKind, knobs: &[(&str, &str)], requests: usize) {
+    case();
+    let stand = Stand::holding(kind, knobs);
+    let (hold, volume) = (&stand.hold, &stand.volume);
+    let file = volume.create("file 0").expect("a new file");
+    volume.sync().expect("a commit");
+    let far = Dice::new(7).noise(usize::try_from(bytes).expect("small"));
+    file.write_at(4096, &far).expect("a write fits");
+    hold.hold(requests);
+    thread::scope(|scope| {
+        let syncing = scope.spawn(|| file.sync());
+        hold.wait_for(requests);
+        file.write_at(0, &[8; 4096]).expect("a write fits");
+        hold.release(hold.pass());
+        syncing.join().expect("no panic").expect("a sync");
+    });
+    let wanted = [vec![0; 4096], far].concat();
+    let image = crashed(&stand.recorder);
+    assert_holds(&image, "file 0", &wanted, "behind its sync");
+    let before = volume.stats().meta.durable_generation;
+    drop(volume.create("file 1").expect("a new file"));
+    while volume.stats().meta.durable_generation == before {
+        pause(Duration::from_millis(1));
+    }
+    let image = crashed(&stand.recorder);
+    assert_holds(&image, "file 0", &wanted, "behind a commit");
+}
+
+/// Bytes go home below the end of a file while a sync of the volume waits for others above them, twice.
+pub(crate) fn a_write_below_what_a_volume_syncs_does_not_take_its_size() {
+    case();
+    let stand = Stand::holding(RequestKind::Write, &[]);
+    let (hold, volume) = (&stand.hold, &stand.volume);
+    let file = volume.create("file 0").expect("a new file");
+    volume.sync().expect("a commit");
+    let write = |page: u64, byte: u8| {
+        let written = file.write_at(page * 4096, &[byte; 4096]);
+        written.expect("a write fits");
+    };
+    write(2, 7);
+    hold.hold(1);
+    thread::scope(|scope| {
+        let syncing = scope.spawn(|| volume.sync());
+        hold.wait_for(1);
+        write(0, 8);
+        let first = hold.pass();
+        hold.hold(1);
+        hold.release(first);
+        hold.wait_for(1);
+        write(1, 9);
+        hold.release(hold.pass());
+        syncing.join().expect("no panic").expect("a sync");
+    });
+    let wanted = [[8; 4096], [0; 4096], [7; 4096]].concat();
+    let image = crashed(&stand.recorder);
+    assert_holds(&image, "file 0", &wanted, "behind a sync of the volume");
+}
