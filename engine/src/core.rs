@@ -9,8 +9,8 @@
 //!   closing > gate > namespace > inode.writer > inode.state > commit > metadata tree > space > leaves
 //! ```
 //!
-//! Leaves (queues of pools, dirty accounting, budget, frame pool, reclaim queue, submit limit,
-//! tickets) are held for a few instructions and take nothing. Budget, frame pool, dirty limit and
+//! Leaves (queues of pools, dirty accounting, budget, unasked reads, frame pool, reclaim queue, submit
+//! limit, tickets) are held for a few instructions and take nothing. Budget, frame pool, dirty limit and
 //! submit limit *block*, and are therefore asked with no `state` lock held; the first three also
 //! with no ordered phase under way.
 
@@ -32,6 +32,7 @@ use crate::mutation::{self, Mutation};
 use crate::namespace::Namespace;
 use crate::pool::Order;
 use crate::pools::Pools;
+use crate::read::Unasked;
 use crate::stats::{Stall, StallTimers, Stats};
 use crate::units::{FileId, FileRange, PAGE_BYTES, PageIndex};
 use crate::writeback::{self, DirtyAccounting, PlaceHint, SubmitLimit};
@@ -59,6 +60,8 @@ pub(crate) struct Core {
     pub(crate) reclaimer: Reclaimer,
     pub(crate) dirty: DirtyAccounting,
     pub(crate) budget: Budget,
+    /// What is being read ahead of all streams.
+    pub(crate) unasked: Unasked,
     pub(crate) submit_limit: Arc<SubmitLimit>,
     pub(crate) place_hint: PlaceHint,
     /// Buffers of one compressed extent.
@@ -97,6 +100,7 @@ impl Core {
                 Arc::clone(&clock),
                 waiting.clone(),
             ),
+            unasked: Unasked::new(&config, Arc::clone(&clock)),
             submit_limit: Arc::new(SubmitLimit::new(config.submit_async_limit, waiting.clone())),
             place_hint: PlaceHint::default(),
             stored_bufs: buf_pool(config.compression.extent_bytes),

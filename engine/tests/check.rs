@@ -10,12 +10,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use checking::damage::{Image, Kind, NODE_BYTES, SUPERBLOCKS};
-use checking::log::{damages_of_the_log, impossible_logs, logged, possible_logs};
+use checking::log::{
+    Instead, damages_of_the_log, impossible_logs, logged, logged_page, possible_logs, replaced,
+};
 use checking::plants::{PLANTS, TWO_LEVELS};
 use delalloc_backends::{
-    Backend, FaultAction, FaultBackend, FaultOn, FaultRule, FaultSpan, MemBackend, OsClock,
+    Backend, FaultAction, FaultBackend, FaultOn, FaultRule, FaultSpan, MemBackend, MeterBackend,
+    OsClock, RequestKind,
 };
-use delalloc_engine::meta::{CODEC_RAW, MetaConfig, Metadata, NewExtent};
+use delalloc_engine::meta::{CODEC_RAW, FormatOptions, MetaConfig, Metadata, NewExtent};
 use delalloc_engine::recover::{CheckReport, Entry, Issue, Severity, check, check_with};
 use delalloc_engine::{DiskExtent, DiskOffset, EngineConfig, FileId, FileRange, Volume};
 use image::{PAGE, check_spotless, fill, format, open, pages};
@@ -113,6 +116,114 @@ const NEVER_OPENED: [&str; 8] = [
     "item_malformed",
     "mapping_without_file",
 ];
+
+/// What a log takes away is taken from a stored extent, which has to be there and to count what is taken. Where
+/// both of its counts are too large, neither is the first at zero.
+#[test]
+fn a_log_that_changes_what_is_damaged_does_not_open_and_the_check_knows() {
+    type Damage = fn(&mut Image);
+    let (whole, punched) = (Image::new(0), Image::punched());
+    let missing: Damage = |image| image.drop_item(Kind::Stored, 1);
+    let refs: Damage = |image| image.patch(Kind::Stored, 0, |image, at| image.set_u32(at + 12, 2));
+    let live: Damage =
+        |image| image.patch(Kind::Stored, 0, |image, at| image.set_u32(at + 8, 3 * 4096));
+    let both: Damage = |image| {
+        image.patch(Kind::Stored, 0, |image, at| {
+            image.set_u32(at + 8, 3 * 4096);
+            image.set_u32(at + 12, 3);
+        });
+    };
+    let cases = [
+        (&whole, missing, pages(9, 1), Severity::Fatal),
+        (&whole, missing, pages(0, 8), Severity::Error),
+        (&whole, refs, pages(0, 4), Severity::Fatal),
+        (&whole, refs, pages(1, 1), Severity::Error),
+        (&punched, live, pages(0, 4), Severity::Fatal),
+        (&punched, live, pages(0, 1), Severity::Error),
+        (&punched, both, pages(0, 4), Severity::Error),
+    ];
+    for (number, (image, damage, range, severity)) in cases.into_iter().enumerate() {
+        for by in [Instead::Bytes, Instead::Hole] {
+            let mut image = replaced(image, range, by);
+            check_spotless(&image.device());
+            damage(&mut image);
+            assert_opens(&image, severity, &format!("case {number}, {by:?}"));
+        }
+    }
+    // Pages that only the log has are written home by an open.
+    for (page, severity) in [(9, Severity::Fatal), (5, Severity::Error)] {
+        let mut image = logged_page(page * PAGE);
+        check_spotless(&image.device());
+        missing(&mut image);
+        assert_opens(&image, severity, &format!("page {page}"));
+    }
+}
+
+/// A check finds this and nothing worse, and the volume opens unless that is fatal.
+fn assert_opens(image: &Image, worst: Severity, what: &str) {
+    let report = check(&image.device());
+    assert_eq!(report.worst(), Some(worst), "{what}: {:#?}", report.issues);
+    let says_why = report.issues[0].to_string().contains("a replay stops");
+    assert_eq!(says_why, worst == Severity::Fatal, "{what}");
+    let opened = Metadata::open(Arc::new(image.device()), MetaConfig::default());
+    let opens = worst < Severity::Fatal;
+    assert_eq!(opened.is_ok(), opens, "{what}: {opened:?}");
+}
+
+/// With a search for each name this takes minutes.
+#[test]
+fn very_many_names_in_a_log_are_looked_up() {
+    const FILES: u64 = 40_000;
+    let backend: Arc<dyn Backend> = Arc::new(MemBackend::new(64 << 20));
+    let options = FormatOptions {
+        log_bytes: Some(16 << 20),
+        ..FormatOptions::default()
+    };
+    Metadata::format(backend.as_ref(), &options).expect("the device works");
+    let meta = open(&backend);
+    let mut last = None;
+    for n in 0..FILES {
+        let file = meta.create(&format!("{n}")).expect("room");
+        if n % 4 == 3 {
+            let name = format!("{}", n - 1);
+            let holder = meta.find(&name);
+            meta.rename(file, &name, holder).expect("room");
+        }
+        last = Some(file);
+    }
+    meta.sync_file(last.expect("many"))
+        .expect("the device works");
+    let report = check_spotless(backend.as_ref());
+    let found = (report.files, report.log_batches, report.log_records);
+    assert_eq!(found, (0, 1, FILES + FILES / 4), "one batch has them all");
+}
+
+/// A parent has room to name one child a hundred times.
+#[test]
+fn a_node_is_read_once_however_often_it_is_pointed_to() {
+    let mut image = Image::new(1000);
+    let root = image.root();
+    let (children, level) = (image.u16(root + 32), image.0[root + 34]);
+    assert!(level == 1 && children > 30, "{children} of level {level}");
+    let first = image.value(root, 0);
+    for n in 1..children {
+        let pointer = image.value(root, n);
+        image.0.copy_within(first..first + 16, pointer);
+    }
+    image.seal_node(root);
+    let meter = MeterBackend::new(Arc::new(image.device()), Arc::new(OsClock::new()));
+    let report = check(&meter);
+    let kinds = report.issues.iter().map(Issue::kind);
+    let twice = kinds.filter(|&kind| kind == "node_twice").count();
+    assert_eq!((report.nodes, twice), (2, children - 1));
+    assert_eq!(report.worst(), Some(Severity::Fatal));
+    // Superblocks, the log, the root and one leaf.
+    let reads = meter.snapshot().kind(RequestKind::Read).started;
+    assert!(reads < 12, "{reads} reads");
+    let opened = Metadata::open(Arc::new(image.device()), MetaConfig::default());
+    let error = opened.expect_err("two parents").to_string();
+    assert!(error.contains("one parent"), "{error}");
+}
 
 #[test]
 fn each_planted_inconsistency_is_found_and_ranked_and_nothing_else_is() {

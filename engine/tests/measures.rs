@@ -204,6 +204,150 @@ fn a_long_read_has_few_reads_under_way() {
     assert!((8..=64).contains(&depth), "{depth} answers were waiting");
 }
 
+/// Many small files, each of a page, a hole, an extent and a hole, on a device that answers when it is told to.
+struct Heads {
+    faults: FaultHandle,
+    device: Arc<HeldBackend>,
+    volume: Volume,
+    stepper: Stepper,
+    text: Vec<u8>,
+}
+
+impl Heads {
+    const FILES: u64 = 500;
+    const EXTENT: u64 = 32 << 10;
+    const FILE: u64 = 3 * Self::EXTENT;
+    /// A quarter of the cache.
+    const AHEAD_MAX: u64 = 1 << 20;
+
+    fn new() -> Self {
+        let faulty = FaultBackend::new(formatted(64 << 20));
+        let faults = faulty.handle();
+        let clock = Arc::new(VirtualClock::new());
+        let device = Arc::new(HeldBackend::new(Arc::new(faulty), clock));
+        let knobs = [
+            ("cache.bytes", "4MiB"),
+            ("dirty.background", "1MiB"),
+            ("dirty.limit", "2MiB"),
+            ("compression.extent_bytes", "32KiB"),
+            ("read.ahead_max", "128KiB"),
+        ];
+        let opened = Volume::open_stepped(Arc::clone(&device), config(&knobs), 1);
+        let (volume, stepper) = opened.expect("a volume opens");
+        let heads = Self {
+            faults,
+            device,
+            volume,
+            stepper,
+            text: Dice::new(1).text(length(Self::FILE)),
+        };
+        for number in 0..Self::FILES {
+            let file = heads.volume.create(&number.to_string());
+            let file = file.expect("a new file");
+            let bytes = heads.bytes(number);
+            for (from, to) in [(0, PAGE_BYTES), (Self::EXTENT, 2 * Self::EXTENT)] {
+                let part = &bytes[length(from)..length(to)];
+                file.write_at(from, part).expect("a write fits");
+            }
+            file.truncate(Self::FILE).expect("a truncate");
+        }
+        heads.volume.drop_caches().expect("caches drop");
+        heads.stepper.settle();
+        heads
+    }
+
+    /// What is in a file.
+    fn bytes(&self, number: u64) -> Vec<u8> {
+        let mut bytes = self.text.clone();
+        bytes[length(PAGE_BYTES)..length(Self::EXTENT)].fill(0);
+        bytes[length(2 * Self::EXTENT)..].fill(0);
+        for at in [0, length(Self::EXTENT)] {
+            bytes[at..at + 8].copy_from_slice(&number.to_le_bytes());
+        }
+        bytes
+    }
+
+    fn open(&self, number: u64) -> File {
+        let file = self.volume.open_file(&number.to_string());
+        file.expect("it is there")
+    }
+
+    fn read(&self, number: u64, file: &File, range: FileRange) {
+        let mut found = vec![0; length(range.bytes())];
+        let count = file.read_at(range.start, &mut found).expect("a read");
+        assert_eq!(count, found.len());
+        let bytes = self.bytes(number);
+        let expected = &bytes[length(range.start)..length(range.end)];
+        assert!(found == expected, "file {number}, {range:?}");
+    }
+
+    /// Brings the first page of each file into the cache, and nothing else.
+    fn warm(&self) {
+        for number in 0..Self::FILES {
+            let file = self.open(number);
+            let hole = 2 * Self::EXTENT;
+            for at in [hole, 0] {
+                self.read(number, &file, FileRange::new(at, at + PAGE_BYTES));
+            }
+        }
+        assert_eq!(self.under_way(), 0, "no stream has begun");
+    }
+
+    /// Begins a stream in each file, all of them hits. The handle of the last.
+    fn begin_streams(&self) -> File {
+        let mut last = None;
+        for number in 0..Self::FILES {
+            let file = self.open(number);
+            self.read(number, &file, FileRange::new(0, PAGE_BYTES));
+            last = Some(file);
+        }
+        last.expect("some files")
+    }
+
+    fn under_way(&self) -> u64 {
+        self.device.held().len() as u64
+    }
+}
+
+/// Who hits waits for nothing, so only the volume can say how much is read ahead of so many streams.
+#[test]
+fn streams_that_only_hit_have_few_reads_ahead_of_them() {
+    let heads = Heads::new();
+    let few = Heads::AHEAD_MAX / Heads::EXTENT;
+    let settled = |heads: &Heads| {
+        heads.stepper.settle();
+        assert_eq!(heads.under_way(), 0);
+    };
+
+    heads.warm();
+    heads.begin_streams();
+    assert_eq!(heads.under_way(), few);
+    let rule = FaultRule::persistent(FaultOn::Read, 1, FaultAction::Error);
+    heads.faults.arm(rule);
+    settled(&heads);
+    assert_eq!(heads.faults.fired(), few);
+    heads.faults.disarm();
+
+    heads.begin_streams();
+    assert_eq!(heads.under_way(), few, "those that failed have ended");
+    heads.volume.drop_caches().expect("caches drop");
+    settled(&heads);
+
+    heads.warm();
+    let refused = heads.begin_streams();
+    assert_eq!(heads.under_way(), few, "those nobody wanted have ended");
+    settled(&heads);
+    let second = FileRange::new(PAGE_BYTES, 2 * PAGE_BYTES);
+    heads.read(Heads::FILES - 1, &refused, second);
+    assert_eq!(heads.under_way(), 1, "it tries again");
+    settled(&heads);
+
+    for number in 0..Heads::FILES {
+        let whole = FileRange::new(0, Heads::FILE);
+        heads.read(number, &heads.open(number), whole);
+    }
+}
+
 /// Each sync answers for what no other has answered for, of a file or of the volume.
 #[test]
 fn a_sync_answers_for_nothing_twice() {

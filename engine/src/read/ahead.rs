@@ -4,7 +4,8 @@
 //! is: who begins again at the start of the file is a stream from the second read on, and a page there that
 //! is asked for now and then starts nothing. New reads are started when the reader has come within half a
 //! window of what was started before, so that one batch is being decoded while the one before is consumed.
-//! The caller rounds the range to whole mappings: part of a compressed extent cannot be read.
+//! The caller rounds the range to whole mappings: part of a compressed extent cannot be read. Where it could not
+//! start everything it says so, and the stream asks for the rest again.
 //!
 //! Pure; one per open handle, since two readers of a file are two streams.
 
@@ -44,6 +45,14 @@ impl ReadAhead {
         );
         self.started_to = ahead.end;
         (!ahead.is_empty()).then_some(ahead)
+    }
+
+    /// Nothing was started from `at` on: the window does not grow for that, and the next read that comes near
+    /// asks for it again.
+    pub(crate) fn refused_from(&mut self, at: u64) {
+        self.started_to = self.started_to.min(at);
+        // It was doubled to be asked for.
+        self.window_bytes /= 2;
     }
 }
 
@@ -118,6 +127,33 @@ mod tests {
             }
             assert_eq!(ahead.advance(head, MAX), None);
         }
+    }
+
+    fn page(number: u64) -> FileRange {
+        FileRange::new(number * 4096, (number + 1) * 4096)
+    }
+
+    #[test]
+    fn a_stream_that_is_refused_tries_again_with_the_same_window() {
+        let mut ahead = ReadAhead::default();
+        for number in 0..100 {
+            let more = ahead.advance(page(number), MAX);
+            let more = more.expect("nothing was started");
+            assert_eq!(more.start, page(number).end);
+            assert_eq!(more.bytes(), WINDOW_BYTES_MIN);
+            ahead.refused_from(more.start);
+        }
+    }
+
+    #[test]
+    fn a_stream_that_is_refused_a_part_asks_for_that_part() {
+        const STARTED_TO: u64 = 64 << 10;
+        let mut ahead = ReadAhead::default();
+        assert!(ahead.advance(page(0), MAX).is_some());
+        ahead.refused_from(STARTED_TO);
+        let mut reads = (1..STARTED_TO / 4096).map(page);
+        let more = reads.find_map(|range| ahead.advance(range, MAX));
+        assert_eq!(more.map(|more| more.start), Some(STARTED_TO));
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::mutation::{self, Mutation};
 use crate::pool::{Order, WorkItem};
 use crate::read::populate;
 use crate::read::tickets::{Answer, Plain, Ticket};
+use crate::read::unasked::UnaskedRead;
 use crate::stats::StageStats;
 use crate::units::{DiskExtent, DiskOffset, FileRange, PAGE_BYTES, SECTOR_BYTES};
 use crate::writeback::checksums;
@@ -88,11 +89,16 @@ pub(crate) fn carry_out_here(core: &Core, inode: &Inode, ticket: &Arc<Ticket>) {
         .read_device
         .record(core.clock.now().ns_since(started));
     core.stats.note_device_read(source.bytes);
-    complete(core, inode, ticket, read);
+    complete(core, inode, ticket, read, None);
 }
 
-/// Sends a ticket's read; the `endio` pool completes it.
-pub(crate) fn carry_out_behind(core: &Arc<Core>, inode: &Arc<Inode>, ticket: Arc<Ticket>) {
+/// Sends a ticket's read; the `endio` pool completes it. `unasked` counts it, if nobody has asked for it.
+pub(crate) fn carry_out_behind(
+    core: &Arc<Core>,
+    inode: &Arc<Inode>,
+    ticket: Arc<Ticket>,
+    unasked: Option<UnaskedRead>,
+) {
     let source = source(&ticket);
     let buf = core.stored_bufs.take(length(source.bytes));
     let (core, inode) = (Arc::clone(core), Arc::clone(inode));
@@ -121,6 +127,7 @@ pub(crate) fn carry_out_behind(core: &Arc<Core>, inode: &Arc<Inode>, ticket: Arc
                 inode,
                 ticket,
                 read: Some(read),
+                unasked,
             };
             // Where a poisoned pool refuses it the alarm tells who waits; a thread of the device does not panic.
             let _refused = endio.try_submit(Box::new(item), Order::Unordered);
@@ -133,12 +140,14 @@ struct DecodeItem {
     inode: Arc<Inode>,
     ticket: Arc<Ticket>,
     read: Option<Result<AlignedBuf>>,
+    unasked: Option<UnaskedRead>,
 }
 
 impl WorkItem for DecodeItem {
     fn run(&mut self) {
         let read = self.read.take().expect("an item runs once");
-        complete(&self.core, &self.inode, &self.ticket, read);
+        let unasked = self.unasked.take();
+        complete(&self.core, &self.inode, &self.ticket, read, unasked);
     }
 
     fn complete(self: Box<Self>) {}
@@ -163,7 +172,13 @@ fn source(ticket: &Ticket) -> DiskExtent {
     }
 }
 
-fn complete(core: &Core, inode: &Inode, ticket: &Arc<Ticket>, read: Result<AlignedBuf>) {
+fn complete(
+    core: &Core,
+    inode: &Inode,
+    ticket: &Arc<Ticket>,
+    read: Result<AlignedBuf>,
+    unasked: Option<UnaskedRead>,
+) {
     let decoded = |stored| timed(core, &core.stats.decode, || decode(core, ticket, stored));
     let plain = read.and_then(decoded);
     let is_current = match &plain {
@@ -172,6 +187,8 @@ fn complete(core: &Core, inode: &Inode, ticket: &Arc<Ticket>, read: Result<Align
         }),
         Err(_) => inode.lock().tickets.close(ticket),
     };
+    // First: a reader who waits for this goes on with what is ahead of it.
+    drop(unasked);
     ticket.answer(Answer { plain, is_current });
 }
 

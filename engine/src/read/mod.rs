@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A reader that goes forward has the extents ahead read and decoded on the `endio` pool while it
-//! copies; a small read by itself is read and decoded by its own thread, where the bytes are wanted.
+//! copies, as far as there is room for what nobody has asked for; a small read by itself is read and decoded
+//! by its own thread, where the bytes are wanted.
 //!
 //! What a read returns for a page is its content at some moment between call and return. Requests
 //! of several pages are not atomic against a concurrent write.
@@ -22,6 +23,7 @@ mod fill;
 mod front;
 mod populate;
 mod tickets;
+mod unasked;
 
 use std::sync::Arc;
 
@@ -31,6 +33,7 @@ use front::Front;
 use parking_lot::Mutex;
 use tickets::Answer;
 pub(crate) use tickets::Tickets;
+pub(crate) use unasked::Unasked;
 
 use crate::cache::Frame;
 use crate::core::Core;
@@ -83,11 +86,15 @@ pub(crate) fn read(
         look_for(core, &state, request);
     }
     drop(state);
-    let serving = Serving {
+    let mut serving = Serving {
         front: front(core, ahead, request, size_bytes),
         counted: !looked_for,
     };
-    copy(core, inode, request, serving, out)?;
+    let copied = copy(core, inode, request, &mut serving, out);
+    if let Some(at) = serving.front.as_ref().and_then(Front::refused_from) {
+        ahead.lock().refused_from(at);
+    }
+    copied?;
     core.stats.note_read(request.bytes());
     Ok(index_in(request, end))
 }
@@ -100,11 +107,11 @@ pub(crate) fn read_page(
     out: &mut [u8; PAGE_LEN],
 ) -> Result<()> {
     let part = page.intersect(FileRange::new(0, size_bytes(&inode.lock())?));
-    let serving = Serving {
+    let mut serving = Serving {
         front: None,
         counted: false,
     };
-    copy(core, inode, part, serving, out)
+    copy(core, inode, part, &mut serving, out)
 }
 
 fn size_bytes(state: &InodeState) -> Result<u64> {
@@ -134,7 +141,7 @@ fn copy(
     core: &Arc<Core>,
     inode: &Arc<Inode>,
     request: FileRange,
-    mut serving: Serving,
+    serving: &mut Serving,
     out: &mut [u8],
 ) -> Result<()> {
     let mut at = request.start;
@@ -142,7 +149,7 @@ fn copy(
         serving.keep_up(core, inode, at)?;
         let rest = FileRange::new(at, request.end);
         let index = index_in(request, at);
-        let read_bytes = step(core, inode, rest, &serving, &mut out[index..])?;
+        let read_bytes = step(core, inode, rest, serving, &mut out[index..])?;
         at += read_bytes as u64;
     }
     // The rest of what lies ahead of the stream.
@@ -185,7 +192,7 @@ fn step(
         Opened::Joined(ticket) => ticket,
         Opened::Fresh(ticket) => {
             if serving.front.is_some() || rest.bytes() > core.config.read.inline_decode_bytes_max {
-                fill::carry_out_behind(core, inode, Arc::clone(&ticket));
+                fill::carry_out_behind(core, inode, Arc::clone(&ticket), None);
             } else {
                 fill::carry_out_here(core, inode, &ticket);
             }

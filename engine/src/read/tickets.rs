@@ -94,6 +94,15 @@ impl Ticket {
         }
     }
 
+    /// Bytes of the longest buffer that carrying it out takes.
+    pub(crate) fn buffer_bytes(&self) -> u64 {
+        if self.extent.is_raw() {
+            self.range.bytes()
+        } else {
+            self.extent.ram_bytes
+        }
+    }
+
     /// Gives the answer to everyone who waits.
     pub(crate) fn answer(&self, answer: Answer) {
         let before = self.answer.lock().replace(answer);

@@ -9,19 +9,20 @@
 //!
 //! Memory: names, and a few dozen bytes for each stored extent and node.
 //!
-//! Not here: the words for what is wrong (issue), sums by stored extent (shown), walking (walk), reading
-//! data (stored_data), the superblocks (slots).
+//! Not here: the words for what is wrong (issue), sums by stored extent (shown), names (names), walking (walk),
+//! reading data (stored_data), the superblocks (slots).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use delalloc_backends::Backend;
 
 use super::inventory::{Entry, ExtentEntry, FileEntry};
 use super::issue::{Issue, Severity};
+use super::names::Names;
 use super::shown::Shown;
 use super::slots;
 use super::stored_data::{DataQueue, ShownAs, StoredData, Verified};
-use super::walk::{Onward, Visit, walk};
+use super::walk::{Found, Onward, Visit, walk};
 use crate::compress::Codec;
 use crate::extent::IntervalMap;
 use crate::meta::format::{self, ItemKind, Key, Malformed, NodePointer, Superblock};
@@ -140,12 +141,11 @@ pub fn check_with(
         superblock: &superblock,
         report,
         owned: Vec::new(),
-        files: BTreeMap::new(),
+        names: Names::default(),
         removed: HashMap::new(),
-        seen: HashSet::new(),
+        cuts: HashMap::new(),
         parents: HashMap::new(),
         file: None,
-        names: HashMap::new(),
         shown_end: 0,
         shown: BTreeMap::new(),
         data: DataQueue::new(backend, decode),
@@ -162,16 +162,15 @@ pub(super) struct Check<'c> {
     pub(super) report: CheckReport,
     /// Nodes, stored extents, the log, and what only the log points to.
     pub(super) owned: Vec<DiskExtent>,
-    /// Every file and its name, if it has one.
-    pub(super) files: BTreeMap<FileId, Option<String>>,
+    pub(super) names: Names,
     /// What files show that the log removes.
     pub(super) removed: HashMap<FileId, IntervalMap<()>>,
-    seen: HashSet<DiskOffset>,
+    /// Where the log takes away what a file shows.
+    pub(super) cuts: HashMap<FileId, IntervalMap<()>>,
     /// Generation of the parent of nodes still to come.
     parents: HashMap<DiskOffset, Generation>,
     /// The file whose mappings pass.
     file: Option<FileEntry>,
-    names: HashMap<String, FileId>,
     shown_end: u64,
     shown: BTreeMap<DiskOffset, Shown>,
     pub(super) data: DataQueue<'c>,
@@ -199,6 +198,7 @@ impl Check<'_> {
             self.report.add(Issue::StoredMissing {
                 file: shown.file,
                 at,
+                stops_replay: shown.stops_replay(None),
             });
         }
         self.settle_space();
@@ -210,13 +210,13 @@ impl Check<'_> {
             generation,
         } = visit.pointer;
         let newest = self.parents.remove(&at);
-        if !self.seen.insert(at) {
-            self.report.add(Issue::NodeTwice { at });
-            return Onward::Past;
-        }
-        let node = match visit.node {
-            Ok(node) => node,
-            Err(error) => {
+        let node = match visit.found {
+            Found::Node(node) => node,
+            Found::Again => {
+                self.report.add(Issue::NodeTwice { at });
+                return Onward::Past;
+            }
+            Found::Unusable(error) => {
                 let error = error.clone();
                 self.report.add(Issue::NodeUnusable { at, error });
                 return Onward::Past;
@@ -298,19 +298,18 @@ impl Check<'_> {
             });
         }
         self.shown_end = 0;
-        let name = (!inode.orphan).then(|| inode.name.clone());
-        self.files.insert(inode.file, name);
+        let name = (!inode.orphan).then_some(inode.name.as_str());
         if inode.orphan {
             self.report.orphans += 1;
         } else {
             self.report.files += 1;
-            if let Some(first) = self.names.insert(inode.name.clone(), inode.file) {
-                self.report.add(Issue::NameTwice {
-                    name: inode.name.clone(),
-                    first,
-                    second: inode.file,
-                });
-            }
+        }
+        if let Some(first) = self.names.add(inode.file, name) {
+            self.report.add(Issue::NameTwice {
+                name: inode.name.clone(),
+                first,
+                second: inode.file,
+            });
         }
         self.file = Some(FileEntry {
             inode,
@@ -377,8 +376,10 @@ impl Check<'_> {
 
     fn show_part(&mut self, file: FileId, extent: &FileExtent) {
         let at = extent.disk.start;
+        let cut_bytes = self.cut_bytes(file, extent.range());
         let shown = self.shown.entry(at);
         let shown = shown.or_insert_with(|| Shown::by(file, extent));
+        shown.cut_bytes += cut_bytes;
         if let Some(what) = shown.count(file, extent) {
             self.report.add(Issue::StoredDisputed { file, at, what });
         }
@@ -409,11 +410,13 @@ impl Check<'_> {
                     live_bytes: stored.live_bytes,
                     refs: stored.refs,
                 }));
+                let stops_replay = shown.stops_replay(Some(&stored));
                 if shown.refs != stored.refs {
                     self.report.add(Issue::RefsDiffer {
                         at,
                         counted: stored.refs,
                         found: shown.refs,
+                        stops_replay,
                     });
                 }
                 if shown.live_bytes != stored.live_bytes {
@@ -421,6 +424,7 @@ impl Check<'_> {
                         at,
                         counted: stored.live_bytes,
                         found: shown.live_bytes,
+                        stops_replay,
                     });
                 }
             }

@@ -1,14 +1,12 @@
 //! The part of a check that is about the log: what an open would do with it, without doing it.
 //!
 //! Batches are scanned as an open does, before the tree is walked: of files that the log removes the walk
-//! remembers what they show. Each record must be about a file that is there at that point, and a file that
-//! goes must show nothing any more. The extents they bring have an owner's right to their sectors like any
-//! other, and the data of every batch that counts is compared with its checksums. A last batch that does not
-//! count is what a crash may leave.
+//! remembers what they show, and of each stored extent how much of it the log takes away. Each record must be
+//! about a file that is there at that point, and a file that goes must show nothing any more. The extents they
+//! bring have an owner's right to their sectors like any other, and the data of every batch that counts is
+//! compared with its checksums. A last batch that does not count is what a crash may leave.
 //!
-//! Not here: scanning (log_scan), the tree (check).
-
-use std::collections::BTreeMap;
+//! Not here: scanning (log_scan), the tree (check), names (names).
 
 use super::check::Check;
 use super::issue::Issue;
@@ -44,6 +42,7 @@ impl Check<'_> {
                 self.removed.entry(*file).or_default();
             }
         }
+        self.cuts = logged.cuts();
         Some(logged)
     }
 
@@ -81,33 +80,18 @@ impl Check<'_> {
 
     /// Every record finds its file, and every name is free when it is taken.
     fn log_files(&mut self, logged: &Logged) {
-        let mut named: BTreeMap<FileId, Option<String>> = std::mem::take(&mut self.files);
         for batch in &logged.batches {
             for (_, record) in &batch.records {
                 let file = record.file();
-                let known = named.contains_key(&file);
+                let known = self.names.knows(file);
                 let fits = match record {
-                    Record::Create { name, .. } => {
-                        let free = !known && !is_named(&named, name);
-                        named.insert(file, Some(name.to_string()));
-                        free
-                    }
-                    Record::Rename { name, .. } => {
-                        for other in named.values_mut() {
-                            if other.as_deref() == Some(name) {
-                                *other = None;
-                            }
-                        }
-                        named
-                            .insert(file, Some(name.to_string()))
-                            .flatten()
-                            .is_some()
-                    }
-                    Record::Orphan { .. } => named.insert(file, None).flatten().is_some(),
+                    Record::Create { name, .. } => self.names.create(file, name),
+                    Record::Rename { name, .. } => self.names.rename(file, name),
+                    Record::Orphan { .. } => self.names.orphan(file),
                     Record::Remove { .. } => {
                         let shows_nothing =
                             self.removed.get(&file).is_none_or(IntervalMap::is_empty);
-                        named.remove(&file) == Some(None) && shows_nothing
+                        self.names.remove(file) && shows_nothing
                     }
                     Record::Finish { extent, .. } => {
                         self.change_removed(file, extent.range, true);
@@ -130,6 +114,16 @@ impl Check<'_> {
         }
     }
 
+    /// Bytes of `range` that the log takes away from what the tree shows there.
+    pub(super) fn cut_bytes(&self, file: FileId, range: FileRange) -> u64 {
+        let Some(cuts) = self.cuts.get(&file) else {
+            return 0;
+        };
+        cuts.overlapping(range.start..range.end)
+            .map(|(cut, _)| FileRange::new(cut.start, cut.end).intersect(range).bytes())
+            .sum()
+    }
+
     /// A file that the log removes shows something in `range` from now on, or nothing.
     pub(super) fn change_removed(&mut self, file: FileId, range: FileRange, shows: bool) {
         if let Some(shown) = self.removed.get_mut(&file) {
@@ -141,8 +135,4 @@ impl Check<'_> {
             }
         }
     }
-}
-
-fn is_named(named: &BTreeMap<FileId, Option<String>>, name: &str) -> bool {
-    named.values().any(|other| other.as_deref() == Some(name))
 }

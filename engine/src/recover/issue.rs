@@ -206,13 +206,18 @@ pub enum Issue {
         /// Its size.
         size_bytes: u64,
     },
-    /// A mapping points to a stored extent that has no item.
-    #[error("file {file:?} shows the stored extent at {at:?}, which is not there")]
+    /// A mapping points to a stored extent that has no item. Where the log changes what it shows, that fails.
+    #[error(
+        "file {file:?} shows the stored extent at {at:?}, which is not there{}",
+        stop(.stops_replay)
+    )]
     StoredMissing {
         /// A file that shows it.
         file: FileId,
         /// Where it would be.
         at: DiskOffset,
+        /// The log takes away of it what cannot be taken: the volume does not open.
+        stops_replay: bool,
     },
     /// Mappings of one stored extent, or a mapping and the extent, disagree about its sizes or codec: what
     /// the next write frees may be somebody's.
@@ -233,7 +238,10 @@ pub enum Issue {
     },
     /// A stored extent counts its mappings wrongly. Where it counts too few, sectors that a file shows would
     /// be given to others.
-    #[error("the stored extent at {at:?} counts {counted} mappings, there are {found}")]
+    #[error(
+        "the stored extent at {at:?} counts {counted} mappings, there are {found}{}",
+        stop(.stops_replay)
+    )]
     RefsDiffer {
         /// Where it is.
         at: DiskOffset,
@@ -241,9 +249,14 @@ pub enum Issue {
         counted: u32,
         /// What there is.
         found: u32,
+        /// The log takes away of it what cannot be taken: the volume does not open.
+        stops_replay: bool,
     },
     /// A stored extent counts the bytes shown of it wrongly; too few are as bad as too few mappings.
-    #[error("the stored extent at {at:?} counts {counted} live bytes, there are {found}")]
+    #[error(
+        "the stored extent at {at:?} counts {counted} live bytes, there are {found}{}",
+        stop(.stops_replay)
+    )]
     LiveBytesDiffer {
         /// Where it is.
         at: DiskOffset,
@@ -251,6 +264,8 @@ pub enum Issue {
         counted: u64,
         /// What there is.
         found: u64,
+        /// The log takes away of it what cannot be taken: the volume does not open.
+        stops_replay: bool,
     },
     /// The log does not hold what was written: a batch in the middle is damaged, or a whole one holds no
     /// records. Changes that were durable are lost with it.
@@ -323,13 +338,26 @@ impl Issue {
             | Self::MappingFromFuture { .. }
             | Self::MappingBeforeFile { .. }
             | Self::CodecUnknown { .. }
-            | Self::StoredMissing { .. }
+            | Self::StoredMissing {
+                stops_replay: false,
+                ..
+            }
             | Self::StoredUnused { .. }
             | Self::DataUnreadable { .. }
             | Self::DataChecksum { .. }
             | Self::DataUndecodable { .. } => Severity::Error,
-            Self::RefsDiffer { counted, found, .. } if counted > found => Severity::Error,
-            Self::LiveBytesDiffer { counted, found, .. } if counted > found => Severity::Error,
+            Self::RefsDiffer {
+                counted,
+                found,
+                stops_replay: false,
+                ..
+            } if counted > found => Severity::Error,
+            Self::LiveBytesDiffer {
+                counted,
+                found,
+                stops_replay: false,
+                ..
+            } if counted > found => Severity::Error,
             Self::SuperblockMisplaced { .. }
             | Self::NoSuperblock { .. }
             | Self::LogUnusable { .. }
@@ -342,6 +370,7 @@ impl Issue {
             | Self::SpaceOwnedTwice { .. }
             | Self::SpaceOutside { .. }
             | Self::FileFromFuture { .. }
+            | Self::StoredMissing { .. }
             | Self::RefsDiffer { .. }
             | Self::LiveBytesDiffer { .. }
             | Self::StoredDisputed { .. }
@@ -386,6 +415,14 @@ impl Issue {
             Self::DataChecksum { .. } => "data_checksum",
             Self::DataUndecodable { .. } => "data_undecodable",
         }
+    }
+}
+
+/// What follows from it.
+fn stop(stops_replay: &bool) -> &'static str {
+    match stops_replay {
+        true => "; the log changes what is shown of it, and a replay stops there",
+        false => "",
     }
 }
 

@@ -9,6 +9,7 @@ mod issue;
 mod log_repeats;
 pub(crate) mod log_scan;
 mod log_sums;
+mod names;
 pub(crate) mod open;
 mod read_many;
 pub(crate) mod replay;

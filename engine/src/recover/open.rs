@@ -13,13 +13,13 @@
 //!
 //! Not here: the log (log_scan, replay), the exhaustive look (check).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use delalloc_backends::Backend;
 
 use super::shown::Shown;
-use super::walk::{Onward, walk};
+use super::walk::{Found, Onward, walk};
 use crate::error::Result;
 use crate::meta::btree::TreeRoot;
 use crate::meta::format::{self, Decoded, ItemKind, Malformed, Superblock};
@@ -65,15 +65,15 @@ pub(crate) fn open(backend: &Arc<dyn Backend>, cache_bytes: u64) -> Result<Opene
         missing: Vec::new(),
         superblock,
     };
-    let mut seen: HashSet<DiskOffset> = HashSet::new();
     let mut shown = AllShown::default();
     let (root, level) = (opened.root.root, opened.root.level);
     walk(backend.as_ref(), shape, root, level, &mut |visit| {
-        let node = Arc::clone(visit.node.as_ref().map_err(Clone::clone)?);
         let at = visit.pointer.address;
-        if !seen.insert(at) {
-            return Err(Malformed::new("tree node", "one parent", "two").at(at));
-        }
+        let node = match visit.found {
+            Found::Node(node) => Arc::clone(node),
+            Found::Again => return Err(Malformed::new("tree node", "one parent", "two").at(at)),
+            Found::Unusable(error) => return Err(error.clone()),
+        };
         if let Err(found) = visit.check_range(&node) {
             return Err(Malformed::new("keys of a tree node", visit.range(), found).at(at));
         }

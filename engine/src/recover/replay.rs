@@ -28,6 +28,7 @@ use delalloc_backends::{AlignedBuf, Backend, BackendExt, Durability};
 use super::log_scan::Logged;
 use crate::alloc::Reserve;
 use crate::error::Result;
+use crate::extent::IntervalMap;
 use crate::log::{DataNumber, HeldSet, LoggedPage, Record, SizeChange, WINDOW};
 use crate::meta::format::{Decoded, Malformed, SECTOR_LEN};
 use crate::meta::{CODEC_RAW, Ending, Metadata, NewExtent};
@@ -78,6 +79,26 @@ impl Logged {
     /// The pages that go home when the changes were made, as a superblock names them.
     pub(super) fn held(&self) -> Decoded<HeldSet> {
         self.pages_to_go_home(&Newer::of(self)).held()
+    }
+
+    /// Where the changes, and the pages that go home, take away what a file of the tree shows.
+    pub(super) fn cuts(&self) -> HashMap<FileId, IntervalMap<()>> {
+        let changed = self.records().filter_map(|record| match record {
+            Record::Finish { file, extent, .. } => Some((*file, extent.range)),
+            Record::Cut { file, range, .. } => Some((*file, *range)),
+            _ => None,
+        });
+        let pages = self.pages_to_go_home(&Newer::of(self)).0;
+        let home = pages.keys().map(|&(file, page)| {
+            let start = page.start();
+            (file, FileRange::new(start, start + PAGE_BYTES))
+        });
+        let mut cuts: HashMap<FileId, IntervalMap<()>> = HashMap::new();
+        for (file, range) in changed.chain(home) {
+            let of_file = cuts.entry(file).or_default();
+            of_file.insert(range.start..range.end, &());
+        }
+        cuts
     }
 
     fn pages_to_go_home(&self, newer: &Newer) -> Pages<'_> {

@@ -23,6 +23,8 @@ pub(super) struct Shown {
     pub(super) codec: u8,
     pub(super) refs: u32,
     pub(super) live_bytes: u64,
+    /// Those of them that the log takes away when the volume opens.
+    pub(super) cut_bytes: u64,
 }
 
 impl Shown {
@@ -36,6 +38,7 @@ impl Shown {
             codec: extent.codec,
             refs: 0,
             live_bytes: 0,
+            cut_bytes: 0,
         }
     }
 
@@ -63,6 +66,17 @@ impl Shown {
     /// Does the extent count less than is shown of it?
     pub(super) fn exceeds(&self, stored: &StoredExtent) -> bool {
         self.refs > stored.refs || self.live_bytes > stored.live_bytes
+    }
+
+    /// Does the log take away what cannot be taken from the extent? Where that is not there, it is any byte.
+    /// Where one of its counts is too large and the other right, it is the last byte: only one would be zero.
+    pub(super) fn stops_replay(&self, stored: Option<&StoredExtent>) -> bool {
+        let Some(stored) = stored else {
+            return self.cut_bytes > 0;
+        };
+        let (refs, live_bytes) = (self.refs, self.live_bytes);
+        let is_one_too_large = (stored.refs > refs) != (stored.live_bytes > live_bytes);
+        is_one_too_large && self.cut_bytes == live_bytes
     }
 }
 

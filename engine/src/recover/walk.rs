@@ -1,19 +1,22 @@
 //! Every node of a tree on the device, in key order, with what is wrong with it.
 //!
 //! Used when a volume opens and when an image is checked. The children of a node are read many at a
-//! time: a tree is thousands of small reads far apart, and a queue makes them quick.
+//! time: a tree is thousands of small reads far apart, and a queue makes them quick. No place is read
+//! twice: a damaged node has room to name one child a thousand times.
 //!
 //! Not here: what the items say (open, check).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use delalloc_backends::Backend;
 
 use super::read_many::read_many;
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::meta::format::{Key, NodePointer};
 use crate::meta::node::Node;
 use crate::meta::node_store::NodeShape;
+use crate::units::DiskOffset;
 
 /// Nodes asked for at once.
 const READS_IN_FLIGHT: usize = 64;
@@ -26,7 +29,18 @@ pub(crate) struct Visit<'w> {
     pub(crate) lowest: Key,
     /// ... and below this, unless it is the last one.
     pub(crate) below: Option<Key>,
-    pub(crate) node: &'w Result<Arc<Node>>,
+    pub(crate) found: &'w Found,
+}
+
+/// What is at a place.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// The node that its parent points to.
+    Node(Arc<Node>),
+    /// What was looked at before, under another parent or the same one.
+    Again,
+    /// Nothing that can be read, or not that node.
+    Unusable(EngineError),
 }
 
 impl Visit<'_> {
@@ -83,36 +97,87 @@ pub(crate) fn walk(
         lowest: Key::LOWEST,
         below: None,
     };
-    walk_places(backend, shape, &[place], level, true, visit)
+    let mut walk = Walk {
+        backend,
+        shape,
+        seen: HashSet::new(),
+    };
+    walk.places(&[place], level, true, visit)
 }
 
-fn walk_places(
-    backend: &dyn Backend,
+struct Walk<'w> {
+    backend: &'w dyn Backend,
     shape: NodeShape,
-    places: &[Place],
-    level: u8,
-    root: bool,
-    visit: &mut dyn FnMut(Visit<'_>) -> Result<Onward>,
-) -> Result<()> {
-    for batch in places.chunks(READS_IN_FLIGHT) {
-        let nodes = read_nodes(backend, shape, batch, level, root);
-        for (place, node) in batch.iter().zip(nodes) {
-            let onward = visit(Visit {
-                pointer: place.pointer,
-                lowest: place.lowest,
-                below: place.below,
-                node: &node,
-            })?;
-            if onward == Onward::Children
-                && level > 0
-                && let Ok(node) = node
-            {
-                let children = children_of(&node, place.below);
-                walk_places(backend, shape, &children, level - 1, false, visit)?;
+    /// Places that were read, or that cannot be.
+    seen: HashSet<DiskOffset>,
+}
+
+impl Walk<'_> {
+    fn places(
+        &mut self,
+        places: &[Place],
+        level: u8,
+        root: bool,
+        visit: &mut dyn FnMut(Visit<'_>) -> Result<Onward>,
+    ) -> Result<()> {
+        for batch in places.chunks(READS_IN_FLIGHT) {
+            let found = self.read(batch, level, root);
+            for (place, found) in batch.iter().zip(found) {
+                let onward = visit(Visit {
+                    pointer: place.pointer,
+                    lowest: place.lowest,
+                    below: place.below,
+                    found: &found,
+                })?;
+                if onward == Onward::Children
+                    && level > 0
+                    && let Found::Node(node) = found
+                {
+                    let children = children_of(&node, place.below);
+                    self.places(&children, level - 1, false, visit)?;
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn read(&mut self, places: &[Place], level: u8, root: bool) -> Vec<Found> {
+        let refused: Vec<Option<Found>> = places
+            .iter()
+            .map(|place| self.refuse(place.pointer))
+            .collect();
+        let wanted: Vec<(u64, usize)> = places
+            .iter()
+            .zip(&refused)
+            .filter(|(_, refused)| refused.is_none())
+            .map(|(place, _)| (place.pointer.address.0, self.shape.slot_len()))
+            .collect();
+        let mut answers = read_many(self.backend, &wanted).into_iter();
+        places
+            .iter()
+            .zip(refused)
+            .map(|(place, refused)| {
+                refused.unwrap_or_else(|| {
+                    let bytes = answers.next().expect("an answer for each place");
+                    let node = bytes
+                        .and_then(|bytes| self.shape.check(&bytes, place.pointer, level, root));
+                    match node {
+                        Ok(node) => Found::Node(Arc::new(node)),
+                        Err(error) => Found::Unusable(error),
+                    }
+                })
+            })
+            .collect()
+    }
+
+    /// What is known of a place without reading it; the next time it was seen.
+    fn refuse(&mut self, pointer: NodePointer) -> Option<Found> {
+        if !self.seen.insert(pointer.address) {
+            return Some(Found::Again);
+        }
+        let checked = self.shape.check_pointer(pointer);
+        checked.err().map(Found::Unusable)
+    }
 }
 
 fn children_of(node: &Node, below: Option<Key>) -> Vec<Place> {
@@ -125,30 +190,6 @@ fn children_of(node: &Node, below: Option<Key>) -> Vec<Place> {
             } else {
                 below
             },
-        })
-        .collect()
-}
-
-fn read_nodes(
-    backend: &dyn Backend,
-    shape: NodeShape,
-    places: &[Place],
-    level: u8,
-    root: bool,
-) -> Vec<Result<Arc<Node>>> {
-    let wanted: Vec<(u64, usize)> = places
-        .iter()
-        .filter(|place| shape.check_pointer(place.pointer).is_ok())
-        .map(|place| (place.pointer.address.0, shape.slot_len()))
-        .collect();
-    let mut found = read_many(backend, &wanted).into_iter();
-    places
-        .iter()
-        .map(|place| {
-            shape.check_pointer(place.pointer)?;
-            let bytes = found.next().expect("an answer for each valid pointer")?;
-            let node = shape.check(&bytes, place.pointer, level, root)?;
-            Ok(Arc::new(node))
         })
         .collect()
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use delalloc_backends::Backend;
-use delalloc_engine::DiskExtent;
 use delalloc_engine::meta::{MetaConfig, Metadata};
 use delalloc_engine::recover::{Issue, Severity, check};
+use delalloc_engine::{DiskExtent, FileRange};
 
 use super::damage::Image;
 use crate::image::{Put, open, pages, put};
@@ -41,6 +41,42 @@ pub(crate) fn logged() -> (Image, [DiskExtent; 2]) {
     (Image::of(backend.as_ref()), [first, second])
 }
 
+/// What comes in place of a part of a file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Instead {
+    Bytes,
+    Hole,
+}
+
+/// `image`, and in its log that something comes in place of `range` of the first file.
+pub(crate) fn replaced(image: &Image, range: FileRange, by: Instead) -> Image {
+    let backend: Arc<dyn Backend> = Arc::new(image.device());
+    let meta = open(&backend);
+    let file = meta.find("aa").expect("it was made");
+    match by {
+        Instead::Bytes => {
+            let what = Put {
+                file,
+                range,
+                stored_sectors: None,
+                tag: 70,
+            };
+            put(backend.as_ref(), &meta, what).expect("room");
+        }
+        Instead::Hole => meta.punch(file, range, None).expect("room"),
+    }
+    meta.sync_file(file).expect("the device works");
+    Image::of(backend.as_ref())
+}
+
+/// The image of `logged`, and in its log this page of the first file of the tree as well.
+pub(crate) fn logged_page(start: u64) -> Image {
+    let (mut image, _) = logged();
+    let page = image.page(1, start, 1);
+    image.log_more(&[page]);
+    image
+}
+
 /// Where the last of the three batches is, which has one record: an extent of file `DD`.
 const LAST: usize = LOG + 2 * 4096;
 const CC: u64 = 3;
@@ -74,8 +110,8 @@ impl Image {
     }
 
     /// A page with this number.
-    fn page(&self, number: u64) -> Vec<u8> {
-        let mut record = self.record(7, (1, 4096), CC, &[number * 4096 % (1 << 20), number]);
+    fn page(&self, file: u64, start: u64, number: u64) -> Vec<u8> {
+        let mut record = self.record(7, (1, 4096), file, &[start, number]);
         record.resize(record.len() + 4096, 7);
         let len = u32::try_from(record.len()).expect("short");
         record[..4].copy_from_slice(&len.to_le_bytes());
@@ -143,7 +179,7 @@ pub(crate) fn impossible_logs() -> Vec<(&'static str, Issue)> {
             vec![bare(3), image.cut(1, [0, 9]), bare(4)]
         }),
         ("pages too far from each other", |image| {
-            vec![image.page(1), image.page(1 << 40)]
+            vec![image.page(CC, 4096, 1), image.page(CC, 0, 1 << 40)]
         }),
     ];
     let damaged = |(what, records): (&'static str, Records)| {
