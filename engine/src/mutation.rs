@@ -74,6 +74,8 @@ mutations! {
     TicketKept,
     /// A read whose mapping was replaced meanwhile is believed. P4.
     StaleAnswered,
+    /// What a change took for a while is promised to others, and a replay has no room for that change.
+    ReplayRoomGivenAway,
     /// Space is promised that is not there: it runs out after the write was accepted.
     PromiseUnchecked,
     /// A writer changes a page in place while the codec reads it. P2.
@@ -100,8 +102,6 @@ mutations! {
     LoggedRefusalKept,
     /// A sync of the volume does not wait for pages on their way into the log. P1.
     LogUnderWayUnwaited,
-    /// A sync of the volume does not ask for the size of what another batch took into the log. P1.
-    LoggedUnsettled,
     /// A page that went home before its batch was through is not asked whether the log says its size. P1.
     LoggedHomeUnsaid,
     /// What clients write stands in the log as it is, though it look like a batch. P1.

@@ -368,15 +368,14 @@ fn answer(core: &Core, inode: &Inode, asked: &BTreeMap<FileId, Asked<'_>>) -> Re
     }
 }
 
-/// Pages that could not go home are durable in the log, with the size that their file has by them, if not by whoever put them
-/// on their way there then now.
+/// Pages that could not go home and are not in the log by now are durable there, with the size that was asked for.
 fn logged_all(core: &Arc<Core>, asked: &BTreeMap<FileId, Asked<'_>>) -> Result<()> {
     if mutation::on(Mutation::LogUnderWayUnwaited) {
         return Ok(());
     }
     for file in core.meta.files_in_log() {
         let before = core.meta.data_next();
-        if mutation::on(Mutation::LoggedUnsettled) && !core.meta.is_under_way(file, before) {
+        if !core.meta.is_under_way(file, before) {
             continue;
         }
         let Some(inode) = core.namespace.inode(file) else {

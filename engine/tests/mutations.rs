@@ -37,6 +37,7 @@ const FAULT: Detector = ("fault", faults::failed_writes_are_told_once);
 const DATA_BITS: Detector = ("bits of data", faults::flipped_bits_of_data_are_seen);
 const NODE_BITS: Detector = ("bits of nodes", faults::a_changed_node_is_seen);
 const FULL: Detector = ("full volume", faults::accepted_writes_find_room);
+const REPLAY_ROOM: Detector = ("replay room", faults::a_replay_has_the_room_of_its_changes);
 const DOWNWARD: Detector = ("downward", faults::promises_are_kept_downward);
 const ORDER: Detector = ("order", order::a_file_is_placed_in_its_order);
 const OVERWRITE: Detector = ("overwrite", overwrite::pages_in_writeback_are_not_disturbed);
@@ -164,7 +165,7 @@ const SIZE_OF_VOLUME: Detector = (
 const LOG_END: Detector = ("end of the log", failures::a_log_that_ends_early_is_refused);
 const LOG_KEPT: Detector = ("promised pages", logs::one_failure_of_many_promises_is_one);
 
-const DETECTORS: [Detector; 49] = [
+const DETECTORS: [Detector; 50] = [
     REUSE,
     OVERHANG,
     MODEL,
@@ -176,6 +177,7 @@ const DETECTORS: [Detector; 49] = [
     NODE_BITS,
     FULL,
     DOWNWARD,
+    REPLAY_ROOM,
     ORDER,
     OVERWRITE,
     LATE_READ,
@@ -241,6 +243,7 @@ fn detectors_of(mutation: Mutation) -> &'static [Detector] {
         Mutation::TicketKept => &[LATE_READ],
         Mutation::StaleAnswered => &[SLOW_READ],
         Mutation::PromiseUnchecked => &[FULL],
+        Mutation::ReplayRoomGivenAway => &[REPLAY_ROOM],
         Mutation::NodeGivenAway => &[DOWNWARD],
         Mutation::FrameInPlace | Mutation::RedirtyLost => &[OVERWRITE],
         Mutation::LogFlushSkipped
@@ -267,13 +270,12 @@ fn detectors_of(mutation: Mutation) -> &'static [Detector] {
         Mutation::CommitAwaitedBelieved => &[COMMIT_FAILED],
         Mutation::SizeLeftUncounted => &[SIZE_LEFT],
         Mutation::LaneEndsShifted => &[LANE_HOLE],
-        Mutation::SizeHeldBack => &[SIZE_OF_PAGE, SIZE_OF_EXTENT, SIZE_OF_VOLUME],
+        Mutation::SizeHeldBack => &[LOG_SETTLED, SIZE_OF_PAGE, SIZE_OF_EXTENT, SIZE_OF_VOLUME],
         Mutation::LogRewriteFailureDropped => &[LOG_SECOND],
         Mutation::LoggedPageForgotten => &[LOG_AGAIN],
         Mutation::LoggedRefusalKept => &[LOG_REFUSED],
         Mutation::LogUnderWayUnwaited => &[LOG_UNDER_WAY],
         Mutation::LoggedHomeUnsaid => &[LOG_HOME],
-        Mutation::LoggedUnsettled => &[LOG_SETTLED],
         Mutation::RewrittenFailureUnsaid => &[REWRITTEN],
         Mutation::LogMagicUnmasked => &[LOG_FORGED],
         Mutation::LogStaleBelieved => &[LOG_STALE],

@@ -17,6 +17,7 @@
 mod free_map;
 mod headroom;
 mod pinned;
+mod replay_room;
 mod reservation;
 mod space;
 mod strategy;

@@ -11,7 +11,8 @@
 //!   * a *metadata reserve* is out of reach of promises; it follows the tree and what is promised
 //!     (headroom). A change first takes an allowance for the most nodes it can copy, out of the reserve
 //!     if need be. If even that is short, a commit makes the nodes copied earlier reusable and the
-//!     change tries again: so a removal always goes on;
+//!     change tries again: so a removal always goes on. What changes took for a while since the last
+//!     commit is kept from promises until the next: a replay takes it again (replay_room);
 //!   * data never breaks the slots that the reserve and the shares stand for, and keeps from breaking
 //!     any as long as the free sectors outside of slots would be left without nodes to describe them.
 //!
@@ -33,6 +34,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::free_map::FreeMap;
 use super::headroom::{SHARE_DIVISOR, nodes_kept, nodes_kept_for_removals, nodes_left_max};
 use super::pinned::Pinned;
+use super::replay_room::ReplayRoom;
 use super::reservation::{Reservation, metadata_share};
 use super::strategy;
 use crate::error::{EngineError, Result};
@@ -75,6 +77,13 @@ pub enum Reserve {
     All,
 }
 
+/// The sums as they are, or as a commit would leave them.
+#[derive(Debug, Clone, Copy)]
+enum When {
+    Now,
+    Committed,
+}
+
 /// All bytes of an open volume's device.
 #[derive(Debug)]
 pub struct Space {
@@ -92,6 +101,7 @@ struct State {
     promised_data_bytes: u64,
     promised_metadata_bytes: u64,
     allowance_bytes: u64,
+    replay: ReplayRoom,
 }
 
 /// The nodes a running change may still allocate; what is left goes back on drop.
@@ -138,6 +148,7 @@ impl Space {
                 promised_data_bytes: 0,
                 promised_metadata_bytes: 0,
                 allowance_bytes: 0,
+                replay: ReplayRoom::default(),
             }),
         })
     }
@@ -146,7 +157,7 @@ impl Space {
     pub fn reserve(self: &Arc<Self>, bytes: u64) -> Result<Reservation> {
         let data_bytes = bytes.next_multiple_of(SECTOR_BYTES);
         let mut state = self.lock();
-        let fits = data_bytes == 0 || self.fits(&state, data_bytes, 0);
+        let fits = data_bytes == 0 || self.fits(&state, data_bytes, When::Now);
         if !fits && !mutation::on(Mutation::PromiseUnchecked) {
             return Err(EngineError::NoSpace {
                 wanted_bytes: data_bytes,
@@ -166,11 +177,12 @@ impl Space {
         let data_bytes = bytes.next_multiple_of(SECTOR_BYTES);
         let mut state = self.lock();
         let wanted_bytes = data_bytes + metadata_share(data_bytes);
+        let kept_bytes = self.replay_bytes(&state);
         let free_bytes = state.free.free_bytes() - state.reserved_bytes();
-        if wanted_bytes > free_bytes {
+        if wanted_bytes + kept_bytes > free_bytes {
             return Err(EngineError::NoSpace {
                 wanted_bytes,
-                free_bytes,
+                free_bytes: free_bytes.saturating_sub(kept_bytes),
             });
         }
         state.promised_data_bytes += data_bytes;
@@ -183,8 +195,13 @@ impl Space {
     /// Would a commit make room for `bytes` that are refused now?
     pub fn commit_would_help(&self, bytes: u64) -> bool {
         let state = self.lock();
-        let pinned_bytes = state.pinned.bytes();
-        pinned_bytes > 0 && self.fits(&state, bytes.next_multiple_of(SECTOR_BYTES), pinned_bytes)
+        let data_bytes = bytes.next_multiple_of(SECTOR_BYTES);
+        self.keeps_for_commit(&state) && self.fits(&state, data_bytes, When::Committed)
+    }
+
+    /// Would a commit make any room?
+    pub(crate) fn commit_makes_room(&self) -> bool {
+        self.keeps_for_commit(&self.lock())
     }
 
     /// One contiguous extent, first fit after `hint`; `None` where no free piece is long enough.
@@ -268,8 +285,14 @@ impl Space {
         self.assert_sums(&state);
     }
 
-    /// `generation` is durable: what it and earlier ones freed is free.
+    /// The running generation ends; what is asked for next belongs to another.
+    pub(crate) fn close_generation(&self) {
+        self.lock().replay.closed();
+    }
+
+    /// `generation`, the last that was closed, is durable: what it and earlier ones freed is free.
     pub fn unpin_through(&self, generation: Generation) {
+        self.lock().replay.durable();
         loop {
             let mut state = self.lock();
             let extents = state.pinned.take_through(generation, UNPIN_BATCH);
@@ -293,7 +316,7 @@ impl Space {
             pinned_bytes: state.pinned.bytes(),
             free_bytes: state.free.free_bytes(),
             reserved_bytes: state.reserved_bytes(),
-            metadata_reserve_bytes: self.kept_bytes(&state, 0),
+            metadata_reserve_bytes: self.kept_bytes(&state, 0, When::Now),
             available_bytes: self.available(&state),
             full_bytes_max: nodes_left_max(self.tree_nodes(&state), self.node_slot_bytes)
                 * self.node_slot_bytes,
@@ -331,6 +354,7 @@ impl Space {
             return None;
         }
         state.allowance_bytes = bytes;
+        state.replay.asked(nodes);
         self.assert_sums(&state);
         drop(state);
         Some(NodeAllowance {
@@ -342,16 +366,21 @@ impl Space {
     /// Frees a node that was never written: reusable at once.
     pub(crate) fn free_unwritten_node(&self, node: DiskOffset) {
         let mut state = self.lock();
+        state.replay.gave_back();
+        self.free_node(&mut state, node);
+    }
+
+    fn free_node(&self, state: &mut State, node: DiskOffset) {
         state.node_bytes -= self.node_slot_bytes;
         state.allocated_bytes -= self.node_slot_bytes;
         state.free.insert(self.node_extent(node));
-        self.assert_sums(&state);
+        self.assert_sums(state);
     }
 
     /// Frees a node that is on the device.
     pub(crate) fn pin_node(&self, node: DiskOffset, generation: Generation) {
         if mutation::on(Mutation::NodeUnpinned) {
-            return self.free_unwritten_node(node);
+            return self.free_node(&mut self.lock(), node);
         }
         let mut state = self.lock();
         state.node_bytes -= self.node_slot_bytes;
@@ -383,11 +412,15 @@ impl Space {
         self.assert_sums(state);
     }
 
-    /// Can `data_bytes` more be promised if `more_bytes` were free besides?
-    fn fits(&self, state: &State, data_bytes: u64, more_bytes: u64) -> bool {
+    /// Can `data_bytes` more be promised?
+    fn fits(&self, state: &State, data_bytes: u64, when: When) -> bool {
+        let more_bytes = match when {
+            When::Now => 0,
+            When::Committed => state.pinned.bytes(),
+        };
         let share_bytes = state.promised_metadata_bytes + metadata_share(data_bytes);
         let kept_bytes = self
-            .kept_bytes(state, data_bytes)
+            .kept_bytes(state, data_bytes, when)
             .max(state.allowance_bytes);
         let wanted_bytes = state.promised_data_bytes + data_bytes + share_bytes + kept_bytes;
         let slot_bytes = state.free.slots() * self.node_slot_bytes;
@@ -400,7 +433,7 @@ impl Space {
         let (mut fit, mut over) = (0, state.free.free_bytes() / SECTOR_BYTES + 1);
         while fit + 1 < over {
             let middle = fit + (over - fit) / 2;
-            if self.fits(state, middle * SECTOR_BYTES, 0) {
+            if self.fits(state, middle * SECTOR_BYTES, When::Now) {
                 fit = middle;
             } else {
                 over = middle;
@@ -414,14 +447,33 @@ impl Space {
     }
 
     /// The metadata reserve when `more_bytes` of data are promised besides.
-    fn kept_bytes(&self, state: &State, more_bytes: u64) -> u64 {
+    fn kept_bytes(&self, state: &State, more_bytes: u64, when: When) -> u64 {
         let pages = state.promised_pages() + more_bytes / SECTOR_BYTES;
-        nodes_kept(self.tree_nodes(state), pages, self.node_slot_bytes) * self.node_slot_bytes
+        let nodes = nodes_kept(self.tree_nodes(state), pages, self.node_slot_bytes);
+        let bytes = nodes * self.node_slot_bytes;
+        match when {
+            When::Now => bytes.max(self.replay_bytes(state)),
+            When::Committed => bytes,
+        }
+    }
+
+    /// What a replay would take and give back.
+    fn replay_bytes(&self, state: &State) -> u64 {
+        if mutation::on(Mutation::ReplayRoomGivenAway) {
+            return 0;
+        }
+        state.replay.nodes() * self.node_slot_bytes
+    }
+
+    fn keeps_for_commit(&self, state: &State) -> bool {
+        state.pinned.bytes() > 0 || self.replay_bytes(state) > 0
     }
 
     /// Slots that data must leave whole.
     fn floor_slots(&self, state: &State) -> u64 {
-        let kept_bytes = self.kept_bytes(state, 0).max(state.allowance_bytes);
+        let kept_bytes = self
+            .kept_bytes(state, 0, When::Now)
+            .max(state.allowance_bytes);
         (kept_bytes + state.promised_metadata_bytes) / self.node_slot_bytes
     }
 
@@ -481,6 +533,7 @@ impl NodeAllowance {
         let mut state = space.lock();
         let node = strategy::node(&state.free).expect("an allowance is backed by free slots");
         state.free.remove(node);
+        state.replay.allocated();
         state.allowance_bytes -= node.bytes;
         state.allocated_bytes += node.bytes;
         state.node_bytes += node.bytes;

@@ -220,6 +220,7 @@ impl Tree {
         let nodes = self.store.begin_write(usize::MAX);
         let generation = self.generation;
         self.generation = Generation(generation.0 + 1);
+        self.space.close_generation();
         self.changed = false;
         Snapshot {
             generation,

@@ -75,6 +75,17 @@ impl Metadata {
 
     /// Gives a file a new name; `replace`, which has that name, becomes an orphan in the same step.
     pub fn rename(&self, file: FileId, name: &str, replace: Option<FileId>) -> Result<()> {
+        self.rename_from(file, name, replace, Reserve::Most)
+    }
+
+    /// The same, with so much of the metadata reserve.
+    pub(crate) fn rename_from(
+        &self,
+        file: FileId,
+        name: &str,
+        replace: Option<FileId>,
+        reserve: Reserve,
+    ) -> Result<()> {
         self.check_name(name)?;
         self.edit(
             |state| {
@@ -86,7 +97,7 @@ impl Metadata {
                     (Some(_), _) => return Err(EngineError::Exists(name.to_owned())),
                     (None, Some(_)) => return Err(EngineError::NotFound(name.to_owned())),
                 }
-                Ok((need(2, 1, Reserve::Most), inode))
+                Ok((need(2, 1, reserve), inode))
             },
             |edit, mut inode| {
                 if inode.name == name {

@@ -365,7 +365,7 @@ impl Metadata {
     /// pinned space is left.
     pub(crate) fn reserve_again(&self, bytes: u64) -> Result<Reservation> {
         match self.space.reserve_again(bytes) {
-            Err(EngineError::NoSpace { .. }) if self.space.numbers().pinned_bytes > 0 => {
+            Err(EngineError::NoSpace { .. }) if self.space.commit_makes_room() => {
                 self.commit()?;
                 self.space.reserve_again(bytes)
             }

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! The first part happens in memory, on a volume that nobody else has yet. Nothing is written over what the log
-//! points to, because its extents count as allocated from the start, and the changes took their space before, with
-//! no commit in between either. Pages are written home by the promises that were made for them, and these rely on
+//! points to, because its extents count as allocated from the start. The changes took their space before, with no commit in
+//! between either, and nothing was promised since then that they need for a while (alloc/replay_room). Pages are written home by the promises that were made for them, and these rely on
 //! commits; so what is behind the first commit has to stand a crash at any place.
 //!
 //! An extent can be in the log twice: once before its change, once more because a commit came in
@@ -187,7 +187,9 @@ fn replay(meta: &Metadata, record: &Record<'_>) -> Result<()> {
         Record::Create { file, name } => meta
             .create_as(name, Some(*file), Reserve::All)
             .map(|_number| ()),
-        Record::Rename { file, name } => meta.rename(*file, name, meta.find(name)),
+        Record::Rename { file, name } => {
+            meta.rename_from(*file, name, meta.find(name), Reserve::All)
+        }
         Record::Orphan { file } => meta.set_orphan(*file),
         Record::Remove { file } => meta.remove_inode(*file),
         Record::Finish {

@@ -8,7 +8,7 @@ use delalloc_backends::{
 };
 use delalloc_engine::meta::{CODEC_RAW, MetaConfig, Metadata, NewExtent};
 use delalloc_engine::recover::check;
-use delalloc_engine::{EngineError, FileRange, FormatOptions, Volume};
+use delalloc_engine::{EngineError, FileId, FileRange, FormatOptions, Volume};
 
 use super::case;
 use crate::support::{Dice, config, formatted, open};
@@ -162,4 +162,76 @@ fn close(volume: Volume, base: &Arc<dyn Backend>) {
     volume.close().expect("what was accepted has room");
     let report = check(base.as_ref());
     assert!(report.is_clean(), "{report:?}");
+}
+
+/// A fragmented file is removed from a nearly full volume, and a new one written into what is left until a commit would
+/// have to make room. A crash then: the removal is made again, and takes for a while what it took the first time.
+pub(crate) fn a_replay_has_the_room_of_its_changes() {
+    const PAGES: u64 = 4000;
+    const PIECE_BYTES: u64 = 64 << 10;
+    case();
+    let device = MemBackend::new(32 << 20);
+    let options = FormatOptions {
+        node_bytes: 4096,
+        log_bytes: Some(2 << 20),
+        ..FormatOptions::default()
+    };
+    Metadata::format(&device, &options).expect("memory");
+    let backend: Arc<dyn Backend> = Arc::new(device.reopen());
+    let meta = Metadata::open(backend, MetaConfig::default()).expect("a volume");
+    let [old, rest, new] = ["old", "rest", "new"].map(|name| meta.create(name).expect("room"));
+    let put = |file: FileId, start: u64, bytes: u64| {
+        let mut promise = meta.space().reserve(bytes)?;
+        let disks = meta.allocate_pieces(&mut promise, bytes, bytes, None)?;
+        let (sum, mut at) = (crc32c::crc32c(&[7; 4096]), start);
+        for disk in disks {
+            let len = usize::try_from(disk.bytes).expect("small");
+            let data = AlignedBuf::copy_of(&vec![7; len]);
+            device.write_blocking(disk.start.0, data, Durability::Cached)?;
+            let range = FileRange::new(at, at + disk.bytes);
+            let extent = NewExtent {
+                range,
+                disk,
+                ram_bytes: disk.bytes,
+                codec: CODEC_RAW,
+                checksums: vec![sum; range.pages().count()],
+            };
+            meta.finish_extent(file, &extent, Some(range.end))?;
+            at = range.end;
+        }
+        Ok::<(), EngineError>(())
+    };
+    for count in 0..PAGES {
+        // Neighbours in the file are far apart on the device.
+        let page = count * 1607 % PAGES;
+        put(old, 2 * page * 4096, 4096).expect("room");
+        if count % 500 == 0 {
+            meta.commit().expect("memory");
+        }
+    }
+    let mut end = 0;
+    while meta.space().numbers().available_bytes > 4 << 20 {
+        put(rest, end, 256 << 10).expect("room");
+        end += 256 << 10;
+    }
+    meta.commit().expect("memory");
+    let before = meta.stats().durable_generation;
+    meta.set_orphan(old).expect("room");
+    meta.remove_file(old).expect("room");
+    let mut written = 0;
+    while put(new, written, PIECE_BYTES).is_ok() {
+        meta.sync_file(new).expect("the log takes it");
+        written += PIECE_BYTES;
+    }
+    assert!(written > 0, "nothing was written");
+    assert_eq!(meta.stats().durable_generation, before, "and no commit");
+    let opened = Metadata::open(Arc::new(device.fork()), MetaConfig::default());
+    let opened = opened.expect("what was done once is done again");
+    assert_eq!(
+        opened
+            .inode(new)
+            .expect("memory")
+            .map(|inode| inode.size_bytes),
+        Some(written)
+    );
 }
