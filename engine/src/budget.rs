@@ -13,8 +13,11 @@
 //! not overtaken for ever by small ones. The gap between wake and max makes those who wait come in
 //! bursts large enough to be worth a wake-up.
 //!
+//! The few who may not wait (`hold`) are counted apart: enough of them at a time would keep the gate closed before those
+//! who do wait, for as long as they come. They have bounds of their own.
+//!
 //! Invariants
-//!   * `held` is the sum over all guards, and 0 when there are none.
+//!   * `held` and `apart` are the sums over all guards, and 0 when there are none.
 //!   * A request larger than `bytes_max` passes when it is alone.
 //!   * Requests pass in the order in which they came.
 //!
@@ -48,6 +51,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct BudgetState {
     held: u64,
+    /// Of those who did not wait.
+    apart: u64,
     closed: bool,
     /// The next to come has this number.
     line_end: u64,
@@ -115,11 +120,11 @@ impl Budget {
             state.waits.end(since, self.0.clock.now());
         }
         state.line_head += 1;
-        state.hold(bytes);
+        state.hold(bytes, Kind::Waited);
         if state.line_head != state.line_end {
             self.0.turn.notify_all();
         }
-        self.guard(bytes)
+        self.guard(bytes, Kind::Waited)
     }
 
     /// Takes `bytes` if that needs no waiting.
@@ -129,15 +134,15 @@ impl Budget {
         if !alone_in_line || state.closed || !self.0.fits(&state, bytes) {
             return None;
         }
-        state.hold(bytes);
-        Some(self.guard(bytes))
+        state.hold(bytes, Kind::Waited);
+        Some(self.guard(bytes, Kind::Waited))
     }
 
     /// Takes `bytes` at once, beyond the limit if need be, for the few who must not wait behind those
     /// the limit is for.
     pub fn hold(&self, bytes: u64) -> BudgetGuard {
-        self.0.state.lock().hold(bytes);
-        self.guard(bytes)
+        self.0.state.lock().hold(bytes, Kind::Apart);
+        self.guard(bytes, Kind::Apart)
     }
 
     /// `try_acquire` would give `bytes` now.
@@ -152,7 +157,7 @@ impl Budget {
         let state = self.0.state.lock();
         let waits = state.waits.until(self.0.clock.now());
         BudgetStats {
-            held_bytes: state.held,
+            held_bytes: state.held + state.apart,
             held_bytes_max: state.held_bytes_max,
             waits: waits.count,
             wait_ns_sum: waits.ns_sum,
@@ -160,9 +165,10 @@ impl Budget {
         }
     }
 
-    fn guard(&self, bytes: u64) -> BudgetGuard {
+    fn guard(&self, bytes: u64, kind: Kind) -> BudgetGuard {
         BudgetGuard {
             budget: Arc::clone(&self.0),
+            kind,
             bytes,
         }
     }
@@ -182,13 +188,13 @@ impl Shared {
         !state.closed
     }
 
-    fn release(&self, bytes: u64) {
+    fn release(&self, bytes: u64, kind: Kind) {
         if bytes == 0 {
             return;
         }
         let mut state = self.state.lock();
-        state.held = state
-            .held
+        let sum = state.sum(kind);
+        *sum = sum
             .checked_sub(bytes)
             .expect("more bytes given back to the budget than taken");
         if state.closed && state.held <= self.wake_bytes {
@@ -199,16 +205,33 @@ impl Shared {
 }
 
 impl BudgetState {
-    fn hold(&mut self, bytes: u64) {
-        self.held += bytes;
-        self.held_bytes_max = self.held_bytes_max.max(self.held);
+    fn hold(&mut self, bytes: u64, kind: Kind) {
+        *self.sum(kind) += bytes;
+        self.held_bytes_max = self.held_bytes_max.max(self.held + self.apart);
     }
+
+    fn sum(&mut self, kind: Kind) -> &mut u64 {
+        match kind {
+            Kind::Waited => &mut self.held,
+            Kind::Apart => &mut self.apart,
+        }
+    }
+}
+
+/// Whose bytes they are.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// Of who waits for room.
+    Waited,
+    /// Of who does not.
+    Apart,
 }
 
 /// Bytes of a budget. Dropping gives them back.
 #[derive(Debug)]
 pub struct BudgetGuard {
     budget: Arc<Shared>,
+    kind: Kind,
     bytes: u64,
 }
 
@@ -216,7 +239,7 @@ impl BudgetGuard {
     /// Takes `bytes` more at once, beyond the limit if need be: who holds a part already must not
     /// wait for others who do the same.
     pub fn grow(&mut self, bytes: u64) {
-        self.budget.state.lock().hold(bytes);
+        self.budget.state.lock().hold(bytes, self.kind);
         self.bytes += bytes;
     }
 
@@ -229,7 +252,7 @@ impl BudgetGuard {
             .bytes
             .checked_sub(bytes)
             .expect("a guard shrinks by at most what it has");
-        self.budget.release(bytes);
+        self.budget.release(bytes, self.kind);
     }
 
     /// Bytes it has.
@@ -240,7 +263,7 @@ impl BudgetGuard {
 
 impl Drop for BudgetGuard {
     fn drop(&mut self) {
-        self.budget.release(self.bytes);
+        self.budget.release(self.bytes, self.kind);
     }
 }
 
@@ -307,6 +330,24 @@ mod tests {
         assert_eq!(budget.stats().held_bytes, 15);
         guard.shrink(12);
         assert_eq!((guard.bytes(), budget.stats().held_bytes), (3, 3));
+    }
+
+    /// One after the other, so that there is always one that waits for nobody.
+    #[test]
+    fn those_who_do_not_wait_keep_nobody_waiting_for_ever() {
+        let budget = budget(100);
+        let large = budget.acquire(90);
+        let first = budget.hold(60);
+        std::thread::scope(|threads| {
+            let waiting = threads.spawn(|| budget.acquire(30).bytes());
+            until(|| budget.stats().wait_ns_sum > 0);
+            let second = budget.hold(60);
+            drop((first, large));
+            let third = budget.hold(60);
+            drop(second);
+            assert_eq!(waiting.join().expect("no panic"), 30);
+            assert_eq!(budget.stats().held_bytes, third.bytes());
+        });
     }
 
     proptest! {

@@ -180,6 +180,16 @@ impl Core {
         self.meta.reserve(bytes)
     }
 
+    /// Writes nodes first where there are too many that nobody has written: every change of metadata begins with this, or
+    /// ends. The caller holds no lock.
+    pub(crate) fn balance_metadata(&self) -> Result<()> {
+        if !self.meta.over_front_gate() {
+            return Ok(());
+        }
+        let _held_up = self.stalls.metadata_gate.begin(self.clock.as_ref());
+        self.meta.balance_metadata()
+    }
+
     /// Carries `change` out. Where there is no space, writes back what is dirty (most of it takes less
     /// than was promised for it) and tries once more. The caller holds no file's state.
     pub(crate) fn with_room<T>(self: &Arc<Self>, change: impl Fn() -> Result<T>) -> Result<T> {

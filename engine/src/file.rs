@@ -35,6 +35,8 @@ use crate::writeback;
 const BATCH_BYTES_MAX: u64 = 2 << 20;
 /// Most pages copied under one hold of the state lock: about 20 us of copying.
 const COPY_PAGES_MAX: usize = 32;
+/// Of a small cache, this part at once: half of it may be pages that cannot go.
+const COPY_CACHE_PART: usize = 8;
 
 /// An open file. Clones share one handle: one read-ahead stream, one account of failures.
 #[derive(Debug, Clone)]
@@ -111,10 +113,7 @@ impl File {
             core.stats.note_accepted(batch.bytes());
             core.stats.dirty.record(core.clock.now().ns_since(started));
             core.dirty.balance_dirty(core.clock.as_ref(), batch.bytes());
-            if core.meta.over_front_gate() {
-                let _held_up = core.stalls.metadata_gate.begin(core.clock.as_ref());
-                core.meta.balance_metadata()?;
-            }
+            core.balance_metadata()?;
         }
         Ok(())
     }
@@ -132,6 +131,7 @@ impl File {
         }
         let (core, inode) = (&self.0.core, &self.0.inode);
         let _open = core.enter()?;
+        core.balance_metadata()?;
         let writer = inode.writer.lock();
         let tail = self.tail_before(size_bytes);
         let mut promise = self.promise([tail, FileRange::new(0, 0)])?;
@@ -169,6 +169,7 @@ impl File {
     pub fn punch_hole(&self, range: FileRange) -> Result<()> {
         let (core, inode) = (&self.0.core, &self.0.inode);
         let _open = core.enter()?;
+        core.balance_metadata()?;
         let writer = inode.writer.lock();
         let size_bytes = inode.lock().size.memory_bytes();
         let range = range.intersect(FileRange::new(0, size_bytes));
@@ -311,7 +312,8 @@ impl File {
         let (core, inode) = (&self.0.core, &self.0.inode);
         let pages: Vec<PageIndex> = range.pages().collect();
         let mut edges = self.edges(range)?;
-        for pages in pages.chunks(COPY_PAGES_MAX) {
+        let at_once = (core.frames.frames_max() / COPY_CACHE_PART).clamp(1, COPY_PAGES_MAX);
+        for pages in pages.chunks(at_once) {
             // Not for all at once: the cache may be smaller than a batch.
             let mut charge = core.frames.charge(pages.len(), core.as_ref());
             let mut state = inode.lock();

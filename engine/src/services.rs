@@ -155,7 +155,8 @@ pub(crate) fn commit_or_flush_nodes(core: &Arc<Core>, last: &mut Instant) -> Res
         *last = core.clock.now();
         return committed.map(|_| ());
     }
-    while core.meta.write_some_dirty_nodes()? > 0 {}
+    // Changes may dirty nodes as fast as they are written, for ever.
+    while !commit_is_due(core, *last) && core.meta.write_some_dirty_nodes()? > 0 {}
     Ok(())
 }
 

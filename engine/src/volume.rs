@@ -123,6 +123,7 @@ impl Volume {
         let core = &self.0.core;
         check_name(name, core.meta.name_bytes_max())?;
         let _open = core.enter()?;
+        core.balance_metadata()?;
         let mut names = core.namespace.lock();
         if names.by_name.contains_key(name) {
             return Err(EngineError::Exists(name.to_owned()));
@@ -149,6 +150,7 @@ impl Volume {
     pub fn remove(&self, name: &str) -> Result<()> {
         let core = &self.0.core;
         let _open = core.enter()?;
+        core.balance_metadata()?;
         let mut names = core.namespace.lock();
         let file = names.find(name)?;
         let inode = load(core, file)?;
@@ -165,6 +167,7 @@ impl Volume {
         let core = &self.0.core;
         check_name(to, core.meta.name_bytes_max())?;
         let _open = core.enter()?;
+        core.balance_metadata()?;
         let mut names = core.namespace.lock();
         let file = names.find(from)?;
         if from == to {

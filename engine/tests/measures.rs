@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use delalloc_backends::{
-    Backend, FaultAction, FaultBackend, FaultHandle, FaultOn, FaultRule, HeldBackend, MemBackend,
-    VirtualClock,
+    Backend, Clock, FaultAction, FaultBackend, FaultHandle, FaultOn, FaultRule, HeldBackend,
+    MemBackend, OsClock, VirtualClock,
 };
 use delalloc_engine::{EngineStats, File, FileRange, FormatOptions, Stepper, Volume};
 use stepped::length;
@@ -532,4 +532,56 @@ fn a_log_that_is_full_falls_back_to_a_commit() {
         (5, full.commits),
         "it has room again"
     );
+}
+
+/// Names dirty nodes, and nobody but their makers can keep them from growing over all memory.
+#[test]
+fn who_changes_names_stops_at_the_metadata_gate() {
+    const GATE_BYTES: u64 = 64 << 10;
+    /// What a gate writes at once.
+    const BATCH_BYTES: u64 = 2 << 20;
+    let knobs = [
+        ("meta.front_gate", "64KiB"),
+        ("meta.flush_gate", "1TiB"),
+        ("commit.interval", "1h"),
+    ];
+    let volume = open(&formatted(64 << 20), &config(&knobs));
+    for number in 0..20_000 {
+        drop(volume.create(&format!("{number:0>200}")).expect("room"));
+    }
+    let stats = volume.stats();
+    assert!(stats.stalls.metadata_gate.count > 0, "nobody was stopped");
+    let dirty_bytes = stats.meta.dirty_node_bytes;
+    assert!(
+        dirty_bytes <= GATE_BYTES + BATCH_BYTES,
+        "{dirty_bytes} bytes"
+    );
+}
+
+/// Somebody changes nodes as fast as they are written.
+#[test]
+fn the_committer_commits_however_many_nodes_there_are_to_write() {
+    let knobs = [
+        ("meta.flush_gate", "0"),
+        ("meta.front_gate", "1TiB"),
+        ("commit.interval", "300ms"),
+    ];
+    let faulty = FaultBackend::new(formatted(64 << 20));
+    // Longer than a change.
+    faulty.handle().arm(FaultRule::persistent(
+        FaultOn::Write,
+        1,
+        FaultAction::Delay(Duration::from_millis(20)),
+    ));
+    let backend: Arc<dyn Backend> = Arc::new(faulty);
+    let volume = open(&backend, &config(&knobs));
+    let clock = OsClock::new();
+    let began = clock.now();
+    drop(volume.create("a").expect("room"));
+    while clock.now() < began.after(Duration::from_secs(2)) {
+        volume.rename("a", "b").expect("it is there");
+        volume.rename("b", "a").expect("it is there");
+    }
+    let commits = volume.stats().meta.commits;
+    assert!(commits >= 3, "{commits} commits in 2 s");
 }

@@ -19,12 +19,15 @@
 //!   * `used <= frames_max`, but for copies made under writeback: they wait for nobody, because
 //!     the file's mutex is held, and are at most the frames that writeback and the next batch of the
 //!     log hold. The next charge waits for them as for any other.
+//!   * Charges that wait are served in the order in which they came, and nobody overtakes them: a large
+//!     one would else wait as long as small ones come.
 //!   * Pages go round and are not given back to the allocator before the pool goes.
 //!
 //! Locks: one short mutex, taken with any other lock held and holding none itself.
 //!
 //! Not here: which page belongs to which file (`page_map`), which goes first (`reclaim`).
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,7 +149,10 @@ struct PoolState {
     used: usize,
     /// Pages without a frame; with `used` never more than the most frames there were at once.
     spare: Vec<Box<PageBytes>>,
-    /// Threads in `charge` that wait for room.
+    /// Charges that could not be served when they came; the first is next.
+    line: VecDeque<u64>,
+    line_next: u64,
+    /// Threads that sleep.
     waiting: usize,
     /// Counts news that may let a reclaim succeed where the last one did not.
     progress: u64,
@@ -182,6 +188,8 @@ impl FramePool {
             state: Mutex::new(PoolState {
                 used: 0,
                 spare: Vec::new(),
+                line: VecDeque::new(),
+                line_next: 0,
                 waiting: 0,
                 progress: 0,
                 copies: 0,
@@ -191,33 +199,42 @@ impl FramePool {
         }))
     }
 
-    /// Takes `frames` places; where the cache is full lets `reclaim` make room, and waits where
-    /// it cannot. Call without locks that `reclaim` or writeback need.
+    /// Takes `frames` places, after everybody who waits for some; where the cache is full lets `reclaim` make room,
+    /// and waits where it cannot. Call without locks that `reclaim` or writeback need.
     ///
     /// # Panics
     /// Where `frames` is more than the whole cache.
     pub fn charge(&self, frames: usize, reclaim: &dyn Reclaim) -> Charge {
+        if let Ok(charge) = self.take(frames, None) {
+            return charge;
+        }
+        let place = Place::last(self);
         let mut held_up = None;
         loop {
-            let (short_by, seen) = match self.take(frames) {
+            let (seen, more) = match self.take(frames, Some(place.number)) {
                 Ok(charge) => return charge,
-                Err(full) => (full.short_by, full.progress),
+                Err(Refused::Others) => (None, false),
+                Err(Refused::Full { short_by, progress }) => {
+                    let reclaimed = reclaim.reclaim(short_by);
+                    if reclaimed.frames > 0 {
+                        continue;
+                    }
+                    (Some(progress), reclaimed.more)
+                }
             };
-            let reclaimed = reclaim.reclaim(short_by);
-            if reclaimed.frames == 0 {
-                held_up = held_up.or_else(|| reclaim.hold_up());
-                self.wait_for_room(frames, seen, reclaimed.more.then_some(RETRY));
-            }
+            held_up = held_up.or_else(|| reclaim.hold_up());
+            self.wait_for_room(frames, &place, seen, more.then_some(RETRY));
         }
     }
 
-    /// Takes `frames` places if they are free, or come free by one reclaim. Never waits.
+    /// Takes `frames` places if they are free and nobody waits for them, or come free by one reclaim. Never waits.
     pub fn try_charge(&self, frames: usize, reclaim: &dyn Reclaim) -> Option<Charge> {
-        match self.take(frames) {
+        match self.take(frames, None) {
             Ok(charge) => Some(charge),
-            Err(full) => {
-                reclaim.reclaim(full.short_by);
-                self.take(frames).ok()
+            Err(Refused::Others) => None,
+            Err(Refused::Full { short_by, .. }) => {
+                reclaim.reclaim(short_by);
+                self.take(frames, None).ok()
             }
         }
     }
@@ -248,13 +265,23 @@ impl FramePool {
         }
     }
 
-    /// Sleeps until `frames` places are free, or there is news that a reclaim at progress `seen`
-    /// did not know, or `timeout`.
-    fn wait_for_room(&self, frames: usize, seen: u64, timeout: Option<Duration>) {
+    /// Sleeps until it is the turn of `place`, and then until `frames` places are free, or there is news that a reclaim at
+    /// progress `seen` did not know, or `timeout`.
+    fn wait_for_room(
+        &self,
+        frames: usize,
+        place: &Place<'_>,
+        seen: Option<u64>,
+        timeout: Option<Duration>,
+    ) {
         let Shared { waiting, room, .. } = &*self.0;
         let mut state = self.0.state.lock();
-        let full =
-            |state: &PoolState| state.used + frames > self.0.frames_max && state.progress == seen;
+        let full = |state: &PoolState| {
+            let is_next = state.line.front() == Some(&place.number);
+            !is_next
+                || state.used + frames > self.0.frames_max
+                    && seen.is_some_and(|seen| seen == state.progress)
+        };
         if !full(&state) {
             return;
         }
@@ -270,16 +297,20 @@ impl FramePool {
         state.waiting -= 1;
     }
 
-    fn take(&self, frames: usize) -> Result<Charge, Full> {
+    /// The places, for who is in line as `place` or not at all.
+    fn take(&self, frames: usize, place: Option<u64>) -> Result<Charge, Refused> {
         assert!(
             frames <= self.0.frames_max,
             "{frames} frames at once from a cache of {}: ask in parts",
             self.0.frames_max
         );
         let mut state = self.0.state.lock();
+        if state.line.front().copied() != place {
+            return Err(Refused::Others);
+        }
         let wanted = state.used + frames;
         if wanted > self.0.frames_max {
-            return Err(Full {
+            return Err(Refused::Full {
                 short_by: wanted - self.0.frames_max,
                 progress: state.progress,
             });
@@ -300,10 +331,39 @@ impl fmt::Debug for FramePool {
     }
 }
 
-/// No room: how much is missing, and the news known when it was found out.
-struct Full {
-    short_by: usize,
-    progress: u64,
+/// Why there are no places.
+enum Refused {
+    /// Others wait for some.
+    Others,
+    /// So many are missing, and this was the news when that was found out.
+    Full { short_by: usize, progress: u64 },
+}
+
+/// A place in line, until it is dropped.
+struct Place<'p> {
+    pool: &'p FramePool,
+    number: u64,
+}
+
+impl<'p> Place<'p> {
+    /// Behind everybody else.
+    fn last(pool: &'p FramePool) -> Self {
+        let mut state = pool.0.state.lock();
+        let number = state.line_next;
+        state.line_next += 1;
+        state.line.push_back(number);
+        Self { pool, number }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut state = self.pool.0.state.lock();
+        state.line.retain(|&number| number != self.number);
+        if state.waiting > 0 {
+            self.pool.0.room.notify_all();
+        }
+    }
 }
 
 impl Shared {
@@ -466,6 +526,30 @@ mod tests {
         drop(short);
         let zeros = pool.charge(1, &Never::default()).frame();
         assert_eq!(zeros.bytes(), &[0; PAGE_LEN]);
+    }
+
+    #[test]
+    fn a_large_charge_is_not_overtaken_by_small_ones() {
+        let pool = FramePool::new(4);
+        let held = pool.charge(1, &Never::default());
+        std::thread::scope(|scope| {
+            let large = scope.spawn(|| pool.charge(4, &Never::default()).frames());
+            while pool.stats().waits == 0 {
+                std::thread::yield_now();
+            }
+            assert!(
+                pool.try_charge(1, &Never::default()).is_none(),
+                "somebody waits for them"
+            );
+            let small = scope.spawn(|| pool.charge(1, &Never::default()).frames());
+            while pool.stats().waits < 2 {
+                std::thread::yield_now();
+            }
+            drop(held);
+            let served = [large, small].map(|one| one.join().expect("no panic"));
+            assert_eq!(served, [4, 1]);
+        });
+        assert_eq!(pool.stats().frames_used, 0);
     }
 
     #[test]

@@ -110,7 +110,7 @@ fn pid(text: &str) -> (u32, &str) {
             Some((pid, rest)) => {
                 // A short number is filled up with blanks.
                 let filled = PID_COLUMNS.saturating_sub(pid.len());
-                let blanks = rest.len() - rest.trim_start().len();
+                let blanks = rest.len() - rest.trim_start_matches(' ').len();
                 (pid, &rest[filled.min(blanks)..])
             }
             None => return (0, text),
