@@ -180,8 +180,8 @@ impl Core {
         self.meta.reserve(bytes)
     }
 
-    /// Writes nodes first where there are too many that nobody has written: every change of metadata begins with this, or
-    /// ends. The caller holds no lock.
+    /// Writes nodes first where there are too many that nobody has written: whatever a caller does to metadata begins with
+    /// this, or ends. The caller holds no lock.
     pub(crate) fn balance_metadata(&self) -> Result<()> {
         if !self.meta.over_front_gate() {
             return Ok(());

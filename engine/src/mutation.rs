@@ -102,6 +102,8 @@ mutations! {
     LoggedRefusalKept,
     /// A sync of the volume does not wait for pages on their way into the log. P1.
     LogUnderWayUnwaited,
+    /// A sync of the volume does not answer for the size of what arrived in the log while it committed. P1.
+    LoggedUnsettled,
     /// A page that went home before its batch was through is not asked whether the log says its size. P1.
     LoggedHomeUnsaid,
     /// What clients write stands in the log as it is, though it look like a batch. P1.

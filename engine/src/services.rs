@@ -147,6 +147,8 @@ fn commit(core: &Arc<Core>, stop: &Stop) {
 
 /// What the committer does when it wakes; `last` is when it last committed.
 pub(crate) fn commit_or_flush_nodes(core: &Arc<Core>, last: &mut Instant) -> Result<()> {
+    // Changes may dirty nodes as fast as they are written, for ever.
+    while !commit_is_due(core, *last) && core.meta.write_some_dirty_nodes()? > 0 {}
     if commit_is_due(core, *last) {
         if core.meta.log_wants_commit() {
             bring_home(core);
@@ -155,8 +157,6 @@ pub(crate) fn commit_or_flush_nodes(core: &Arc<Core>, last: &mut Instant) -> Res
         *last = core.clock.now();
         return committed.map(|_| ());
     }
-    // Changes may dirty nodes as fast as they are written, for ever.
-    while !commit_is_due(core, *last) && core.meta.write_some_dirty_nodes()? > 0 {}
     Ok(())
 }
 

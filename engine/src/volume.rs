@@ -346,11 +346,21 @@ fn sync_all(core: &Arc<Core>) -> Result<()> {
     let VolumeFailures { log, told } = &mut *failures;
     let failed = log.take(told);
     drop(failures);
-    let committed = (inodes.iter())
-        .try_for_each(|inode| answer(core, inode, &asked))
-        .and_then(|()| core.meta.commit())
-        .and_then(|_| logged_all(core, &asked));
-    let synced = committed.and_then(|()| failed.map_or(Ok(()), Err));
+    let mut under_way = Vec::new();
+    let mut refused = Ok(());
+    for inode in &inodes {
+        match answer(core, inode, &asked) {
+            Ok(true) => {}
+            Ok(false) => under_way.push(inode),
+            // What can be durable is, all the same.
+            Err(error) => refused = refused.and(Err(error)),
+        }
+    }
+    let committed = core.meta.commit();
+    let logged = committed.and_then(|_| logged_all(core, &under_way, &asked));
+    let synced = logged
+        .and(refused)
+        .and_then(|()| failed.map_or(Ok(()), Err));
     let ended = core.clock.now();
     for (inode, since) in answered {
         match synced {
@@ -361,30 +371,32 @@ fn sync_all(core: &Arc<Core>) -> Result<()> {
     synced
 }
 
-/// The tree has the size that a file had when its sync began, as far as that is at home.
-fn answer(core: &Core, inode: &Inode, asked: &BTreeMap<FileId, Asked<'_>>) -> Result<()> {
+/// The tree has the size that a file had when its sync began; false where some of it is on its way into the log instead.
+fn answer(core: &Core, inode: &Inode, asked: &BTreeMap<FileId, Asked<'_>>) -> Result<bool> {
     let before = core.meta.data_next();
     match writeback::answer_size(core, inode, &asked[&inode.id], before) {
         // It went while this asked.
-        Err(EngineError::Removed) => Ok(()),
+        Err(EngineError::Removed) => Ok(true),
         answer => answer,
     }
 }
 
-/// Pages that could not go home and are not in the log by now are durable there, with the size that was asked for.
-fn logged_all(core: &Arc<Core>, asked: &BTreeMap<FileId, Asked<'_>>) -> Result<()> {
+/// What was on its way into the log is durable there, with the size that was asked for, also where it has arrived by now: a commit
+/// in between has it without that size.
+fn logged_all(
+    core: &Arc<Core>,
+    under_way: &[&Arc<Inode>],
+    asked: &BTreeMap<FileId, Asked<'_>>,
+) -> Result<()> {
     if mutation::on(Mutation::LogUnderWayUnwaited) {
         return Ok(());
     }
-    for file in core.meta.files_in_log() {
+    for inode in under_way {
         let before = core.meta.data_next();
-        if !core.meta.is_under_way(file, before) {
+        if mutation::on(Mutation::LoggedUnsettled) && !core.meta.is_under_way(inode.id, before) {
             continue;
         }
-        let Some(inode) = core.namespace.inode(file) else {
-            continue;
-        };
-        match writeback::finish_logged(core, &inode, before, asked.get(&file)) {
+        match writeback::finish_logged(core, inode, before, &asked[&inode.id]) {
             // It went while this asked, and so did its pages.
             Ok(()) | Err(EngineError::Removed) => {}
             Err(error) => return Err(error),

@@ -635,6 +635,23 @@ fn formats_and_opens_what_it_should_and_nothing_else() {
     assert!(matches!(open(&cut), Err(EngineError::NotAVolume(_))));
 }
 
+/// A replay asks for room for it as well; a commit ends that, though the tree is the same.
+#[test]
+fn a_change_of_nothing_is_something_to_commit() {
+    let (_device, backend) = mem(8 << 20, 4096);
+    let meta = open(&backend);
+    let file = meta.create("a").expect("room");
+    let commits = |wanted| {
+        meta.commit().expect("the device works");
+        assert_eq!(meta.stats().commits, wanted);
+    };
+    commits(1);
+    commits(1);
+    meta.punch(file, pages(0, 4), None).expect("room");
+    commits(2);
+    commits(2);
+}
+
 /// Of one seed, so that nothing else tells the old log from the new one.
 #[test]
 fn a_volume_that_is_formatted_again_has_nothing_in_its_log() {

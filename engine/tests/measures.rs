@@ -576,12 +576,12 @@ fn the_committer_commits_however_many_nodes_there_are_to_write() {
     let backend: Arc<dyn Backend> = Arc::new(faulty);
     let volume = open(&backend, &config(&knobs));
     let clock = OsClock::new();
-    let began = clock.now();
+    let late = clock.now().after(Duration::from_secs(30));
     drop(volume.create("a").expect("room"));
-    while clock.now() < began.after(Duration::from_secs(2)) {
+    while volume.stats().meta.commits < 3 && clock.now() < late {
         volume.rename("a", "b").expect("it is there");
         volume.rename("b", "a").expect("it is there");
     }
     let commits = volume.stats().meta.commits;
-    assert!(commits >= 3, "{commits} commits in 2 s");
+    assert!(commits >= 3, "{commits} commits in 30 s");
 }

@@ -162,10 +162,14 @@ const SIZE_OF_VOLUME: Detector = (
     "written below a volume's sync",
     sizes::a_write_below_what_a_volume_syncs_does_not_take_its_size,
 );
+const SIZE_ARRIVED: Detector = (
+    "arrived beside a commit",
+    sizes::a_page_that_arrives_during_a_commit_does_not_take_a_size,
+);
 const LOG_END: Detector = ("end of the log", failures::a_log_that_ends_early_is_refused);
 const LOG_KEPT: Detector = ("promised pages", logs::one_failure_of_many_promises_is_one);
 
-const DETECTORS: [Detector; 50] = [
+const DETECTORS: [Detector; 51] = [
     REUSE,
     OVERHANG,
     MODEL,
@@ -216,6 +220,7 @@ const DETECTORS: [Detector; 50] = [
     SIZE_OF_PAGE,
     SIZE_OF_EXTENT,
     SIZE_OF_VOLUME,
+    SIZE_ARRIVED,
 ];
 
 /// Who is to see it; in this order, up to the first that does.
@@ -270,6 +275,7 @@ fn detectors_of(mutation: Mutation) -> &'static [Detector] {
         Mutation::CommitAwaitedBelieved => &[COMMIT_FAILED],
         Mutation::SizeLeftUncounted => &[SIZE_LEFT],
         Mutation::LaneEndsShifted => &[LANE_HOLE],
+        Mutation::LoggedUnsettled => &[SIZE_ARRIVED],
         Mutation::SizeHeldBack => &[LOG_SETTLED, SIZE_OF_PAGE, SIZE_OF_EXTENT, SIZE_OF_VOLUME],
         Mutation::LogRewriteFailureDropped => &[LOG_SECOND],
         Mutation::LoggedPageForgotten => &[LOG_AGAIN],

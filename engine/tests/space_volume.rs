@@ -14,7 +14,9 @@ mod support;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use delalloc_backends::{Backend, FaultAction, FaultBackend, FaultOn, FaultRule, MemBackend};
+use delalloc_backends::{
+    Backend, FaultAction, FaultBackend, FaultOn, FaultRule, MemBackend, Recorder, Survivors, Tear,
+};
 use delalloc_engine::alloc::SpaceNumbers;
 use delalloc_engine::recover::check;
 use delalloc_engine::{EngineConfig, EngineError, File, FileRange, FormatOptions, Volume};
@@ -498,8 +500,6 @@ fn a_full_volume_under_churn_loses_nothing() {
     println!("{} cases, {steps} steps", cases());
 }
 
-/// After each sync on a volume that fills up, and then is overwritten, the device as it is then opens, with all that
-/// was synced: what a replay of the log needs was kept for it.
 /// Of data that fails on the device nothing stays allocated.
 #[test]
 fn a_failed_write_gives_its_space_back() {
@@ -531,6 +531,8 @@ fn a_failed_write_gives_its_space_back() {
     );
 }
 
+/// After each sync on a volume that fills up, and then is overwritten, the device as it is then opens, with all that
+/// was synced: what a replay of the log needs was kept for it.
 #[test]
 fn a_full_volume_opens_after_a_crash_at_any_sync() {
     for (node_bytes, seed) in [(16384, 1), (4096, 2), (1024, 3)] {
@@ -547,6 +549,7 @@ fn a_full_volume_opens_after_a_crash_at_any_sync() {
         let mut pages: Vec<u64> = Vec::new();
         let mut dice = Dice::new(seed);
         let (mut opened, mut overwrites) = (0, 0);
+        let mut commits_max = 0;
         let mut bytes = [0; PAGE_LEN];
         while overwrites < 40 {
             let tag = dice.below(u64::MAX);
@@ -570,18 +573,32 @@ fn a_full_volume_opens_after_a_crash_at_any_sync() {
             let is_near_the_end =
                 overwrites > 0 || volume.stats().space.available_bytes < 128 * KIB;
             if is_near_the_end || dice.once_in(20) {
-                assert_opens(&device, &pages, node_bytes);
+                commits_max = opens(&device, &pages, node_bytes).max(commits_max);
                 opened += 1;
             }
         }
         assert!(opened > 40, "only {opened} crashes");
+        println!("nodes of {node_bytes}: {opened} crashes, up to {commits_max} commits of an open");
     }
 }
 
-/// A copy of the device opens and has these pages.
-fn assert_opens(device: &MemBackend, pages: &[u64], node_bytes: u32) {
-    let crashed: Arc<dyn Backend> = Arc::new(device.fork());
+/// A copy of the device opens and has these pages, also where it crashes again behind a FLUSH of that open. Returns with
+/// how many commits it did.
+fn opens(device: &MemBackend, pages: &[u64], node_bytes: u32) -> u64 {
+    let recorder = Arc::new(Recorder::new(device.fork()));
+    let crashed: Arc<dyn Backend> = Arc::clone(&recorder) as Arc<dyn Backend>;
     let volume = open(&crashed, &config(&[]));
+    let (commits, log) = (volume.stats().meta.commits, recorder.log());
+    assert_has(&volume, pages, node_bytes);
+    for epoch in 0..log.epochs() {
+        let point = recorder.crash_point(log.end_of_epoch(epoch));
+        let again: Arc<dyn Backend> = Arc::new(point.image(&Survivors::All, Tear::Whole));
+        assert_has(&open(&again, &config(&[])), pages, node_bytes);
+    }
+    commits
+}
+
+fn assert_has(volume: &Volume, pages: &[u64], node_bytes: u32) {
     let file = volume.open_file("full").expect("it was synced");
     let mut wanted = [0; PAGE_LEN];
     let mut found = [0; PAGE_LEN];

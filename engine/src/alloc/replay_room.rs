@@ -14,6 +14,11 @@
 //! A commit under way has closed its generation and is not durable: until it is, a replay begins before it, and
 //! behind that with the changes of the running generation alone. So both are counted.
 //!
+//! A replay makes the changes in the order of their records. The record of an express lane is in the log before its
+//! change is made, and changes that come in between meet, at a replay, the nodes of that one too. So what lanes may
+//! ask for counts with each that asks meanwhile; it is there, kept for the promises of their data. A commit ends
+//! that: behind it their records stand where their changes do.
+//!
 //! A node that was written early and is copied again counts as used until the commit: its slot is not free now,
 //! and would be then.
 //!
@@ -29,13 +34,34 @@ pub(super) struct ReplayRoom {
     most: u64,
     /// As `most`, of the running generation alone.
     most_running: u64,
+    /// What lanes of the running generation may ask for.
+    lanes: u64,
+    generation: LaneGeneration,
 }
+
+/// Tells the lanes of before a commit from those behind it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct LaneGeneration(u64);
 
 impl ReplayRoom {
     /// A change asks for `nodes`.
     pub(super) fn asked(&mut self, nodes: u64) {
+        let nodes = nodes + self.lanes;
         self.most = self.most.max(self.used_closed + self.used + nodes);
         self.most_running = self.most_running.max(self.used + nodes);
+    }
+
+    /// A lane begins that may ask for `nodes`.
+    pub(super) fn lane_begins(&mut self, nodes: u64) -> LaneGeneration {
+        self.lanes += nodes;
+        self.generation
+    }
+
+    /// It has asked, or never will.
+    pub(super) fn lane_ends(&mut self, nodes: u64, begun: LaneGeneration) {
+        if begun == self.generation {
+            self.lanes -= nodes;
+        }
     }
 
     /// It has allocated one.
@@ -53,12 +79,19 @@ impl ReplayRoom {
         self.used_closed += self.used;
         self.used = 0;
         self.most_running = 0;
+        self.lanes = 0;
+        self.generation.0 += 1;
     }
 
     /// What was closed is durable.
     pub(super) fn durable(&mut self) {
         self.used_closed = 0;
         self.most = self.most_running;
+    }
+
+    /// Of those, nodes that no commit which runs now lets go of.
+    pub(super) fn nodes_running(&self) -> u64 {
+        self.most_running - self.used
     }
 
     /// Nodes' worth of space that has to stay free.
@@ -92,6 +125,23 @@ mod tests {
         room.closed();
         assert_eq!(room.nodes(), 37, "it is not durable yet");
         room.durable();
+        assert_eq!(room.nodes(), 0);
+    }
+
+    #[test]
+    fn a_lane_counts_with_who_asks_before_it_and_not_behind_a_commit() {
+        let mut room = ReplayRoom::default();
+        let begun = room.lane_begins(20);
+        change(&mut room, 10, 10);
+        assert_eq!(room.nodes(), 20);
+        room.closed();
+        room.durable();
+        change(&mut room, 10, 10);
+        assert_eq!(room.nodes(), 0);
+        room.lane_ends(20, begun);
+        let begun = room.lane_begins(5);
+        room.lane_ends(5, begun);
+        change(&mut room, 20, 20);
         assert_eq!(room.nodes(), 0);
     }
 

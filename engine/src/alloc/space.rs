@@ -34,7 +34,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::free_map::FreeMap;
 use super::headroom::{SHARE_DIVISOR, nodes_kept, nodes_kept_for_removals, nodes_left_max};
 use super::pinned::Pinned;
-use super::replay_room::ReplayRoom;
+use super::replay_room::{LaneGeneration, ReplayRoom};
 use super::reservation::{Reservation, metadata_share};
 use super::strategy;
 use crate::error::{EngineError, Result};
@@ -58,7 +58,7 @@ pub struct SpaceNumbers {
     pub free_bytes: u64,
     /// Promised, out of the free bytes: data and their metadata.
     pub reserved_bytes: u64,
-    /// Kept out of reach of new reservations, so that removals and commits always go on.
+    /// Kept out of reach of new reservations, so that removals and commits always go on, and a replay.
     pub metadata_reserve_bytes: u64,
     /// What `reserve` could still promise.
     pub available_bytes: u64,
@@ -109,6 +109,21 @@ struct State {
 pub(crate) struct NodeAllowance {
     space: Arc<Space>,
     nodes: u64,
+}
+
+/// What an express lane may ask for, until it has.
+#[derive(Debug)]
+pub(crate) struct LaneRoom {
+    space: Arc<Space>,
+    nodes: u64,
+    begun: LaneGeneration,
+}
+
+impl Drop for LaneRoom {
+    fn drop(&mut self) {
+        let mut state = self.space.lock();
+        state.replay.lane_ends(self.nodes, self.begun);
+    }
 }
 
 impl Space {
@@ -197,6 +212,11 @@ impl Space {
         let state = self.lock();
         let data_bytes = bytes.next_multiple_of(SECTOR_BYTES);
         self.keeps_for_commit(&state) && self.fits(&state, data_bytes, When::Committed)
+    }
+
+    /// Is anything kept for a replay that only another commit than the running one ends?
+    pub(crate) fn keeps_for_replay(&self) -> bool {
+        self.lock().replay.nodes_running() > 0
     }
 
     /// Would a commit make any room?
@@ -338,9 +358,41 @@ impl Space {
     ) -> Option<NodeAllowance> {
         let mut state = self.lock();
         assert_eq!(state.allowance_bytes, 0, "one change runs at a time");
+        if !self.has_nodes(&state, nodes, growth, from) {
+            return None;
+        }
+        state.allowance_bytes = nodes * self.node_slot_bytes;
+        state.replay.asked(nodes);
+        self.assert_sums(&state);
+        drop(state);
+        Some(NodeAllowance {
+            space: Arc::clone(self),
+            nodes,
+        })
+    }
+
+    /// Would `allow_nodes` give them now?
+    pub(crate) fn would_allow_nodes(&self, nodes: u64, growth: u64, from: Reserve) -> bool {
+        self.has_nodes(&self.lock(), nodes, growth, from)
+    }
+
+    /// An express lane is about to log extents of `pages` pages, and will make its changes later.
+    pub(crate) fn begin_lane(self: &Arc<Self>, pages: u64) -> LaneRoom {
+        let mut state = self.lock();
+        let nodes = nodes_kept(self.tree_nodes(&state), pages, self.node_slot_bytes);
+        let begun = state.replay.lane_begins(nodes);
+        drop(state);
+        LaneRoom {
+            space: Arc::clone(self),
+            nodes,
+            begun,
+        }
+    }
+
+    fn has_nodes(&self, state: &State, nodes: u64, growth: u64, from: Reserve) -> bool {
         let bytes = nodes * self.node_slot_bytes;
         let growth_bytes = growth * self.node_slot_bytes;
-        let (tree_nodes, pages) = (self.tree_nodes(&state), state.promised_pages());
+        let (tree_nodes, pages) = (self.tree_nodes(state), state.promised_pages());
         let kept_nodes = match from {
             Reserve::Kept => nodes_kept(tree_nodes, pages, self.node_slot_bytes),
             Reserve::Most => nodes_kept_for_removals(tree_nodes, pages, self.node_slot_bytes),
@@ -350,17 +402,7 @@ impl Space {
         let wanted_bytes = bytes.max(growth_bytes + kept_nodes * self.node_slot_bytes);
         let free_bytes = state.free.free_bytes() - state.reserved_bytes();
         let slot_bytes = state.free.slots() * self.node_slot_bytes;
-        if wanted_bytes > free_bytes.min(slot_bytes) {
-            return None;
-        }
-        state.allowance_bytes = bytes;
-        state.replay.asked(nodes);
-        self.assert_sums(&state);
-        drop(state);
-        Some(NodeAllowance {
-            space: Arc::clone(self),
-            nodes,
-        })
+        wanted_bytes <= free_bytes.min(slot_bytes)
     }
 
     /// Frees a node that was never written: reusable at once.
@@ -446,7 +488,7 @@ impl Space {
         state.node_bytes / self.node_slot_bytes
     }
 
-    /// The metadata reserve when `more_bytes` of data are promised besides.
+    /// The metadata reserve when `more_bytes` of data are promised besides; now that is at least what a replay would take.
     fn kept_bytes(&self, state: &State, more_bytes: u64, when: When) -> u64 {
         let pages = state.promised_pages() + more_bytes / SECTOR_BYTES;
         let nodes = nodes_kept(self.tree_nodes(state), pages, self.node_slot_bytes);

@@ -205,25 +205,28 @@ impl FramePool {
     /// # Panics
     /// Where `frames` is more than the whole cache.
     pub fn charge(&self, frames: usize, reclaim: &dyn Reclaim) -> Charge {
-        if let Ok(charge) = self.take(frames, None) {
-            return charge;
-        }
-        let place = Place::last(self);
-        let mut held_up = None;
+        let mut place: Option<Place<'_>> = None;
+        let (mut held_up, mut reclaims) = (None, 0);
         loop {
-            let (seen, more) = match self.take(frames, Some(place.number)) {
+            let (seen, more) = match self.take(frames, place.as_ref().map(|own| own.number)) {
                 Ok(charge) => return charge,
                 Err(Refused::Others) => (None, false),
                 Err(Refused::Full { short_by, progress }) => {
                     let reclaimed = reclaim.reclaim(short_by);
+                    reclaims += 1;
                     if reclaimed.frames > 0 {
+                        // Others may take what this frees; once that may happen.
+                        if reclaims > 1 {
+                            place.get_or_insert_with(|| Place::last(self));
+                        }
                         continue;
                     }
                     (Some(progress), reclaimed.more)
                 }
             };
+            let place = place.get_or_insert_with(|| Place::last(self));
             held_up = held_up.or_else(|| reclaim.hold_up());
-            self.wait_for_room(frames, &place, seen, more.then_some(RETRY));
+            self.wait_for_room(frames, place, seen, more.then_some(RETRY));
         }
     }
 

@@ -165,7 +165,7 @@ impl Tree {
     /// Would `change` with the same words succeed now?
     pub(crate) fn has_room(&self, items: u64, inserts: u64, reserve: Reserve) -> bool {
         let (nodes, growth) = self.nodes_for(items, inserts);
-        self.space.allow_nodes(nodes, growth, reserve).is_some()
+        self.space.would_allow_nodes(nodes, growth, reserve)
     }
 
     /// The value of `key`.

@@ -49,8 +49,10 @@ impl Metadata {
         let wanted = {
             let state = self.state.read();
             let generation = state.tree.generation();
-            // A batch that failed leaves a gap in the log, which any commit closes.
-            if state.tree.is_changed() || self.log.has_gap() {
+            // A batch that failed leaves a gap in the log, and a change its room for a replay, though it changed nothing:
+            // any commit ends both.
+            let has_to_end = self.log.has_gap() || self.space.keeps_for_replay();
+            if state.tree.is_changed() || has_to_end {
                 generation
             } else {
                 // What the caller changed is durable or in a commit that runs now.

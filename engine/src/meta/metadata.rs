@@ -349,7 +349,7 @@ impl Metadata {
         self.space.reserve(bytes)
     }
 
-    /// Promises `bytes` of data and their metadata; commits first where only pinned space is left.
+    /// Promises `bytes` of data and their metadata; commits first where only what a commit frees is left.
     pub fn reserve(&self, bytes: u64) -> Result<Reservation> {
         self.check_writable()?;
         match self.space.reserve(bytes) {
@@ -362,7 +362,7 @@ impl Metadata {
     }
 
     /// Promises `bytes` once more that were promised before, out of what is kept from others; commits first where only
-    /// pinned space is left.
+    /// what a commit frees is left.
     pub(crate) fn reserve_again(&self, bytes: u64) -> Result<Reservation> {
         match self.space.reserve_again(bytes) {
             Err(EngineError::NoSpace { .. }) if self.space.commit_makes_room() => {

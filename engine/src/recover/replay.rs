@@ -8,9 +8,10 @@
 //! ```
 //!
 //! The first part happens in memory, on a volume that nobody else has yet. Nothing is written over what the log
-//! points to, because its extents count as allocated from the start. The changes took their space before, with no commit in
-//! between either, and nothing was promised since then that they need for a while (alloc/replay_room). Pages are written home by the promises that were made for them, and these rely on
-//! commits; so what is behind the first commit has to stand a crash at any place.
+//! points to, because its extents count as allocated from the start. The changes took their space before, with no
+//! commit in between either, and nothing was promised since then that they need for a while (alloc/replay_room).
+//! Pages are written home by the promises that were made for them, and these rely on commits; so what is behind the
+//! first commit has to stand a crash at any place.
 //!
 //! An extent can be in the log twice: once before its change, once more because a commit came in
 //! between, or because the size it brings had grown. Its address is the tell: addresses are not used again while the

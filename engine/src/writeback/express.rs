@@ -137,6 +137,10 @@ impl Lane<'_> {
             self.place(item, &mut sent, &mut writes);
         }
         let (prepared, size_bytes, sizes_set) = self.prepare(&sent);
+        let pages = sent
+            .iter()
+            .map(|sent| sent.flight.range.pages().count() as u64);
+        let _until_changed = core.meta.space().begin_lane(pages.sum());
         let started = core.clock.now();
         for Sent { flight, outcome } in &mut sent {
             if let Outcome::Written(written) = outcome {

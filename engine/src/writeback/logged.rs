@@ -129,7 +129,7 @@ pub(crate) fn start<'i>(core: &Arc<Core>, inode: &'i Arc<Inode>) -> Result<Begun
 
 /// Ends what `start` began: everything written before it is durable then, with the file's size and name.
 pub(crate) fn finish(core: &Arc<Core>, inode: &Arc<Inode>, begun: &Begun<'_>) -> Result<()> {
-    finish_before(core, inode, begun.before, Some(&begun.asked))
+    finish_before(core, inode, begun.before, &begun.asked)
 }
 
 /// The same for pages before `before` that are in the log or on their way there, with the size that was asked for when all that
@@ -138,13 +138,11 @@ pub(crate) fn finish_before(
     core: &Arc<Core>,
     inode: &Arc<Inode>,
     before: DataNumber,
-    asked: Option<&Asked<'_>>,
+    asked: &Asked<'_>,
 ) -> Result<()> {
     let commit = || {
         flush(core, inode);
-        if let Some(asked) = asked {
-            answer(core, inode, asked, before)?;
-        }
+        answer(core, inode, asked, before)?;
         core.meta.commit()
     };
     for _round in 0..ROUNDS_MAX {
@@ -206,7 +204,7 @@ fn push(core: &Core, inode: &Inode, state: &mut InodeState, ranges: &[FileRange]
 }
 
 /// All that was written to a file when its size was asked for is at home, but for pages before `before` that are on their way
-/// into the log: without any, the tree has that size when this returns.
+/// into the log: without any, the tree has that size when this returns, and else it says false.
 ///
 /// # Errors
 /// Of the tree.
@@ -215,13 +213,14 @@ pub(crate) fn answer(
     inode: &Inode,
     asked: &Asked<'_>,
     before: DataNumber,
-) -> Result<()> {
+) -> Result<bool> {
     let mut state = inode.lock();
     if core.meta.is_under_way(inode.id, before) {
-        return Ok(());
+        return Ok(false);
     }
     state.answer(asked);
-    tell_size(core, inode, &mut state)
+    tell_size(core, inode, &mut state)?;
+    Ok(true)
 }
 
 impl InodeState {
@@ -236,12 +235,7 @@ impl InodeState {
 /// Moves the size on disk over logged pages that are durable, and to what is `asked`, in memory and in the tree: over this caller's
 /// pages and everybody else's, since a page of this caller may have been pushed again by another. False where the log has yet to be
 /// told of that size.
-fn settle(
-    core: &Core,
-    inode: &Inode,
-    before: DataNumber,
-    asked: Option<&Asked<'_>>,
-) -> Result<bool> {
+fn settle(core: &Core, inode: &Inode, before: DataNumber, asked: &Asked<'_>) -> Result<bool> {
     let mut state = inode.lock();
     let state = &mut *state;
     let durable = |number: u64| core.meta.logged_in(DataNumber(number));
@@ -271,9 +265,7 @@ fn settle(
             state.size.completed(own, pushed.size_at);
         }
     }
-    if let Some(asked) = asked {
-        state.answer(asked);
-    }
+    state.answer(asked);
     tell_size(core, inode, state)?;
     // Kept for everybody who syncs until then, and not for this caller alone.
     state.size_wanted = state

@@ -7,7 +7,7 @@ use delalloc_backends::RequestKind;
 
 use super::case;
 use super::failures::Stand;
-use super::logs::{COMMIT_INTERVAL, assert_holds};
+use super::logs::{COMMIT_INTERVAL, DONE_WITHIN, assert_holds};
 use super::meanwhile::crashed;
 use crate::support::{Dice, pause};
 
@@ -80,4 +80,56 @@ pub(crate) fn a_write_below_what_a_volume_syncs_does_not_take_its_size() {
     let wanted = [[8; 4096], [0; 4096], [7; 4096]].concat();
     let image = crashed(&stand.recorder);
     assert_holds(&image, "file 0", &wanted, "behind a sync of the volume");
+}
+
+/// A page of another sync is on its way into the log when a sync of the volume looks, and has arrived when its commit is through.
+/// That commit has the file without the size that the sync of the volume answers for.
+pub(crate) fn a_page_that_arrives_during_a_commit_does_not_take_a_size() {
+    case();
+    let stand = Stand::holding(RequestKind::Write, &[]);
+    let (hold, volume) = (&stand.hold, &stand.volume);
+    let file = volume.create("file 0").expect("a new file");
+    volume.sync().expect("a commit");
+    let write = |page: u64, byte: u8| {
+        let written = file.write_at(page * 4096, &[byte; 4096]);
+        written.expect("a write fits");
+    };
+    let next = |requests: usize| {
+        let held = hold.pass();
+        hold.hold(requests);
+        held
+    };
+    write(2, 7);
+    hold.hold(1);
+    thread::scope(|scope| {
+        let whole = scope.spawn(|| volume.sync());
+        hold.wait_for(1);
+        // It takes this along, in its second pass.
+        write(0, 8);
+        hold.release(next(1));
+        hold.wait_for(1);
+        write(1, 9);
+        let home = next(1);
+        let syncing = scope.spawn(|| file.sync());
+        hold.wait_for(1);
+        let batch = next(1);
+        hold.release(home);
+        // A node of the commit.
+        hold.wait_for(1);
+        let node = next(1);
+        hold.release(batch);
+        // The batch that says the size.
+        hold.wait_for(1);
+        let size = hold.pass();
+        hold.release(node);
+        pause(DONE_WITHIN);
+        let image = whole.is_finished().then(|| crashed(&stand.recorder));
+        hold.release(size);
+        for acting in [whole, syncing] {
+            acting.join().expect("no panic").expect("a sync");
+        }
+        let image = image.unwrap_or_else(|| crashed(&stand.recorder));
+        let wanted = [[8; 4096], [9; 4096], [7; 4096]].concat();
+        assert_holds(&image, "file 0", &wanted, "behind a sync of the volume");
+    });
 }
