@@ -240,9 +240,16 @@ impl File {
         let (core, inode) = (&self.0.core, &self.0.inode);
         let _open = core.enter()?;
         let started = core.clock.now();
-        let failed = || match inode.lock().failures.take(&mut self.0.told.lock()) {
-            Some(error) => Err(error),
-            None => Ok(()),
+        let mut own = *self.0.told.lock();
+        let mut failed = || {
+            let mut state = inode.lock();
+            let mut told = self.0.told.lock();
+            if mutation::on(Mutation::FailureToldToOne) {
+                own = *told;
+            }
+            let failure = state.failures.take(&mut own);
+            told.told(own);
+            failure.map_or(Ok(()), Err)
         };
         let since = inode.lock().unsynced_since.take();
         let begun = writeback::start_sync(core, inode);

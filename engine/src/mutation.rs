@@ -64,6 +64,10 @@ mutations! {
     FailureUntold,
     /// A failed write is told again and again. P5.
     FailureToldAgain,
+    /// Of two syncs of one opener one is told. P5.
+    FailureToldToOne,
+    /// A failed write that nobody was told of is forgotten with who had its file open. P5.
+    FailureGoneWithItsOpener,
     /// A failed write is not told where its page was written again meanwhile. P5.
     RewrittenFailureUnsaid,
     /// Items complete in the order they finish: a file is scattered over the device.

@@ -330,6 +330,7 @@ fn open_metadata(
 }
 
 fn sync_all(core: &Arc<Core>) -> Result<()> {
+    let mut own = core.failures.lock().told;
     let inodes = core.namespace.inodes();
     let mut answered = Vec::new();
     let mut asked = BTreeMap::new();
@@ -344,7 +345,8 @@ fn sync_all(core: &Arc<Core>) -> Result<()> {
     core.submit_limit.drain();
     let mut failures = core.failures.lock();
     let VolumeFailures { log, told } = &mut *failures;
-    let failed = log.take(told);
+    let failed = log.take(&mut own);
+    told.told(own);
     drop(failures);
     let mut under_way = Vec::new();
     let mut refused = Ok(());

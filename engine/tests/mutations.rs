@@ -166,10 +166,18 @@ const SIZE_ARRIVED: Detector = (
     "arrived beside a commit",
     sizes::a_page_that_arrives_during_a_commit_does_not_take_a_size,
 );
+const TOLD_BOTH: Detector = (
+    "one failure of two syncs",
+    failures::a_failed_write_is_told_to_both_who_wait,
+);
+const TOLD_LATER: Detector = (
+    "failed and closed",
+    failures::a_failed_write_outlives_who_wrote_it,
+);
 const LOG_END: Detector = ("end of the log", failures::a_log_that_ends_early_is_refused);
 const LOG_KEPT: Detector = ("promised pages", logs::one_failure_of_many_promises_is_one);
 
-const DETECTORS: [Detector; 51] = [
+const DETECTORS: [Detector; 53] = [
     REUSE,
     OVERHANG,
     MODEL,
@@ -221,6 +229,8 @@ const DETECTORS: [Detector; 51] = [
     SIZE_OF_EXTENT,
     SIZE_OF_VOLUME,
     SIZE_ARRIVED,
+    TOLD_BOTH,
+    TOLD_LATER,
 ];
 
 /// Who is to see it; in this order, up to the first that does.
@@ -275,6 +285,8 @@ fn detectors_of(mutation: Mutation) -> &'static [Detector] {
         Mutation::CommitAwaitedBelieved => &[COMMIT_FAILED],
         Mutation::SizeLeftUncounted => &[SIZE_LEFT],
         Mutation::LaneEndsShifted => &[LANE_HOLE],
+        Mutation::FailureToldToOne => &[TOLD_BOTH],
+        Mutation::FailureGoneWithItsOpener => &[TOLD_LATER],
         Mutation::LoggedUnsettled => &[SIZE_ARRIVED],
         Mutation::SizeHeldBack => &[LOG_SETTLED, SIZE_OF_PAGE, SIZE_OF_EXTENT, SIZE_OF_VOLUME],
         Mutation::LogRewriteFailureDropped => &[LOG_SECOND],

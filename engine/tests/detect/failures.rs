@@ -170,6 +170,59 @@ pub(crate) fn a_size_that_a_failure_leaves_does_not_undo_a_sync() {
     assert_holds(&image, "file 0", &wanted, "behind a page that failed");
 }
 
+/// A write fails for which two syncs wait, of one opener or of the volume: it may be the bytes of either.
+pub(crate) fn a_failed_write_is_told_to_both_who_wait() {
+    for of_volume in [false, true] {
+        case();
+        let stand = Stand::holding(
+            RequestKind::Write,
+            &[("log.inline_max", "0"), ("log.express_max", "0")],
+        );
+        let Stand { hold, volume, .. } = &stand;
+        let file = volume.create("file 0").expect("a new file");
+        volume.sync().expect("a commit");
+        write(&file, 7);
+        hold.hold(1);
+        let sync = || match of_volume {
+            true => volume.sync(),
+            false => file.sync(),
+        };
+        thread::scope(|scope| {
+            let both = [(); 2].map(|()| scope.spawn(sync));
+            hold.wait_for(1);
+            pause(DONE_WITHIN);
+            fail(&stand.faults, DATA, FaultSpan::Once);
+            hold.release(hold.pass());
+            let told = both.map(|one| one.join().expect("no panic"));
+            assert!(
+                told.iter().all(Result::is_err),
+                "a write failed (volume: {of_volume}): {told:?}"
+            );
+        });
+        sync().expect("it was told");
+    }
+}
+
+/// A file is written and closed, its bytes are lost, and it is opened again: its sync says so.
+pub(crate) fn a_failed_write_outlives_who_wrote_it() {
+    case();
+    let stand = Stand::holding(RequestKind::Discard, &[("dirty.background", "0")]);
+    let volume = &stand.volume;
+    let file = volume.create("file 0").expect("a new file");
+    volume.sync().expect("a commit");
+    fail(&stand.faults, DATA, FaultSpan::Once);
+    write(&file, 7);
+    drop(file);
+    while volume.stats().dirty.dirty_bytes + volume.stats().dirty.writeback_bytes > 0 {
+        pause(Duration::from_millis(1));
+    }
+    let again = volume.open_file("file 0").expect("it is there");
+    assert!(again.sync().is_err(), "nobody was told of lost bytes");
+    again.sync().expect("it was told");
+    let late = volume.open_file("file 0").expect("it is there");
+    late.sync().expect("somebody was told");
+}
+
 /// A synced page is written over, and that write fails: the bytes that were synced are still there, for readers, for the
 /// next sync, and for who opens the volume next.
 pub(crate) fn a_synced_page_outlives_what_was_written_over_it() {
