@@ -346,6 +346,10 @@ impl TargetFile for WastefulFile {
     fn punch_hole(&self, offset: u64, bytes: u64) -> anyhow::Result<()> {
         self.0.punch_hole(offset, bytes)
     }
+
+    fn size_bytes(&self) -> anyhow::Result<Option<u64>> {
+        self.0.size_bytes()
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the harness must notice.
 //!
-//! A target that loses, tears or flips writes must be caught, whatever the timing looks like. And a
+//! A target that loses, tears or flips writes, or loses a size, must be caught, whatever the timing looks like. And a
 //! stall in an open loop belongs to everybody who was due meanwhile: a harness that measures from
 //! when it got round to an operation would report a single slow one.
 
@@ -41,6 +41,38 @@ fn every_lie_ends_with_4() {
             "{lie:?} was not caught: {}",
             exit.reason
         );
+    }
+}
+
+#[test]
+fn a_lost_size_is_noticed_where_the_file_ends_with_a_hole() {
+    let workload = "version: 1
+name: sizes
+targets: { nothing: { null: {} } }
+files: { grown: {}, punched: { size: 1MiB } }
+phases:
+  - name: fill
+    jobs: [ { append: grown, block: 4KiB, ops: 1 }, { write: punched, block: 64KiB } ]
+  - name: change
+    jobs: [ { truncate: grown, to: 1MiB }, { trim: punched, offset: 512KiB, block: 64KiB } ]
+";
+    for (lie, mismatches) in [(Lie::None, 0), (Lie::IgnoreGrowth, 1), (Lie::EndAtData, 2)] {
+        let finished = replay(workload, lie);
+        let cell = &finished.record.cells[0];
+        assert_eq!(
+            (cell.verification.mismatches, &cell.fault),
+            (mismatches, &None),
+            "{lie:?}"
+        );
+        if mismatches > 0 {
+            let exit = finished.verdict.exit;
+            assert_eq!(exit.code, ExitCode::Failed, "{lie:?}");
+            assert!(
+                exit.reason.contains("size 4096, expected 1048576"),
+                "{lie:?}: {}",
+                exit.reason
+            );
+        }
     }
 }
 

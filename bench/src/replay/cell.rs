@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The final pass reads every byte of every file the cell ever wrote, after the target was closed and
-//! opened again where it can be, so it proves what is stored and not what is cached.
+//! opened again where it can be, so it proves what is stored and not what is cached. It asks for the size of each of them too,
+//! where the target keeps sizes.
 //!
 //! A cell never fails as a whole: what went wrong is its `fault`, and what was measured until then
 //! stays.
@@ -364,6 +365,12 @@ fn read_back(
     let mut buffer = vec![0; usize::try_from(READ_BACK_BYTES).expect("a megabyte fits memory")];
     for (slot, ranges) in parts {
         let file = files.open(slot)?;
+        let size_bytes = file
+            .size_bytes()
+            .with_context(|| format!("asking for the size of {:?}", files.name(slot)))?;
+        if let Some(size_bytes) = size_bytes {
+            expected.check_size(slot, size_bytes);
+        }
         for range in ranges {
             if signals.interrupted() {
                 return Ok(());

@@ -22,6 +22,7 @@ pub mod precedence;
 mod recordings;
 mod sampler;
 mod segment;
+mod size;
 mod start_line;
 pub mod steady;
 pub mod tape;

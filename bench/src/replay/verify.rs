@@ -15,7 +15,7 @@
 //! What is remembered is counted where it grows or shrinks by more than what is in flight, so that overwriting counts nothing.
 //! Whether it is more than it may be is asked by whoever looks at the phase from time to time, and not by clients.
 //!
-//! Not here: which bytes a version stands for (`delalloc-workloads`), the final pass (driver).
+//! Not here: which bytes a version stands for (`delalloc-workloads`), which size is certain (size), the final pass (cell).
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
@@ -30,6 +30,7 @@ use delalloc_workloads::{Content, FileSlot};
 use parking_lot::{Mutex, RwLock};
 
 use super::segment::{Ticket, Version};
+use super::size::SettledSize;
 use super::versions::{Acceptable, VersionMap};
 
 const NO_READ: Ticket = Ticket::MAX;
@@ -43,9 +44,9 @@ pub struct Expected {
     clock: AtomicU64,
     /// First ticket of each client's read in flight; `NO_READ` where there is none.
     readers: Box<[AtomicU64]>,
-    files: RwLock<HashMap<FileSlot, Arc<Mutex<VersionMap>>>>,
+    files: RwLock<HashMap<FileSlot, Arc<Mutex<Remembered>>>>,
     /// Files that were emptied while a read was in flight that may still see what they had.
-    emptied: Mutex<VecDeque<Arc<Mutex<VersionMap>>>>,
+    emptied: Mutex<VecDeque<Arc<Mutex<Remembered>>>>,
     /// Memory of all maps, and its largest.
     held_bytes: AtomicU64,
     held_bytes_max: AtomicU64,
@@ -56,6 +57,13 @@ pub struct Expected {
     first_mismatch: Mutex<Option<String>>,
 }
 
+/// What is known of one file.
+#[derive(Debug, Default)]
+struct Remembered {
+    versions: VersionMap,
+    size: SettledSize,
+}
+
 /// A change in flight. Ends with `Expected::end` or `Expected::fail`.
 #[derive(Debug)]
 #[must_use = "a change that never ends leaves old and new bytes both acceptable"]
@@ -63,7 +71,17 @@ pub struct Change {
     file: FileSlot,
     range: Range<u64>,
     began: Ticket,
-    is_zeros: bool,
+    kind: ChangeKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ChangeKind {
+    /// Bytes; the file grows where it ends before them.
+    Write,
+    /// Zeros; the size stays.
+    Punch,
+    /// The file ends where the range starts.
+    Resize,
 }
 
 impl Expected {
@@ -87,28 +105,41 @@ impl Expected {
     /// A write is about to start.
     pub fn begin_write(&self, file: FileSlot, range: Range<u64>, version: Version) -> Change {
         let began = self.ticket();
-        self.change(&self.map(file), |map| {
-            map.begin_write(range.clone(), version, began);
+        self.change(&self.file(file), |known| {
+            known.size.begin_write();
+            known.versions.begin_write(range.clone(), version, began);
         });
         Change {
             file,
             range,
             began,
-            is_zeros: false,
+            kind: ChangeKind::Write,
         }
     }
 
-    /// A range is about to read as zeros.
-    pub fn begin_zeros(&self, file: FileSlot, range: Range<u64>) -> Change {
+    /// A range is about to read as zeros; the file keeps its length.
+    pub fn begin_punch(&self, file: FileSlot, range: Range<u64>) -> Change {
+        self.begin_zeros(file, range, ChangeKind::Punch)
+    }
+
+    /// The file is about to end after `file_bytes`, whatever it has; with none it may also be made, or go away.
+    pub fn begin_resize(&self, file: FileSlot, file_bytes: u64) -> Change {
+        self.begin_zeros(file, file_bytes..u64::MAX, ChangeKind::Resize)
+    }
+
+    fn begin_zeros(&self, file: FileSlot, range: Range<u64>, kind: ChangeKind) -> Change {
         let began = self.ticket();
-        self.change(&self.map(file), |map| {
-            map.begin_zeros(range.clone(), began);
+        self.change(&self.file(file), |known| {
+            if kind == ChangeKind::Resize {
+                known.size.begin_resize();
+            }
+            known.versions.begin_zeros(range.clone(), began);
         });
         Change {
             file,
             range,
             began,
-            is_zeros: true,
+            kind,
         }
     }
 
@@ -121,21 +152,35 @@ impl Expected {
             .map(|slot| slot.load(Ordering::SeqCst))
             .min()
             .unwrap_or(NO_READ);
-        let map = self.map(change.file);
-        let lingers = self.change(&map, |map| {
-            map.end(change.range, change.began, ended, oldest_reader);
-            map.lingers()
+        let Change {
+            file,
+            range,
+            began,
+            kind,
+        } = change;
+        let file = self.file(file);
+        let lingers = self.change(&file, |known| {
+            match kind {
+                ChangeKind::Write => known.size.end_write(range.end),
+                ChangeKind::Resize => known.size.end_resize(range.start),
+                ChangeKind::Punch => {}
+            }
+            known.versions.end(range, began, ended, oldest_reader);
+            known.versions.lingers()
         });
-        if change.is_zeros {
-            self.forget_emptied(lingers.then_some(map), oldest_reader);
+        if kind != ChangeKind::Write {
+            self.forget_emptied(lingers.then_some(file), oldest_reader);
         }
     }
 
-    /// The change failed: from here its bytes may be old or new.
+    /// The change failed: from here its bytes may be old or new, and the size is anybody's guess if it was to change that.
     pub fn fail(&self, change: Change) {
         let ended = self.ticket();
-        self.change(&self.map(change.file), |map| {
-            map.fail(change.range, change.began, ended);
+        self.change(&self.file(change.file), |known| {
+            if change.kind != ChangeKind::Punch {
+                known.size.fail();
+            }
+            known.versions.fail(change.range, change.began, ended);
         });
     }
 
@@ -158,14 +203,14 @@ impl Expected {
         let began = self.readers[client].load(Ordering::SeqCst);
         assert!(began != NO_READ, "a read ends that never began");
         let range = offset..offset + wanted_bytes;
-        let map = self.map(file);
-        let single = map.lock().single(&range);
+        let known = self.file(file);
+        let single = known.lock().versions.single(&range);
         let parts = match single {
             Some(version) => vec![Acceptable {
                 range,
                 versions: vec![version],
             }],
-            None => map.lock().acceptable(range, began),
+            None => known.lock().versions.acceptable(range, began),
         };
         self.readers[client].store(NO_READ, Ordering::SeqCst);
         for part in &parts {
@@ -186,10 +231,24 @@ impl Expected {
             .files
             .read()
             .iter()
-            .map(|(slot, map)| (*slot, map.lock().read_back(range_bytes_max)))
+            .map(|(slot, known)| (*slot, known.lock().versions.read_back(range_bytes_max)))
             .collect();
         files.sort_unstable_by_key(|(slot, _)| *slot);
         files
+    }
+
+    /// The file has `found_bytes` now that all changes are over: as many as it has to have, where that is certain.
+    pub fn check_size(&self, file: FileSlot, found_bytes: u64) {
+        let settled = self.file(file).lock().size.settled();
+        if let Some(expected_bytes) = settled
+            && found_bytes != expected_bytes
+        {
+            self.mismatch(
+                file,
+                found_bytes.min(expected_bytes),
+                format!("size {found_bytes}, expected {expected_bytes}"),
+            );
+        }
     }
 
     /// What was compared so far and how it went.
@@ -215,13 +274,13 @@ impl Expected {
         })
     }
 
-    /// Changes a map, and counts what that does to memory.
-    fn change<R>(&self, map: &Mutex<VersionMap>, change: impl FnOnce(&mut VersionMap) -> R) -> R {
-        let mut map = map.lock();
-        let before = map.held_bytes();
-        let result = change(&mut map);
-        let after = map.held_bytes();
-        drop(map);
+    /// Changes what is known of a file, and counts what that does to memory.
+    fn change<R>(&self, file: &Mutex<Remembered>, change: impl FnOnce(&mut Remembered) -> R) -> R {
+        let mut known = file.lock();
+        let before = known.versions.held_bytes();
+        let result = change(&mut known);
+        let after = known.versions.held_bytes();
+        drop(known);
         if after > before {
             self.hold(after - before);
         } else if after < before {
@@ -238,16 +297,16 @@ impl Expected {
     }
 
     /// Forgets what emptied files kept for reads that are over by now: nobody may ever change them again.
-    fn forget_emptied(&self, lingering: Option<Arc<Mutex<VersionMap>>>, oldest_reader: Ticket) {
+    fn forget_emptied(&self, lingering: Option<Arc<Mutex<Remembered>>>, oldest_reader: Ticket) {
         let mut emptied = self.emptied.lock();
         emptied.extend(lingering);
         for _ in 0..EMPTIED_AGAIN {
-            let Some(map) = emptied.front() else {
+            let Some(file) = emptied.front() else {
                 return;
             };
-            let lingers = self.change(map, |map| {
-                map.forget(oldest_reader);
-                map.lingers()
+            let lingers = self.change(file, |known| {
+                known.versions.forget(oldest_reader);
+                known.versions.lingers()
             });
             if lingers {
                 return;
@@ -348,9 +407,9 @@ impl Expected {
         self.clock.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    fn map(&self, file: FileSlot) -> Arc<Mutex<VersionMap>> {
-        if let Some(map) = self.files.read().get(&file) {
-            return Arc::clone(map);
+    fn file(&self, file: FileSlot) -> Arc<Mutex<Remembered>> {
+        if let Some(known) = self.files.read().get(&file) {
+            return Arc::clone(known);
         }
         let mut files = self.files.write();
         Arc::clone(files.entry(file).or_insert_with(|| {
@@ -437,11 +496,11 @@ mod tests {
         assert_eq!(expected.verdict().tracking_bytes_max, full);
         // Another client reads all the time, here and elsewhere.
         expected.begin_read(1);
-        let removed = expected.begin_zeros(FILE, 0..u64::MAX);
+        let removed = expected.begin_resize(FILE, 0);
         expected.end(removed);
         assert!(held() >= full, "the read may still see it");
         expected.abandon_read(1);
-        let other = expected.begin_zeros(FileSlot(1), 0..u64::MAX);
+        let other = expected.begin_resize(FileSlot(1), 0);
         expected.end(other);
         assert_eq!(held(), 2 * VERIFY_FILE_BYTES);
         assert!(expected.excess().is_none());
@@ -514,7 +573,7 @@ mod tests {
     fn a_punched_range_reads_as_zeros() {
         let (expected, content) = expected();
         write(&expected, 0..8192, 1);
-        let change = expected.begin_zeros(FILE, 0..4096);
+        let change = expected.begin_punch(FILE, 0..4096);
         expected.end(change);
         let mut bytes = vec![0; 4096];
         bytes.extend(bytes_of(&content, 4096, 1, 4096));
@@ -526,7 +585,7 @@ mod tests {
     fn a_write_beside_a_truncation_may_be_cut_off_and_one_without_may_not() {
         let (expected, content) = expected();
         write(&expected, 0..4096, 1);
-        let cut = expected.begin_zeros(FILE, 0..u64::MAX);
+        let cut = expected.begin_resize(FILE, 0);
         write(&expected, 8192..12288, 2);
         expected.end(cut);
         assert_eq!(read(&expected, 8192, &[], 4096), 0);
@@ -546,5 +605,36 @@ mod tests {
             "lost after the cut was over"
         );
         assert_eq!(read(&expected, 16384, &[], 4096), 1, "never beside a cut");
+    }
+
+    #[test]
+    fn a_size_that_is_certain_is_compared_and_any_other_is_not() {
+        let (expected, _) = expected();
+        let said = |found_bytes| {
+            let before = expected.verdict().mismatches;
+            expected.check_size(FILE, found_bytes);
+            expected.verdict().mismatches - before
+        };
+        write(&expected, 0..4096, 1);
+        assert_eq!((said(4096), said(4097)), (0, 1));
+        let grown = expected.begin_resize(FILE, 1 << 20);
+        expected.end(grown);
+        let punched = expected.begin_punch(FILE, 0..1 << 20);
+        expected.end(punched);
+        assert_eq!((said(1 << 20), said(4096), said(2 << 20)), (0, 1, 1));
+        let cut = expected.begin_resize(FILE, 100);
+        write(&expected, 0..200, 2);
+        expected.end(cut);
+        assert_eq!((said(100), said(200)), (0, 0), "either was the last");
+        let removed = expected.begin_resize(FILE, 0);
+        expected.end(removed);
+        assert_eq!((said(0), said(1)), (0, 1));
+        let failed = expected.begin_write(FILE, 0..10, 3);
+        expected.fail(failed);
+        assert_eq!((said(0), said(10)), (0, 0));
+        assert_eq!(
+            expected.verdict().first_mismatch,
+            "file slot 0 at 4096: size 4097, expected 4096"
+        );
     }
 }

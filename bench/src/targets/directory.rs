@@ -253,6 +253,10 @@ impl TargetFile for DirectoryFile {
             i64::try_from(bytes)?,
         )?)
     }
+
+    fn size_bytes(&self) -> anyhow::Result<Option<u64>> {
+        Ok(Some(self.0.metadata()?.len()))
+    }
 }
 
 #[cfg(test)]

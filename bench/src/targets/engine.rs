@@ -329,6 +329,10 @@ impl TargetFile for EngineFile {
             .0
             .punch_hole(FileRange::new(offset, offset.saturating_add(bytes)))?)
     }
+
+    fn size_bytes(&self) -> anyhow::Result<Option<u64>> {
+        Ok(Some(self.0.size_bytes()))
+    }
 }
 
 fn running_ns(series: &[&Series]) -> u64 {

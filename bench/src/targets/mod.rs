@@ -197,4 +197,7 @@ pub trait TargetFile: Send + Sync {
     fn truncate(&self, file_bytes: u64) -> anyhow::Result<()>;
     /// Makes a range read as zeros and gives its space back; the file keeps its length.
     fn punch_hole(&self, offset: u64, bytes: u64) -> anyhow::Result<()>;
+    /// How long the file is. None where no size is stored, so that there is none to prove: `raw` has them in memory alone, and
+    /// `null` not at all.
+    fn size_bytes(&self) -> anyhow::Result<Option<u64>>;
 }

@@ -81,4 +81,8 @@ impl TargetFile for NullFile {
     fn punch_hole(&self, _offset: u64, _bytes: u64) -> anyhow::Result<()> {
         Ok(())
     }
+
+    fn size_bytes(&self) -> anyhow::Result<Option<u64>> {
+        Ok(None)
+    }
 }

@@ -249,6 +249,10 @@ impl TargetFile for PlantedFile {
     fn punch_hole(&self, offset: u64, bytes: u64) -> anyhow::Result<()> {
         self.base.punch_hole(offset, bytes)
     }
+
+    fn size_bytes(&self) -> anyhow::Result<Option<u64>> {
+        self.base.size_bytes()
+    }
 }
 
 /// Does `work`, and keeps the processor busy for `part` of the time it took.

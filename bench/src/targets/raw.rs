@@ -258,6 +258,10 @@ impl TargetFile for RawFile {
         }
         Ok(())
     }
+
+    fn size_bytes(&self) -> anyhow::Result<Option<u64>> {
+        Ok(None)
+    }
 }
 
 impl RawFile {

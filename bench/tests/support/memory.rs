@@ -27,6 +27,10 @@ pub(crate) enum Lie {
     Stall(u64, Duration),
     /// The second half of each file is forgotten when the target is opened again.
     ForgetCut,
+    /// A truncate makes no file longer.
+    IgnoreGrowth,
+    /// Zeros at the end of a file are forgotten when the target is opened again, in whole pages.
+    EndAtData,
 }
 
 #[derive(Debug, Default)]
@@ -86,12 +90,17 @@ impl Target for LyingTarget {
     }
 
     fn reopen(&self) -> anyhow::Result<()> {
-        if self.lie == Lie::ForgetCut {
-            for file in self.files.lock().values() {
-                let mut bytes = file.0.lock();
-                let kept = bytes.len() / 2;
-                bytes.truncate(kept);
-            }
+        for file in self.files.lock().values() {
+            let mut bytes = file.0.lock();
+            let kept = match self.lie {
+                Lie::ForgetCut => bytes.len() / 2,
+                Lie::EndAtData => {
+                    let last = bytes.iter().rposition(|&byte| byte != 0);
+                    last.map_or(0, |last| (last + 1).next_multiple_of(4096))
+                }
+                _ => bytes.len(),
+            };
+            bytes.truncate(kept);
         }
         Ok(())
     }
@@ -154,7 +163,12 @@ impl TargetFile for LyingFile {
     }
 
     fn truncate(&self, file_bytes: u64) -> anyhow::Result<()> {
-        self.bytes.0.lock().resize(usize::try_from(file_bytes)?, 0);
+        let mut bytes = self.bytes.0.lock();
+        let mut len = usize::try_from(file_bytes)?;
+        if self.lie == Lie::IgnoreGrowth {
+            len = len.min(bytes.len());
+        }
+        bytes.resize(len, 0);
         Ok(())
     }
 
@@ -165,6 +179,10 @@ impl TargetFile for LyingFile {
         let end = usize::try_from(offset + bytes)?.min(len);
         file[start..end].fill(0);
         Ok(())
+    }
+
+    fn size_bytes(&self) -> anyhow::Result<Option<u64>> {
+        Ok(Some(self.bytes.0.lock().len() as u64))
     }
 }
 

@@ -16,7 +16,6 @@
 //! On a thread of its own a client runs through ([`Client::run`]); where one thread plays them all, it is
 //! asked for one operation at a time ([`Client::take`], [`Client::issue`]). Both are the same steps.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
@@ -29,7 +28,7 @@ use super::lateness::{Lateness, Start};
 use super::pacer::Pacer;
 use super::precedence::Precedence;
 use super::tape::Tape;
-use super::verify::Expected;
+use super::verify::{Change, Expected};
 use super::window::Window;
 use crate::recorder::{Finished, Recorder, Totals};
 use crate::signals::Signals;
@@ -489,7 +488,7 @@ impl<'a> Client<'a> {
                 timed(&self.pacer, || target.sync_data()).context("fdatasync")
             }
             Op::VolumeSync => timed(&self.pacer, || self.shared.files.target().sync_all()),
-            Op::Truncate { file, bytes } => self.zeros(file, bytes..u64::MAX, |client| {
+            Op::Truncate { file, bytes } => self.resize(file, bytes, |client| {
                 let target = client.open.get(client.shared.files, file)?;
                 timed(&client.pacer, || target.truncate(bytes)).context("truncate")
             }),
@@ -497,14 +496,18 @@ impl<'a> Client<'a> {
                 file,
                 offset,
                 bytes,
-            } => self.zeros(file, offset..offset.saturating_add(bytes), |client| {
-                let target = client.open.get(client.shared.files, file)?;
-                timed(&client.pacer, || target.punch_hole(offset, bytes)).context("punch")
-            }),
-            Op::Create { file } => self.zeros(file, 0..u64::MAX, |client| {
+            } => {
+                let range = offset..offset.saturating_add(bytes);
+                let begin = |expected: &Expected| expected.begin_punch(file, range);
+                self.change(begin, |client| {
+                    let target = client.open.get(client.shared.files, file)?;
+                    timed(&client.pacer, || target.punch_hole(offset, bytes)).context("punch")
+                })
+            }
+            Op::Create { file } => self.resize(file, 0, |client| {
                 timed(&client.pacer, || client.shared.files.create(file)).context("create")
             }),
-            Op::Remove { file } => self.zeros(file, 0..u64::MAX, |client| {
+            Op::Remove { file } => self.resize(file, 0, |client| {
                 timed(&client.pacer, || client.shared.files.remove(file)).context("remove")
             }),
             Op::Open { file } => {
@@ -579,17 +582,26 @@ impl<'a> Client<'a> {
         })
     }
 
-    /// Carries out `change`, which makes `range` of `file` read as zeros.
-    fn zeros(
+    /// Carries out `change`, which makes `file` end after `bytes`.
+    fn resize(
         &mut self,
         file: FileSlot,
-        range: Range<u64>,
+        bytes: u64,
+        change: impl FnOnce(&mut Self) -> anyhow::Result<Done>,
+    ) -> anyhow::Result<Done> {
+        self.change(|expected| expected.begin_resize(file, bytes), change)
+    }
+
+    /// Carries out `change`, which verification is told of by `begin`.
+    fn change(
+        &mut self,
+        begin: impl FnOnce(&Expected) -> Change,
         change: impl FnOnce(&mut Self) -> anyhow::Result<Done>,
     ) -> anyhow::Result<Done> {
         let Some(expected) = self.shared.expected else {
             return change(self);
         };
-        let begun = expected.begin_zeros(file, range);
+        let begun = begin(expected);
         let result = change(self);
         match &result {
             Ok(_) => expected.end(begun),
