@@ -3,9 +3,11 @@
 use std::thread;
 use std::time::Duration;
 
-use delalloc_backends::RequestKind;
+use delalloc_backends::{Done, Request, RequestKind};
+use delalloc_engine::File;
 
 use super::case;
+use super::device::Hold;
 use super::failures::Stand;
 use super::logs::{COMMIT_INTERVAL, DONE_WITHIN, assert_holds};
 use super::meanwhile::crashed;
@@ -52,6 +54,18 @@ fn below(bytes: u64, kind: RequestKind, knobs: &[(&str, &str)], requests: usize)
     assert_holds(&image, "file 0", &wanted, "behind a commit");
 }
 
+fn write_page(file: &File, page: u64, byte: u8) {
+    let written = file.write_at(page * 4096, &[byte; 4096]);
+    written.expect("a write fits");
+}
+
+/// What is held, and the next request is.
+fn next(hold: &Hold) -> Vec<(Request, Done)> {
+    let held = hold.pass();
+    hold.hold(1);
+    held
+}
+
 /// Bytes go home below the end of a file while a sync of the volume waits for others above them, twice.
 pub(crate) fn a_write_below_what_a_volume_syncs_does_not_take_its_size() {
     case();
@@ -59,19 +73,14 @@ pub(crate) fn a_write_below_what_a_volume_syncs_does_not_take_its_size() {
     let (hold, volume) = (&stand.hold, &stand.volume);
     let file = volume.create("file 0").expect("a new file");
     volume.sync().expect("a commit");
-    let write = |page: u64, byte: u8| {
-        let written = file.write_at(page * 4096, &[byte; 4096]);
-        written.expect("a write fits");
-    };
+    let write = |page, byte| write_page(&file, page, byte);
     write(2, 7);
     hold.hold(1);
     thread::scope(|scope| {
         let syncing = scope.spawn(|| volume.sync());
         hold.wait_for(1);
         write(0, 8);
-        let first = hold.pass();
-        hold.hold(1);
-        hold.release(first);
+        hold.release(next(hold));
         hold.wait_for(1);
         write(1, 9);
         hold.release(hold.pass());
@@ -90,15 +99,7 @@ pub(crate) fn a_page_that_arrives_during_a_commit_does_not_take_a_size() {
     let (hold, volume) = (&stand.hold, &stand.volume);
     let file = volume.create("file 0").expect("a new file");
     volume.sync().expect("a commit");
-    let write = |page: u64, byte: u8| {
-        let written = file.write_at(page * 4096, &[byte; 4096]);
-        written.expect("a write fits");
-    };
-    let next = |requests: usize| {
-        let held = hold.pass();
-        hold.hold(requests);
-        held
-    };
+    let write = |page, byte| write_page(&file, page, byte);
     write(2, 7);
     hold.hold(1);
     thread::scope(|scope| {
@@ -106,17 +107,17 @@ pub(crate) fn a_page_that_arrives_during_a_commit_does_not_take_a_size() {
         hold.wait_for(1);
         // It takes this along, in its second pass.
         write(0, 8);
-        hold.release(next(1));
+        hold.release(next(hold));
         hold.wait_for(1);
         write(1, 9);
-        let home = next(1);
+        let home = next(hold);
         let syncing = scope.spawn(|| file.sync());
         hold.wait_for(1);
-        let batch = next(1);
+        let batch = next(hold);
         hold.release(home);
         // A node of the commit.
         hold.wait_for(1);
-        let node = next(1);
+        let node = next(hold);
         hold.release(batch);
         // The batch that says the size.
         hold.wait_for(1);
