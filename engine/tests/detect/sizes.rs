@@ -54,6 +54,17 @@ fn below(bytes: u64, kind: RequestKind, knobs: &[(&str, &str)], requests: usize)
     assert_holds(&image, "file 0", &wanted, "behind a commit");
 }
 
+/// A file whose third page is dirty, on a device that holds the next write.
+fn page_behind_a_hole() -> (Stand, File) {
+    case();
+    let stand = Stand::holding(RequestKind::Write, &[]);
+    let file = stand.volume.create("file 0").expect("a new file");
+    stand.volume.sync().expect("a commit");
+    write_page(&file, 2, 7);
+    stand.hold.hold(1);
+    (stand, file)
+}
+
 fn write_page(file: &File, page: u64, byte: u8) {
     let written = file.write_at(page * 4096, &[byte; 4096]);
     written.expect("a write fits");
@@ -68,14 +79,9 @@ fn next(hold: &Hold) -> Vec<(Request, Done)> {
 
 /// Bytes go home below the end of a file while a sync of the volume waits for others above them, twice.
 pub(crate) fn a_write_below_what_a_volume_syncs_does_not_take_its_size() {
-    case();
-    let stand = Stand::holding(RequestKind::Write, &[]);
+    let (stand, file) = page_behind_a_hole();
     let (hold, volume) = (&stand.hold, &stand.volume);
-    let file = volume.create("file 0").expect("a new file");
-    volume.sync().expect("a commit");
     let write = |page, byte| write_page(&file, page, byte);
-    write(2, 7);
-    hold.hold(1);
     thread::scope(|scope| {
         let syncing = scope.spawn(|| volume.sync());
         hold.wait_for(1);
@@ -94,14 +100,9 @@ pub(crate) fn a_write_below_what_a_volume_syncs_does_not_take_its_size() {
 /// A page of another sync is on its way into the log when a sync of the volume looks, and has arrived when its commit is through.
 /// That commit has the file without the size that the sync of the volume answers for.
 pub(crate) fn a_page_that_arrives_during_a_commit_does_not_take_a_size() {
-    case();
-    let stand = Stand::holding(RequestKind::Write, &[]);
+    let (stand, file) = page_behind_a_hole();
     let (hold, volume) = (&stand.hold, &stand.volume);
-    let file = volume.create("file 0").expect("a new file");
-    volume.sync().expect("a commit");
     let write = |page, byte| write_page(&file, page, byte);
-    write(2, 7);
-    hold.hold(1);
     thread::scope(|scope| {
         let whole = scope.spawn(|| volume.sync());
         hold.wait_for(1);
